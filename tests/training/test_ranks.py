@@ -30,6 +30,7 @@ from charrnn.network.base import Network
 from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.request import Request
 from charrnn.training.beginning.preparing import prepare
+from tests.commands import wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_rank
 from tests.ranks import start_ranks, torchrun
@@ -230,9 +231,7 @@ def stopped(tmp_path: Path, verse: Path) -> Callable[..., str]:
     def stop(number: signal.Signals, rank: int | None) -> str:
         options = (*OPTIONS, "--steps", 100_000, "--eval-every", 50_000, "--out", "model")
         process = torchrun(tmp_path, "-m", "charrnn", "train", verse, *options)
-        while not (tmp_path / "model" / STATE).exists():
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until((tmp_path / "model" / STATE).exists, process)
         time.sleep(2)
         os.kill(process.pid if rank is None else _worker(process.pid, rank), number)
         _, err = process.communicate(timeout=TIMEOUT)

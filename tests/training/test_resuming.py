@@ -22,7 +22,7 @@ from charrnn.folder.files import STATE
 from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
-from tests.commands import Copy, run
+from tests.commands import Copy, run, wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.training.machines import Machine
@@ -338,8 +338,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
 ) -> None:
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
     process = Copy(tmp_path, "train", text, *shape, "--steps", 100_000, "--out", "model")
-    while not (tmp_path / "model" / STATE).exists():
-        time.sleep(0.05)
+    wait_until((tmp_path / "model" / STATE).exists, process)
     time.sleep(0.5)
     process.send_signal(number)
     _, err = process.communicate()
@@ -353,8 +352,7 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
 ) -> None:
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
     process = Copy(tmp_path, "train", text, *shape, "--steps", 300_000, "--out", "model")
-    while not (tmp_path / "model" / STATE).exists():
-        time.sleep(0.05)
+    wait_until((tmp_path / "model" / STATE).exists, process)
     second = run(tmp_path, "train", "--resume", "model")
     assert second.returncode == 75
     assert f"trained in model by process {process.pid}" in second.stderr
