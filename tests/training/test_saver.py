@@ -29,11 +29,11 @@ from charrnn.learning.learner import Learner
 from charrnn.training.events import Event
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.saver import Saver
-from tests.commands import Copy, run
+from tests.commands import Copy, run, wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_at_save
 
-SECONDS = 60.0  # after which a test that hangs ends
+SECONDS = 600.0  # after which a test that hangs ends
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
     "embed_size": 6,
@@ -55,13 +55,6 @@ def _free(folder: Path) -> bool:
     except LockedError:
         return False
     return True
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def _waits_for_a_save(thread: int) -> bool:
@@ -131,7 +124,7 @@ class TestSaver:
         assert main == threading.get_ident()
 
         def write() -> None:
-            _wait_until(lambda: _waits_for_a_save(main))
+            wait_until(lambda: _waits_for_a_save(main))
             signal.pthread_kill(main, signal.SIGINT)
             assert may_end.wait(SECONDS)
             (tmp_path / "saved").touch()
@@ -147,7 +140,7 @@ class TestSaver:
             signal.signal(signal.SIGINT, before)
         assert not _free(tmp_path)
         may_end.set()
-        _wait_until(lambda: _free(tmp_path))
+        wait_until(lambda: _free(tmp_path))
         assert [file.name for file in tmp_path.iterdir()] == ["saved"]
         saver.wait()
 
@@ -160,7 +153,7 @@ class TestSaver:
             saver.wait()
         assert not _free(tmp_path)
         may_end.set()
-        _wait_until(lambda: _free(tmp_path))
+        wait_until(lambda: _free(tmp_path))
 
     def test_what_fails_when_nobody_waits_any_more_is_reported_by_python(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -177,7 +170,7 @@ class TestSaver:
             saver.begin(write)
             saver.leave(0.01)
         may_end.set()
-        _wait_until(lambda: reported == [ReadWriteError])
+        wait_until(lambda: reported == [ReadWriteError])
 
     @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
     def test_a_thread_that_does_not_start_is_not_waited_for(
@@ -219,7 +212,7 @@ class TestSaver:
             "may_end = threading.Event()\n"
             "with locked(Path()) as lock:\n"
             "    saver = Saver(lock)\n"
-            "    saver.begin(lambda: may_end.wait(60))\n"
+            "    saver.begin(lambda: may_end.wait(600))\n"
             "    if child := os.fork():\n"
             "        _, status = os.waitpid(child, 0)\n"
             "        may_end.set()\n"
@@ -400,7 +393,7 @@ def test_updates_are_made_while_a_save_is_written_and_do_not_change_it(
 
     def late(number: int) -> None:
         if 2 < number < 6:
-            _wait_until(lambda: updates.step > saves[number] + 11 or updates.step == 60)
+            wait_until(lambda: updates.step > saves[number] + 11 or updates.step == 60)
 
     def killed(number: int) -> None:
         if number > 2:
@@ -451,7 +444,7 @@ def test_a_disk_that_is_full_for_a_save_ends_the_run_at_the_next_sign_of_life(
 
     def over(step: int) -> None:
         if step == 28:
-            _wait_until(lambda: all(thread.name != "save" for thread in threading.enumerate()))
+            wait_until(lambda: all(thread.name != "save" for thread in threading.enumerate()))
 
     updates.before = over
     with pytest.raises(ReadWriteError, match=r"model: No space left.*; make room"):
@@ -514,7 +507,7 @@ def test_whoever_leaves_waits_for_the_save_and_is_told_if_it_failed(
 
 def _wait_at(save: int, event: threading.Event, number: int) -> None:
     if number == save:
-        event.wait(60)
+        event.wait(SECONDS)
 
 
 def test_after_a_break_python_prints_what_a_save_failed_with(
@@ -527,7 +520,7 @@ def test_after_a_break_python_prints_what_a_save_failed_with(
     for event in train(text, out=tmp_path / "model", **SMALL):
         if isinstance(event, Evaluated) and event.evaluation.step == 26:
             break
-    _wait_until(lambda: bool(printed))
+    wait_until(lambda: bool(printed))
     assert printed == [ReadWriteError]
     disk.full_at = 1000
     _goes_on(tmp_path / "model", 13, whole)
