@@ -18,7 +18,7 @@ import charrnn
 from charrnn import Reading
 from tests import commands
 
-__all__ = ["Server", "started"]
+__all__ = ["Reply", "Server", "started"]
 
 
 class Reply(NamedTuple):
