@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -62,11 +61,14 @@ def test_a_disk_that_fills_while_training_costs_nothing_that_was_saved(
     process = Copy(tmp_path, "train", text, *TINY, *length, "--out", out)
     wait_until((out / "model.safetensors").exists, process)
     with (disk / "ballast").open("ab", buffering=0) as ballast:
-        while process.poll() is None:  # a save that fits frees what the one before took
+
+        def filled() -> bool:
             with suppress(OSError):
                 while True:
                     ballast.write(bytes(1000))
-            time.sleep(0.01)
+            return process.poll() is not None
+
+        wait_until(filled)  # again and again: a save that finds room makes as much when it is over
     _, err = process.communicate()
     assert process.returncode == 74
     _one_line(err, str(out), "No space left on device; make room")
