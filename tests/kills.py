@@ -1,4 +1,4 @@
-"""Processes that the system kills at a chosen moment, however busy the machine is.
+"""Processes that are killed or interrupted at a chosen moment, however busy the machine is.
 
     Copy(folder, "train", ..., prepare=partial(kill_at_update, 61))
 
@@ -7,6 +7,7 @@ Who waits from outside and kills then may find that the process has come further
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 from charrnn.learning.learner import Learner
 
-__all__ = ["kill_at_save", "kill_at_update", "kill_rank"]
+__all__ = ["interrupt_at_update", "kill_at_save", "kill_at_update", "kill_rank"]
 
 
 def _kill() -> None:
@@ -40,6 +41,18 @@ def kill_at_update(step: int, calls: int = 0) -> None:
     def counted(self: Learner) -> None:
         if self.step + 1 == step:
             sys.setprofile(count)
+        update(self)
+
+    Learner.update = counted  # type: ignore[method-assign]
+
+
+def interrupt_at_update(number: int) -> None:
+    """Have Ctrl-C come as an update begins: the one with this number in this process."""
+    update, numbers = Learner.update, itertools.count(1)
+
+    def counted(self: Learner) -> None:
+        if next(numbers) == number:
+            os.kill(os.getpid(), signal.SIGINT)
         update(self)
 
     Learner.update = counted  # type: ignore[method-assign]
