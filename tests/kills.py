@@ -26,9 +26,9 @@ def _kill() -> None:
 
 
 def kill_at_update(step: int, calls: int = 0) -> None:
-    """Be killed so many calls of functions after the update with this number has begun.
+    """Be killed so many calls and returns of functions after the update with this number begins.
 
-    Evaluations and what else follows the update are counted, too.
+    Those of an evaluation, and of whatever else follows the update, are counted, too.
     """
     update = Learner.update
 
