@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -19,7 +20,7 @@ from unittest import mock
 
 from charrnn.cli.app import main
 
-__all__ = ["TINY", "Copy", "line_from", "run", "run_anew", "start"]
+__all__ = ["TINY", "Copy", "line_from", "run", "run_anew", "start", "wait_until"]
 
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 # A process that has imported what training needs, which takes two seconds of a processor, and has
@@ -125,6 +126,17 @@ class Copy:
         if not in_time:
             raise subprocess.TimeoutExpired("charrnn", timeout, out, err)
         return out, err
+
+
+def wait_until(
+    condition: Callable[[], object], process: Copy | subprocess.Popen[Any] | None = None
+) -> None:
+    """Wait for what happens while this process runs, which must not end before."""
+    end = time.monotonic() + 600
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.005)
 
 
 def run(

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.commands import Copy
@@ -32,13 +32,19 @@ def torchrun(cwd: Path, *command: object) -> subprocess.Popen[str]:
     )
 
 
-def start_ranks(cwd: Path | Sequence[Path], *command: object, count: int = 2) -> list[Copy]:
+def start_ranks(
+    cwd: Path | Sequence[Path],
+    *command: object,
+    count: int = 2,
+    prepare: Callable[[], object] = bool,
+) -> list[Copy]:
     """Start `charrnn COMMAND` so many times, with nothing that looks after the processes.
 
     Args:
         cwd: where, all of them or each.
         command: its arguments.
         count: how many.
+        prepare: is called in each before, where `RANK` is known.
     """
     places = [cwd] * count if isinstance(cwd, Path) else cwd
     held = socket.socket()  # nobody else is given its port, which the first process can still bind
@@ -51,6 +57,6 @@ def start_ranks(cwd: Path | Sequence[Path], *command: object, count: int = 2) ->
     for rank in range(count):
         environment = settings | {"RANK": rank, "LOCAL_RANK": rank}
         text = {name: str(value) for name, value in environment.items()}
-        found.append(Copy(places[rank], *command, environment=os.environ | text))
+        found.append(Copy(places[rank], *command, environment=os.environ | text, prepare=prepare))
     weakref.finalize(found[0], held.close)
     return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pty
 import re
 import signal
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -17,7 +19,9 @@ import typer.main
 
 from charrnn import CharRNN, CharTokenizer, load
 from charrnn.cli.app import app
-from tests.commands import run, start
+from charrnn.models.stepper import NumPyStepper
+from charrnn.sampling.drawing.draws import Draws
+from tests.commands import Copy, run, start
 from tests.conftest import VERSE, small_config
 
 DOCS = Path(__file__).parents[2] / "docs" / "sampling.md"
@@ -301,6 +305,21 @@ def test_bad_input_leaves_the_file_for_the_output_as_it_was(
     assert not (desk / "new.txt").exists()
 
 
+def interrupt_drawing() -> None:
+    """Let Ctrl-C come when some characters have been drawn, whether in machine code or not."""
+
+    def interrupted(call: Callable[..., Any], calls: Iterator[int], last: int) -> Any:
+        def watched(*given: Any) -> Any:
+            if next(calls) == last:
+                os.kill(os.getpid(), signal.SIGINT)
+            return call(*given)
+
+        return watched
+
+    NumPyStepper.step = interrupted(NumPyStepper.step, itertools.count(1), 40)  # type: ignore[method-assign]
+    Draws.ahead = interrupted(Draws.ahead, itertools.count(1), 2)  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize(
     ("ways", "count"),
     [
@@ -316,22 +335,16 @@ def test_ctrl_c_writes_what_there_is_of_texts_that_are_wanted_whole(
     desk: Path, ways: tuple[object, ...], count: int
 ) -> None:
     file = desk / "stopped.txt"
-    file.unlink(missing_ok=True)
     arguments = ("--prompt", "the ", "-n", 5_000_000, "--ban", "\n", "-o", file, *ways)
-    process = start(desk, "sample", "verse", *arguments)
-    while not file.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    time.sleep(2)  # the file is there before the first character is drawn
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    process = Copy(desk, "sample", "verse", *arguments, prepare=interrupt_drawing)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert b"Traceback" not in err
+    assert "Traceback" not in err
     assert file.exists() == bool(count), "a file without a text is not kept"
     text = file.read_text() if count else ""
     texts = [json.loads(text)["text"]] if "--json" in ways else re.findall(r"^the .*$", text, re.M)
     assert len(texts) == count
-    assert count or err == b"2 of 2 texts copied more than 1 characters and are left out\n"
+    assert count or err == "2 of 2 texts copied more than 1 characters and are left out\n"
     assert all(len(one) > len("the ") for one in texts)
 
 

@@ -17,6 +17,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,9 @@ from charrnn import CharRNN, CharTokenizer
 from charrnn.cli.app import VERBS as CALLED
 from charrnn.cli.app import app
 from charrnn.text.bundled import BUNDLED
-from tests.commands import TINY, run, run_anew, start
+from tests.commands import TINY, Copy, run, run_anew, start
 from tests.conftest import small_config
+from tests.kills import interrupt_at_update
 
 
 def test_every_file_of_a_command_is_reached() -> None:
@@ -434,13 +436,12 @@ def test_how_to_go_on_with_several_texts_or_one_that_was_moved_is_told_and_works
 
 def _stopped(home: Path, command: Sequence[object], text: str) -> str:
     """How to go on after Ctrl-C with what had this file as standard input."""
-    with (home / text).open("rb") as read:
-        process = start(home, *command, stdin=read)
-    _wait_for(process, b"parameters")
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    process = Copy(
+        home, *command, data=(home / text).read_bytes(), prepare=partial(interrupt_at_update, 3)
+    )
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
-    said, _, told = err.decode().splitlines()[-1].partition("; continue with: ")
+    said, _, told = err.splitlines()[-1].partition("; continue with: ")
     assert said == "stopped"
     return told
 

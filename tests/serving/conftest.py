@@ -18,7 +18,7 @@ import charrnn
 from charrnn import Reading
 from tests import commands
 
-__all__ = ["Server", "started"]
+__all__ = ["Reply", "Server", "started"]
 
 
 class Reply(NamedTuple):
@@ -70,8 +70,7 @@ def started(cwd: Path, *arguments: object) -> Iterator[Server]:
         found = re.search(r":(\d+)/v1;", line)
         assert found, line + process.stderr.read().decode()
         server = Server(process, int(found[1]))
-        while server.ask("GET", "/health").status == 503:
-            pass
+        commands.wait_until(lambda: server.ask("GET", "/health").status != 503, process)
         yield server
     finally:
         if process.poll() is None:

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import threading
-import time
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,8 +23,9 @@ import charrnn
 from charrnn import ByteTokenizer, CharRNN
 from charrnn.models.model import Model
 from tests import commands
+from tests.commands import wait_until
 from tests.conftest import small_config
-from tests.serving.conftest import Server, started
+from tests.serving.conftest import Reply, Server, started
 
 
 @pytest.fixture
@@ -408,12 +408,16 @@ def test_a_key_that_clients_cannot_send_is_refused_when_the_server_starts(
         assert done.stderr.startswith("charrnn: --api-key holds what not all clients can send")
 
 
+ENDLESS: dict[str, Any] = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999}
+
+
 def test_places_are_limited_and_one_that_is_left_is_free_again(trained_home: Path) -> None:
-    limits = ("--max-texts", 2, "--max-length", 9_999_999, "--max-seconds", 2)
-    endless = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999, "stream": True}
-    with started(trained_home, *limits) as server:
+    with started(trained_home, "--max-texts", 2, "--max-length", 9_999_999) as server:
         client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
-        streams = [client.completions.create(model="verse", prompt="t", **endless) for _ in "12"]
+        streams = [
+            client.completions.create(model="verse", prompt="t", stream=True, **ENDLESS)
+            for _ in "12"
+        ]
         for stream in streams:
             next(iter(stream))
         refused = server.complete(max_tokens=1)
@@ -422,14 +426,33 @@ def test_places_are_limited_and_one_that_is_left_is_free_again(trained_home: Pat
         assert refused.json["error"]["type"] == "rate_limit_error"
         assert "2 of 2 places are taken, and this takes 1" in refused.json["error"]["message"]
         streams[0].close()  # the client leaves
-        while (reply := server.complete(max_tokens=1)).status == 429:
-            time.sleep(0.01)
-        assert reply.status == 200
-        with pytest.raises(openai.APIConnectionError):  # after two seconds
-            list(streams[1])
-        reply = server.complete(**endless | {"stream": False})
+        assert _with_a_place(server, max_tokens=1).status == 200
+        streams[1].close()
+        assert _with_a_place(server, max_tokens=1, n=2).status == 200
+        code, said = server.end()
+        assert (code, said) == (130, "")
+
+
+def _with_a_place(server: Server, **body: Any) -> Reply:
+    """The answer, once there is a place."""
+    replies: list[Reply] = []
+
+    def has_place() -> bool:
+        replies.append(server.complete(**body))
+        return replies[-1].status != 429
+
+    wait_until(has_place, server.process)
+    return replies[-1]
+
+
+def test_a_text_ends_after_so_many_seconds(trained_home: Path) -> None:
+    limits = ("--max-texts", 1, "--max-length", 9_999_999, "--max-seconds", 1)
+    with started(trained_home, *limits) as server:
+        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+        with pytest.raises(openai.APIConnectionError):
+            list(client.completions.create(model="verse", prompt="t", stream=True, **ENDLESS))
+        reply = _with_a_place(server, **ENDLESS)
         assert (reply.status, reply.json["error"]["code"]) == (504, "timeout")
-        assert server.complete(n=2, max_tokens=1).status == 200
         code, said = server.end()
         assert (code, said) == (130, "")
 
@@ -450,7 +473,7 @@ def test_ctrl_c_lets_texts_be_finished(trained_home: Path, model: Model) -> None
     with started(trained_home, "verse", "--max-length", 20_000) as server:
         client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
         stream = client.completions.create(
-            model="verse", prompt="the ", max_tokens=2500, top_p=0.99, seed=4, stream=True
+            model="verse", prompt="the ", max_tokens=1000, top_p=0.99, seed=4, stream=True
         )
         parts = [next(iter(stream)).choices[0].text]
         ending: list[tuple[int, str]] = []
@@ -458,7 +481,7 @@ def test_ctrl_c_lets_texts_be_finished(trained_home: Path, model: Model) -> None
         thread.start()
         parts += [event.choices[0].text for event in stream if event.choices]
         thread.join()
-        assert "".join(parts) == model.generate("the ", max_new_tokens=2500, top_p=0.99, seed=4)
+        assert "".join(parts) == model.generate("the ", max_new_tokens=1000, top_p=0.99, seed=4)
         assert ending == [(130, "")]
 
 
@@ -478,14 +501,12 @@ def test_what_a_request_leaves_open_fits_the_limits_of_the_server(trained_home: 
 
 
 def test_a_second_ctrl_c_ends_at_once(trained_home: Path) -> None:
-    endless = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999, "stream": True}
     with started(trained_home, "verse", "--max-length", 9_999_999) as server:
         client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
-        stream = client.completions.create(model="verse", prompt="t", **endless)
+        stream = client.completions.create(model="verse", prompt="t", stream=True, **ENDLESS)
         next(iter(stream))
         server.process.send_signal(signal.SIGINT)
-        while _takes_connections(server):  # until it has heard the first
-            time.sleep(0.01)
+        wait_until(lambda: not _takes_connections(server), server.process)  # it has heard it
         assert server.end() == (130, "")
 
 
@@ -621,8 +642,7 @@ def test_connections_are_limited_and_one_that_ends_is_free_again(trained_home: P
         assert (refused.headers["retry-after"], refused.headers["connection"]) == ("1", "close")
         for connection in taken[:2]:
             connection.close()
-        while server.ask("GET", "/health").status == 503:
-            pass
+        wait_until(lambda: server.ask("GET", "/health").status != 503, server.process)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import http.client
 import socket
 import threading
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +29,9 @@ from tests.serving.test_scheduler import small_model
 class Noting(socket.socket):
     """A socket that listens, and keeps what it has accepted."""
 
-    accepted: ClassVar[list[socket.socket]] = []
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.accepted: list[socket.socket] = []
 
     def accept(self) -> tuple[socket.socket, Any]:
         found, client = super().accept()

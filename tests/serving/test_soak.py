@@ -18,6 +18,7 @@ import pytest
 
 import charrnn
 from charrnn.models.model import Model
+from tests.commands import wait_until
 from tests.serving.conftest import Server, started
 
 HUGE = 100_000_000  # bytes of a body
@@ -127,8 +128,8 @@ def endure(home: Path, warm_up: float, seconds: float, allowed: int) -> None:
         before = resident(server)
         besiege(server, model, seconds, 2)
         assert resident(server) - before < allowed
-        while open_files(server) > files + 1:  # the event loop may keep one for itself
-            time.sleep(0.1)
+        # The event loop may keep one for itself.
+        wait_until(lambda: open_files(server) <= files + 1, server.process)
         assert server.complete(max_tokens=3, seed=1).status == 200
         code, said = server.end()
         assert (code, said) == (130, "")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from charrnn import resume, train
 from charrnn.cli.verify import verify
 from charrnn.folder.resuming import read_run
 from charrnn.training.events import Started
-from tests.commands import Copy, run, start
+from tests.commands import Copy, run, start, wait_until
 from tests.conftest import VERSE
 
 TINY = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
@@ -58,17 +57,18 @@ def test_a_disk_that_fills_while_training_costs_nothing_that_was_saved(
     text = tmp_path / "verse.txt"
     text.write_text(VERSE * 12)
     out = disk / "model"
-    process = Copy(
-        tmp_path, "train", text, *TINY, "--steps", 100_000, "--eval-every", 100, "--out", out
-    )
-    while not (out / "model.safetensors").exists():
-        time.sleep(0.02)
-        assert process.poll() is None
-    ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
-    with suppress(OSError):
-        while True:
-            os.write(ballast, bytes(1000))
-    os.close(ballast)
+    length = ("--steps", 100_000, "--eval-every", 100, "--patience", 100_000)
+    process = Copy(tmp_path, "train", text, *TINY, *length, "--out", out)
+    wait_until((out / "model.safetensors").exists, process)
+    with (disk / "ballast").open("ab", buffering=0) as ballast:
+
+        def filled() -> bool:
+            with suppress(OSError):
+                while True:
+                    ballast.write(bytes(1000))
+            return process.poll() is not None
+
+        wait_until(filled)  # again and again: a save that finds room makes as much when it is over
     _, err = process.communicate()
     assert process.returncode == 74
     _one_line(err, str(out), "No space left on device; make room")
@@ -218,9 +218,7 @@ def test_a_signal_while_a_run_is_set_up_leaves_a_run_to_go_on_with(
     tmp_path: Path, verse: Path
 ) -> None:
     process = Copy(tmp_path, "train", verse, *TINY, "--minutes", 60, "--out", "model")
-    while not (tmp_path / "model" / ".lock.holder").exists():
-        time.sleep(0.005)
-        assert process.poll() is None
+    wait_until((tmp_path / "model" / ".lock.holder").exists, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130, err

@@ -8,7 +8,8 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from charrnn.network.base import Network
 from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.request import Request
 from charrnn.training.beginning.preparing import prepare
-from tests.commands import Copy
+from tests.commands import wait_until
 from tests.conftest import VERSE
+from tests.kills import kill_rank
 from tests.ranks import start_ranks, torchrun
 from tests.training.test_tasks import WRITERS
 
@@ -162,18 +164,17 @@ def _assert_close(path: Path, other: Path) -> None:
         np.testing.assert_allclose(losses, others, rtol=0, atol=1e-5)
 
 
-def _kill_one(folder: Path, processes: Sequence[Copy], rank: int) -> str:
-    """Kill one of two at some moment after the second evaluation; what the other says."""
-    metrics = folder / "metrics.jsonl"
-    while not metrics.exists() or len(_metrics(folder)) < 2:
-        assert [process.poll() for process in processes] == [None, None]
-        time.sleep(0.01)
-    time.sleep(random.Random(rank).uniform(0, 0.1))  # noqa: S311
-    assert processes[rank].poll() is None, "it is killed while it works"
-    processes[rank].kill()
+def _kill_one(tmp_path: Path, text: Path, rank: int) -> str:
+    """Have one of two killed at some moment after the second evaluation; what the other says."""
+    moment = random.Random(rank)  # noqa: S311
+    kill = partial(kill_rank, rank, moment.randrange(81, 190), moment.randrange(300))
+    command = ("train", text, *OPTIONS, "--out", "killed")
+    processes = start_ranks(tmp_path, *command, prepare=kill)
     _, said = processes[1 - rank].communicate(timeout=TIMEOUT)
     assert processes[1 - rank].returncode == 1
     processes[rank].communicate()
+    assert processes[rank].returncode == -signal.SIGKILL
+    assert _metrics(tmp_path / "killed"), "the second evaluation waits for the save of the first"
     return said
 
 
@@ -189,7 +190,7 @@ def test_two_processes_make_the_run_of_one_whatever_kills_them(tmp_path: Path, v
     _assert_close(tmp_path / "two", tmp_path / "one")
 
     killed = tmp_path / "killed"
-    said = _kill_one(killed, start_ranks(tmp_path, "train", verse, *OPTIONS, "--out", killed), 1)
+    said = _kill_one(tmp_path, verse, 1)
     assert said.count("charrnn: another process of this run has ended; what was saved last") == 1
     assert "Traceback" not in said
     verify(str(killed))
@@ -214,7 +215,7 @@ def test_a_killed_first_process_leaves_a_run_that_any_number_goes_on_with(
 ) -> None:
     charrnn.train(verse, out=tmp_path / "one", **SETTINGS).finish(progress=False)
     killed = tmp_path / "killed"
-    said = _kill_one(killed, start_ranks(tmp_path, "train", verse, *OPTIONS, "--out", killed), 0)
+    said = _kill_one(tmp_path, verse, 0)
     assert said.startswith("charrnn: process 1: another process of this run has ended")
     assert said.count("\n") == 1
     for process in start_ranks(tmp_path, "train", "--resume", killed, count=4):
@@ -230,9 +231,7 @@ def stopped(tmp_path: Path, verse: Path) -> Callable[..., str]:
     def stop(number: signal.Signals, rank: int | None) -> str:
         options = (*OPTIONS, "--steps", 100_000, "--eval-every", 50_000, "--out", "model")
         process = torchrun(tmp_path, "-m", "charrnn", "train", verse, *options)
-        while not (tmp_path / "model" / STATE).exists():
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until((tmp_path / "model" / STATE).exists, process)
         time.sleep(2)
         os.kill(process.pid if rank is None else _worker(process.pid, rank), number)
         _, err = process.communicate(timeout=TIMEOUT)

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +19,12 @@ from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
 from charrnn.folder.files import STATE
+from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
-from tests.commands import Copy, run
+from tests.commands import Copy, run, wait_until
 from tests.conftest import VERSE
+from tests.kills import kill_at_update
 from tests.training.machines import Machine
 
 TEXT = VERSE * 12
@@ -291,34 +294,27 @@ def test_a_process_killed_many_times_ends_in_the_same_bits(text: Path, tmp_path:
 
 
 def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
-    updates = 1500 * kills
+    part, every = 300, 50  # updates: one kill in so many, and an evaluation
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
-    options = (*shape, "--dropout", 0.2, "--steps", updates, "--seed", 1)
+    length = ("--steps", part * kills, "--eval-every", every, "--patience", 10_000)
+    options = (*shape, *length, "--dropout", 0.2, "--seed", 1)
     whole = run(tmp_path, "train", text, *options, "--out", "whole")
     assert whole.returncode == 0, whole.stderr
     moments = random.Random(5)  # noqa: S311
     # A trial of its own might choose another way to compute.
     command: tuple[object, ...] = ("train", text, "--repeat", "whole", "--out", "killed")
-    state = tmp_path / "killed" / STATE
-    saved = None
-    for _ in range(kills):
-        process = Copy(tmp_path, *command)
-        while process.poll() is None and (not state.exists() or _saved(state) == saved):
-            time.sleep(0.005)  # until this process has saved something of its own
-        time.sleep(moments.uniform(0, 0.2))
-        assert process.poll() is None, "it is killed while it works"
-        process.send_signal(signal.SIGKILL)
-        saved = _saved(state)
+    for number in range(kills):
+        step = part * number + moments.randint(2 * every + 1, part)
+        kill = partial(kill_at_update, step, moments.randrange(300))
+        process = Copy(tmp_path, *command, prepare=kill)
         process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        saved = read_run(tmp_path / "killed").progress.step
+        assert step - 2 * every <= saved <= step, "one of the last two evaluations is saved"
         command = ("train", "--resume", "killed")
     done = run(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert _content(tmp_path / "killed") == _content(tmp_path / "whole")
-
-
-def _saved(state: Path) -> tuple[int, int]:
-    found = state.stat()
-    return found.st_ino, found.st_mtime_ns
 
 
 def test_signals_mean_to_a_program_what_they_did_before(text: Path, tmp_path: Path) -> None:
@@ -342,8 +338,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
 ) -> None:
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
     process = Copy(tmp_path, "train", text, *shape, "--steps", 100_000, "--out", "model")
-    while not (tmp_path / "model" / STATE).exists():
-        time.sleep(0.05)
+    wait_until((tmp_path / "model" / STATE).exists, process)
     time.sleep(0.5)
     process.send_signal(number)
     _, err = process.communicate()
@@ -357,8 +352,7 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
 ) -> None:
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
     process = Copy(tmp_path, "train", text, *shape, "--steps", 300_000, "--out", "model")
-    while not (tmp_path / "model" / STATE).exists():
-        time.sleep(0.05)
+    wait_until((tmp_path / "model" / STATE).exists, process)
     second = run(tmp_path, "train", "--resume", "model")
     assert second.returncode == 75
     assert f"trained in model by process {process.pid}" in second.stderr

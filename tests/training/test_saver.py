@@ -31,10 +31,11 @@ from charrnn.learning.learner import Learner
 from charrnn.training.events import Event
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.saver import Saver
-from tests.commands import Copy, run
+from tests.commands import Copy, run, wait_until
 from tests.conftest import VERSE
+from tests.kills import kill_at_save
 
-SECONDS = 60.0  # after which a test that hangs ends
+SECONDS = 600.0  # after which a test that hangs ends
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
     "embed_size": 6,
@@ -56,13 +57,6 @@ def _free(folder: Path) -> bool:
     except LockedError:
         return False
     return True
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def _waits_for_a_save(thread: int) -> bool:
@@ -96,7 +90,7 @@ def _fails_while_the_waiting_ends(folder: Path, moment: int) -> bool | None:
         saver.begin(write)
         threading.settrace(None)
         threads = [thread for thread in threading.enumerate() if thread.name == "save"]
-        _wait_until(lambda: may_leave.is_set() or not any(one.is_alive() for one in threads))
+        wait_until(lambda: may_leave.is_set() or not any(one.is_alive() for one in threads))
         try:
             saver.leave(0)
             raised = False
@@ -162,7 +156,7 @@ class TestSaver:
         assert main == threading.get_ident()
 
         def write() -> None:
-            _wait_until(lambda: _waits_for_a_save(main))
+            wait_until(lambda: _waits_for_a_save(main))
             signal.pthread_kill(main, signal.SIGINT)
             assert may_end.wait(SECONDS)
             (tmp_path / "saved").touch()
@@ -178,7 +172,7 @@ class TestSaver:
             signal.signal(signal.SIGINT, before)
         assert not _free(tmp_path)
         may_end.set()
-        _wait_until(lambda: _free(tmp_path))
+        wait_until(lambda: _free(tmp_path))
         assert [file.name for file in tmp_path.iterdir()] == ["saved"]
         saver.wait()
 
@@ -191,7 +185,7 @@ class TestSaver:
             saver.wait()
         assert not _free(tmp_path)
         may_end.set()
-        _wait_until(lambda: _free(tmp_path))
+        wait_until(lambda: _free(tmp_path))
 
     def test_what_fails_when_nobody_waits_any_more_is_reported_by_python(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -208,7 +202,7 @@ class TestSaver:
             saver.begin(write)
             saver.leave(0.01)
         may_end.set()
-        _wait_until(lambda: reported == [ReadWriteError])
+        wait_until(lambda: reported == [ReadWriteError])
 
     def test_what_fails_while_the_waiting_ends_is_raised_or_reported(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -265,7 +259,7 @@ class TestSaver:
             "may_end = threading.Event()\n"
             "with locked(Path()) as lock:\n"
             "    saver = Saver(lock)\n"
-            "    saver.begin(lambda: may_end.wait(60))\n"
+            "    saver.begin(lambda: may_end.wait(600))\n"
             "    if child := os.fork():\n"
             "        _, status = os.waitpid(child, 0)\n"
             "        may_end.set()\n"
@@ -446,7 +440,7 @@ def test_updates_are_made_while_a_save_is_written_and_do_not_change_it(
 
     def late(number: int) -> None:
         if 2 < number < 6:
-            _wait_until(lambda: updates.step > saves[number] + 11 or updates.step == 60)
+            wait_until(lambda: updates.step > saves[number] + 11 or updates.step == 60)
 
     def killed(number: int) -> None:
         if number > 2:
@@ -497,7 +491,7 @@ def test_a_disk_that_is_full_for_a_save_ends_the_run_at_the_next_sign_of_life(
 
     def over(step: int) -> None:
         if step == 28:
-            _wait_until(lambda: all(thread.name != "save" for thread in threading.enumerate()))
+            wait_until(lambda: all(thread.name != "save" for thread in threading.enumerate()))
 
     updates.before = over
     with pytest.raises(ReadWriteError, match=r"model: No space left.*; make room"):
@@ -560,7 +554,7 @@ def test_whoever_leaves_waits_for_the_save_and_is_told_if_it_failed(
 
 def _wait_at(save: int, event: threading.Event, number: int) -> None:
     if number == save:
-        event.wait(60)
+        event.wait(SECONDS)
 
 
 def test_after_a_break_python_prints_what_a_save_failed_with(
@@ -573,7 +567,7 @@ def test_after_a_break_python_prints_what_a_save_failed_with(
     for event in train(text, out=tmp_path / "model", **SMALL):
         if isinstance(event, Evaluated) and event.evaluation.step == 26:
             break
-    _wait_until(lambda: bool(printed))
+    wait_until(lambda: bool(printed))
     assert printed == [ReadWriteError]
     disk.full_at = 1000
     _goes_on(tmp_path / "model", 13, whole)
@@ -602,19 +596,6 @@ def _leave(events: Iterator[Any], how: str) -> None:
 OPTIONS = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
 
 
-def slow_disk() -> None:
-    """Let each save take a fifth of a second, and say when one is written beside updates."""
-    fsync = os.fsync
-
-    def slow(handle: int) -> None:
-        if threading.current_thread().name == "save":
-            Path("saving").touch()
-        time.sleep(0.02)
-        fsync(handle)
-
-    vars(os)["fsync"] = slow
-
-
 def test_a_process_killed_while_it_saves_goes_on_to_the_same_bits(
     text: Path, tmp_path: Path
 ) -> None:
@@ -629,26 +610,20 @@ def test_a_process_killed_often_while_it_saves_goes_on_to_the_same_bits(
 
 
 def _kill_while_saving(text: Path, tmp_path: Path, kills: int) -> None:
-    options = (*OPTIONS, "--dropout", 0.2, "--steps", 400 * kills, "--eval-every", 100, "--seed", 1)
-    done = run(tmp_path, "train", text, *options, "--patience", 10_000, "--out", "whole")
+    length = ("--steps", 100 * (kills + 1), "--eval-every", 20, "--patience", 10_000)
+    options = (*OPTIONS, *length, "--dropout", 0.2, "--seed", 1)
+    done = run(tmp_path, "train", text, *options, "--out", "whole")
     assert done.returncode == 0, done.stderr
     moments = random.Random(7)  # noqa: S311
     command: tuple[object, ...] = ("train", text, "--repeat", "whole", "--out", "killed")
-    torn = 0
     for _ in range(kills):
-        (tmp_path / "saving").unlink(missing_ok=True)
-        process = Copy(tmp_path, *command, prepare=slow_disk)
-        while not (tmp_path / "saving").exists():
-            assert process.poll() is None
-            time.sleep(0.002)
-        time.sleep(moments.uniform(0, 0.3))
-        assert process.poll() is None, "it is killed while it works"
-        process.kill()
+        kill = partial(kill_at_save, moments.randrange(40))  # in one of five saves
+        process = Copy(tmp_path, *command, prepare=kill)
         process.communicate()
-        torn += any((tmp_path / "killed").rglob(".*.charrnn-new"))
+        assert process.returncode == -signal.SIGKILL
+        assert any((tmp_path / "killed").rglob(".*.charrnn-new")), "this save was not over"
         verify(str(tmp_path / "killed"))
         command = ("train", "--resume", "killed")
-    assert torn, "some save was not over"
     done = run(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert _content(tmp_path / "killed") == _content(tmp_path / "whole")

@@ -6,8 +6,8 @@ import json
 import random
 import re
 import signal
-import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from charrnn.text.bundled import BUNDLED
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run
 from tests.conftest import VERSE
+from tests.kills import kill_at_update
 from tests.modes import default_dtype
 
 SMALL: dict[str, Any] = {
@@ -229,16 +230,13 @@ def test_a_killed_process_goes_on_from_its_last_save(
     task: TaskName, examples: str, tmp_path: Path
 ) -> None:
     settings = SMALL | {"steps": 150, "eval_every": 25, "task": task, "patience": 99}
-    begun = train(examples, out="whole", **settings)
-    _consume(begun)
-    evaluated = tmp_path / "killed" / "metrics.jsonl"
-    process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed")
-    while not evaluated.exists() and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(random.Random(task).uniform(0.0, 0.1))  # noqa: S311
-    assert process.poll() is None, "it is killed while it works"
-    process.send_signal(signal.SIGKILL)
+    _consume(train(examples, out="whole", **settings))
+    moment = random.Random(task)  # noqa: S311
+    kill = partial(kill_at_update, moment.randrange(51, 151), moment.randrange(300))
+    process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed", prepare=kill)
     process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert _content("killed")[1], "the second evaluation waits for the save of the first"
     done = run(tmp_path, "train", "--resume", "killed")
     assert done.returncode == 0, done.stderr
     assert _content("killed") == _content("whole")
