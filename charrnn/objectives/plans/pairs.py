@@ -27,8 +27,8 @@ PAIRS = 64  # side by side, fewer where all would be read in a few batches
 MAX_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
 
 SIZES = (64, 128, 192, 256, 384, 512)
-LIMITS = ((30_000, 64), (100_000, 128), (1_000_000, 256), (math.inf, 512))
-PASSES = 12
+LIMITS = ((100_000, 192), (1_000_000, 256), (math.inf, 512))
+PASSES = ((100_000, 20), (math.inf, 12))  # few characters are read in few updates a pass
 OPERATIONS = 3  # half of the weights are read with each character: of the source, or of the target
 RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
 
@@ -74,7 +74,8 @@ def plan_of(
     tokens = sum(map(tokens_of, train))
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **DROPOUTS, "vocab_size": vocab_size, **chosen}
-    sizes = Sizes(SIZES, LIMITS, PASSES, OPERATIONS, lambda model: shapes_of(model, kind))
+    passes = next(count for limit, count in PASSES if tokens < limit)
+    sizes = Sizes(SIZES, LIMITS, passes, OPERATIONS, lambda model: shapes_of(model, kind))
     model = sizes.largest(shape, tokens, request.budget, speed)
     usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
     batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")

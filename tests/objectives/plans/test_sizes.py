@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,22 @@ def of_texts(request: Request, rate: float) -> Plan:
     return texts.plan_of(WORDS, 20, request, lambda _: rate, {}, grams=0)
 
 
-def of_pairs(request: Request, rate: float) -> Plan:
-    both = [Pair(word, word[::-1]) for word in WORDS]
+def of_pairs(request: Request, rate: float, times: int = 1) -> Plan:
+    both = [Pair(f"{word}{k}", word[::-1]) for word in WORDS for k in range(times)]
     return pairs.plan_of(both, KIND, 20, request, lambda _: rate)
 
 
-PLANNERS: dict[str, Callable[[Request, float], Plan]] = {"texts": of_texts, "pairs": of_pairs}
+PLANNERS: dict[str, Callable[[Request, float], Plan]] = {
+    "texts": of_texts,
+    "pairs": of_pairs,
+    "many pairs": partial(of_pairs, times=3),
+}
 
 
 def rate_for(passes: float, plan: Plan, kind: str) -> float:
     """Operations per second with which a network reads its examples so often in five minutes."""
     shapes, operations = encoder_shapes(plan.model), 6 / 0.9
-    if kind == "pairs":
+    if "pairs" in kind:
         shapes, operations = shapes_of(plan.model, KIND), 3
     weights = sum(math.prod(shape) for shape in shapes.values())
     return passes * operations * weights * plan.train_tokens / 300
@@ -79,7 +84,7 @@ def test_the_largest_size_is_chosen_that_reads_the_examples_often_enough(kind: s
     request = request_of([], minutes=5)
     smallest, largest = (plan_of(request, rate) for rate in (1.0, 1e15))
     assert smallest.model.hidden_size < largest.model.hidden_size
-    passes = {"texts": 6, "pairs": 12}[kind]
+    passes = {"texts": 6, "pairs": 20, "many pairs": 12}[kind]
     enough, short = (rate_for(passes * x, largest, kind) for x in (1.01, 0.99))
     assert plan_of(request, enough).model == largest.model
     assert plan_of(request, short).model.hidden_size < largest.model.hidden_size
