@@ -132,6 +132,13 @@ def test_parity_is_learnt_and_found_in_new_strings() -> None:
     assert answer.probability == answer.probabilities["odd"] > 0.9
 
 
+@pytest.mark.parametrize(("count", "side_by_side"), [(100, 32), (8_000, 64)])
+def test_few_texts_are_tagged_in_small_updates(count: int, side_by_side: int) -> None:
+    write_brackets("texts.conll", count, 0)
+    run = charrnn.train("texts.conll", task="tag", epochs=1)
+    assert f", {side_by_side} texts side by side" in str(run)
+
+
 def test_the_depth_of_brackets_is_learnt() -> None:
     write_brackets("brackets.conll", 300, seed=1)
     write_brackets("test.conll", 100, seed=2)

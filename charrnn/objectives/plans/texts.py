@@ -19,9 +19,9 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS, cut_note
 from charrnn.words import counted
 
-__all__ = ["longest_in", "plan_of"]
+__all__ = ["TOKENS", "longest_in", "plan_of"]
 
-TOKENS = 2048  # of an update, about
+TOKENS = 2048  # of an update, about, unless the task needs others
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
 MAX_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
@@ -61,6 +61,7 @@ def plan_of(
     labels: Sequence[str] | None = None,
     *,
     grams: int,
+    tokens: int = TOKENS,
     fine_tuning: float = FINE_TUNING,
     validated_whole: bool = False,
 ) -> Plan:
@@ -74,6 +75,7 @@ def plan_of(
         defaults: settings of the task where the user made none.
         labels: of the texts, each of which keeps a text to train on.
         grams: rows of the table of n-grams.
+        tokens: of an update, about.
         fine_tuning: share of the learning rate of runs that start from language models.
         validated_whole: whether in validation, unlike in training, long texts are read to their
             end.
@@ -83,7 +85,7 @@ def plan_of(
         UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
-    parts = _divided(texts, labels, given, validated_whole=validated_whole)
+    parts = _divided(texts, labels, given, tokens, validated_whole=validated_whole)
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **defaults, "vocab_size": vocab_size, **chosen}
     model = SIZES.largest(shape, parts.train, request.budget, speed)
@@ -118,7 +120,7 @@ class _Parts(NamedTuple):
         val_frac: the share of the texts that is for validation.
         texts: that are trained on.
         longest: steps of a text that are read, with its ends.
-        usual_batch: how many texts have about `TOKENS`.
+        usual_batch: how many texts an update reads, unless the user wants others.
         notes: what the user should know.
     """
 
@@ -135,6 +137,7 @@ def _divided(
     texts: Sequence[str],
     labels: Sequence[str] | None,
     given: Mapping[str, Any],
+    tokens: int,
     *,
     validated_whole: bool,
 ) -> _Parts:
@@ -151,16 +154,16 @@ def _divided(
         val_frac=val_frac,
         texts=len(train),
         longest=longest,
-        usual_batch=_usual_batch(read),
+        usual_batch=_usual_batch(read, tokens),
         notes=(cut_note(cut, longest - ENDS),) if cut else (),
     )
 
 
-def _usual_batch(lengths: Sequence[int]) -> int:
-    """How many texts, of which so much is read, have about `TOKENS`."""
+def _usual_batch(lengths: Sequence[int], tokens: int) -> int:
+    """How many texts, of which so much is read, have about so many tokens."""
     mean = sum(lengths) / len(lengths)
     low, high = SIDE_BY_SIDE
-    chosen: int = min(max(2 ** round(math.log2(TOKENS / mean)), low), high)
+    chosen: int = min(max(2 ** round(math.log2(tokens / mean)), low), high)
     return chosen
 
 
