@@ -4,10 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-# Some processes of the tests may write small files only: what Python compiles in them would be cut
-# off, and the next process would fail to read it.
-export PYTHONDONTWRITEBYTECODE = 1
-
 .PHONY: demo docs test test-slow format clean \
 	bench-training bench-neighbours bench-sampling bench-serving bench-gpu bench-quality bench-records \
 	bench-tasks bench-task-peers bench-peers

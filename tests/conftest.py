@@ -25,6 +25,9 @@ from charrnn.native import tiles
 from charrnn.native.processor import Target
 from tests import amx, commands
 
+# Some processes of the tests may write small files only: what Python compiles in them would be cut
+# off, and the next process would fail to read it.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 # Networks this small gain nothing from more threads, and lose much when tests run side by side.
 torch.set_num_threads(1)
 # In fp32, a GPU's results are compared with a CPU's; cuDNN would round products to ten bits.
