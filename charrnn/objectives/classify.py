@@ -31,7 +31,7 @@ from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import longest_in, plan_of
+from charrnn.objectives.plans.texts import Recipe, longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
@@ -46,7 +46,9 @@ __all__ = ["ClassifierNetwork", "ClassifyData", "Classifying", "plan", "read"]
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
 LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`
 REORDERED = 0.5  # of the texts, see `batches.rows.in_other_orders`
-# Measured in benchmarks/NOTES.md: of the learning rate, for runs that start from language models;
+# Measured in benchmarks/NOTES.md: for texts of fewer characters in all, the largest network.
+SIZES = ((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384))
+# Also there: of the learning rate, for runs that start from language models;
 # with less, too little is learnt of n-grams.
 FINE_TUNING = 0.65
 # Also there: for texts of fewer characters in all, passes, after which they are learnt by heart,
@@ -166,12 +168,14 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts, longest = [one.text for one in data.examples], longest_in(request.settings)
     characters = sum(min(len(text), longest - ENDS) for text in texts)
-    dropout = next(share for limit, _, share in LIMITS if characters < limit)
-    defaults, labels = {"dropout": dropout}, [one.label for one in data.examples]
-    vocab_size, rows = data.tokenizer.vocab_size, data.kind.grams
-    return plan_of(
-        texts, vocab_size, request, speed, defaults, labels, grams=rows, fine_tuning=FINE_TUNING
+    recipe = Recipe(
+        limits=SIZES,
+        dropout=next(share for limit, _, share in LIMITS if characters < limit),
+        grams=data.kind.grams,
+        fine_tuning=FINE_TUNING,
     )
+    labels = [one.label for one in data.examples]
+    return plan_of(texts, data.tokenizer.vocab_size, recipe, request, speed, labels)
 
 
 class Batch(NamedTuple):

@@ -28,6 +28,7 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear, drawing, zeros
 from charrnn.objectives.base import ExampleTask
+from charrnn.objectives.batches.periods import period_of
 from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of, width_of
 from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of
 from charrnn.objectives.plans.plan import Plan
@@ -139,6 +140,8 @@ def read(request: Request, _known: Tokenizer | None) -> ForecastData:
         season if season > 1 else min(max(1, max(lengths) // 10), LONGEST_HORIZON)
     )
     _check_lengths(series, horizon, season, notes)
+    if settings.season is None:
+        notes += _repeating(series)
     whole = hashlib.sha256()
     for one in series:
         whole.update(one.name.encode() + b"\0" + np.ascontiguousarray(one.values).tobytes())
@@ -162,6 +165,15 @@ def read(request: Request, _known: Tokenizer | None) -> ForecastData:
         ),
         notes=tuple(notes),
     )
+
+
+def _repeating(series: Sequence[Series]) -> list[str]:
+    """What to say of series with a season of which the user says nothing."""
+    period = period_of([one.values[:, 0] for one in series])
+    if period is None:
+        return []
+    which = "the series repeats itself" if len(series) == 1 else "most series repeat themselves"
+    return [f"{which} every {period:,} values or so; if that is a season, add --season {period}"]
 
 
 def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: list[str]) -> None:

@@ -31,7 +31,7 @@ from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide, start_capitals
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import TOKENS, plan_of
+from charrnn.objectives.plans.texts import Recipe, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
@@ -44,8 +44,10 @@ from charrnn.words import twins
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
-DEFAULTS = {"dropout": 0.5}
-FEW, FEW_TOKENS = 60_000, 512  # of few characters in all, small updates learn more in 12 passes
+SIZES = ((3_000_000, 192), (math.inf, 384))  # for texts of fewer characters in all
+# Tokens of an update, also for texts of fewer characters in all: small updates learn more of few
+# texts in 12 passes.
+TOKENS = ((60_000, 512), (math.inf, 2048))
 MAX_EPOCHS = 12  # later passes learn the names by heart; see benchmarks/NOTES.md
 # Words outside all spans are many, and count less: else a model that is unsure marks nothing, and
 # of new names it is often unsure. See benchmarks/NOTES.md.
@@ -179,16 +181,15 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
 def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
-    return plan_of(
-        texts,
-        data.tokenizer.vocab_size,
-        request,
-        speed,
-        DEFAULTS,
+    characters = sum(map(len, texts))
+    recipe = Recipe(
+        limits=SIZES,
+        dropout=0.5,
         grams=data.kind.grams,
-        tokens=FEW_TOKENS if sum(map(len, texts)) < FEW else TOKENS,
+        tokens=next(tokens for limit, tokens in TOKENS if characters < limit),
         validated_whole=True,
     )
+    return plan_of(texts, data.tokenizer.vocab_size, recipe, request, speed)
 
 
 class Batch(NamedTuple):

@@ -491,6 +491,20 @@ def test_settings_that_do_not_fit() -> None:
     assert run.finish(progress=False).task.window == 8
 
 
+def test_a_season_of_which_the_user_says_nothing_is_told() -> None:
+    year = np.random.default_rng(4).normal(0, 1, 12)
+    repeated = [100 + np.tile(year, 8) + walk for walk in 0.1 * np.stack(random_walks(96, 96, 96))]
+    write_series("one.csv", repeated[0])
+    write_series("three.csv", *repeated)
+    said = "every 12 values or so; if that is a season, add --season 12"
+    assert f"the series repeats itself {said}" in charrnn.train("one.csv", **SMALL).notes
+    assert f"most series repeat themselves {said}" in charrnn.train("three.csv", **SMALL).notes
+    assert charrnn.train("one.csv", **SMALL, season=12).notes == ()
+    assert charrnn.train("one.csv", **SMALL, season=1).notes == ()
+    write_series("walk.csv", *random_walks(96))
+    assert charrnn.train("walk.csv", **SMALL).notes == ()
+
+
 def test_short_series_are_told() -> None:
     data = data_of(40, 5)
     assert "1 of 2 series are shorter than 6 values" in data.notes[0]

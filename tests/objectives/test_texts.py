@@ -137,6 +137,7 @@ def test_few_texts_are_tagged_in_small_updates(count: int, side_by_side: int) ->
     write_brackets("texts.conll", count, 0)
     run = charrnn.train("texts.conll", task="tag", epochs=1)
     assert f", {side_by_side} texts side by side" in str(run)
+    assert "two stacks of 1×192" in str(run), "few texts allow a large network, too"
 
 
 def test_the_depth_of_brackets_is_learnt() -> None:

@@ -1,12 +1,13 @@
 """Every size and setting of a network that reads whole texts, with its reason.
 
-texts, Request ──plan_of──▶ Plan
+texts, Recipe, Request ──plan_of──▶ Plan
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from charrnn.cells.heads import encoder_shapes
@@ -19,24 +20,46 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS, cut_note
 from charrnn.words import counted
 
-__all__ = ["TOKENS", "longest_in", "plan_of"]
+__all__ = ["Recipe", "longest_in", "plan_of"]
 
-TOKENS = 2048  # of an update, about, unless the task needs others
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
 MAX_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
 
-SIZES = Sizes(
-    sizes=(32, 64, 128, 192, 256, 384),
-    limits=((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384)),
-    passes=6,
-    operations=6 / 0.9,  # nine tenths of the time are spent in updates
-    shapes=encoder_shapes,
-)
+SIZES = (32, 64, 128, 192, 256, 384)
+PASSES = 6
+OPERATIONS = 6 / 0.9  # nine tenths of the time are spent in updates
 RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate
 
 # What of the shape does not depend on the texts.
 SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a task needs of its plan.
+
+    Attributes:
+        limits: of the network's size, see `Sizes`.
+        dropout: where the user chose none.
+        grams: rows of the table of n-grams.
+        tokens: of an update, about.
+        fine_tuning: share of the learning rate of runs that start from language models.
+        validated_whole: whether in validation, unlike in training, long texts are read to their
+            end.
+    """
+
+    limits: Sequence[tuple[float, int]]
+    dropout: float
+    grams: int
+    tokens: int = 2048
+    fine_tuning: float = FINE_TUNING
+    validated_whole: bool = False
+
+    @property
+    def sizes(self) -> Sizes:
+        """Networks to choose from."""
+        return Sizes(SIZES, self.limits, PASSES, OPERATIONS, encoder_shapes)
 
 
 def longest_in(given: Mapping[str, Any]) -> int:
@@ -55,45 +78,35 @@ def longest_in(given: Mapping[str, Any]) -> int:
 def plan_of(
     texts: Sequence[str],
     vocab_size: int,
+    recipe: Recipe,
     request: Request,
     speed: Speed,
-    defaults: Mapping[str, Any],
     labels: Sequence[str] | None = None,
-    *,
-    grams: int,
-    tokens: int = TOKENS,
-    fine_tuning: float = FINE_TUNING,
-    validated_whole: bool = False,
 ) -> Plan:
     """Choose all that is left open.
 
     Args:
         texts: all of them.
         vocab_size: V.
+        recipe: what the task needs.
         request: what the user asks for; models that are started from have the same shape.
         speed: of training on this machine.
-        defaults: settings of the task where the user made none.
         labels: of the texts, each of which keeps a text to train on.
-        grams: rows of the table of n-grams.
-        tokens: of an update, about.
-        fine_tuning: share of the learning rate of runs that start from language models.
-        validated_whole: whether in validation, unlike in training, long texts are read to their
-            end.
 
     Raises:
         BadDataError: if there are too few texts.
         UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
-    parts = _divided(texts, labels, given, tokens, validated_whole=validated_whole)
+    parts = _divided(texts, labels, given, recipe)
     chosen = shape_of(request.bases, of_model(given))
-    shape = {**SHAPE, **defaults, "vocab_size": vocab_size, **chosen}
-    model = SIZES.largest(shape, parts.train, request.budget, speed)
+    shape = {**SHAPE, "dropout": recipe.dropout, "vocab_size": vocab_size, **chosen}
+    model = recipe.sizes.largest(shape, parts.train, request.budget, speed)
     batch_size = batch_size_of(given.get("batch_size"), parts.usual_batch, parts.texts, "texts")
     settings = {
         "batch_size": batch_size,
         "seq_length": parts.longest,
-        "learning_rate": _learning_rate(model, fine_tuning if request.bases else 1.0),
+        "learning_rate": _learning_rate(model, recipe.fine_tuning if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": parts.val_frac,
         "patience": UNSTOPPED,
@@ -105,8 +118,8 @@ def plan_of(
         settings=settings,
         train_tokens=parts.train,
         val_tokens=parts.val,
-        reasons=_reasons(model, settings, grams, parts),
-        notes=parts.notes + SIZES.note(model, parts.train, request, speed),
+        reasons=_reasons(model, settings, recipe.grams, parts),
+        notes=parts.notes + recipe.sizes.note(model, parts.train, request, speed),
         tokens_per_step=parts.train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
     )
@@ -137,9 +150,7 @@ def _divided(
     texts: Sequence[str],
     labels: Sequence[str] | None,
     given: Mapping[str, Any],
-    tokens: int,
-    *,
-    validated_whole: bool,
+    recipe: Recipe,
 ) -> _Parts:
     """See `plan_of`."""
     val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
@@ -150,11 +161,11 @@ def _divided(
     cut = sum(length > longest for length in lengths)
     return _Parts(
         train=sum(read[row] for row in train),
-        val=sum((lengths if validated_whole else read)[row] for row in val),
+        val=sum((lengths if recipe.validated_whole else read)[row] for row in val),
         val_frac=val_frac,
         texts=len(train),
         longest=longest,
-        usual_batch=_usual_batch(read, tokens),
+        usual_batch=_usual_batch(read, recipe.tokens),
         notes=(cut_note(cut, longest - ENDS),) if cut else (),
     )
 
