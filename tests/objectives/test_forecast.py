@@ -251,6 +251,16 @@ def test_the_window_is_for_series_that_hold_most_values(lengths: list[int], wind
     assert seasons_of(lengths, horizon=6, season=1) == window
 
 
+@pytest.mark.parametrize(
+    ("lengths", "horizon", "window"),
+    [([155], 8, 32), ([155], 20, 40), ([155], 30, 47), ([3_000], 8, 64), ([300] * 10, 8, 64)],
+)
+def test_of_few_values_little_is_read_at_a_time(
+    lengths: list[int], horizon: int, window: int
+) -> None:
+    assert seasons_of(lengths, horizon, season=1) == window
+
+
 def test_the_median_costs_half_the_absolute_error() -> None:
     outputs = torch.tensor([[[1.0, 2.0, 3.0]]])
     wanted = torch.tensor([[2.5]])

@@ -5,6 +5,7 @@ lengths, Forecast ──held_back──▶ (S,) ──places_of──▶ Place, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from charrnn.task_config import Forecast
 
 __all__ = ["Place", "held_back", "places_of", "seasons_of"]
 
-# Seasons that are read at most, and values where there is no season.
-MAX_SEASONS, MAX_VALUES = 14, 64
+MAX_SEASONS = 14  # that are read
+# Where there is no season, values: of series with fewer in all, at most so many, or two horizons.
+MAX_VALUES = ((2_000, 32), (math.inf, 64))
 SHARE = 0.1  # of the values, in series that may be too short for a whole window
 
 
@@ -66,5 +68,8 @@ def seasons_of(lengths: Sequence[int], horizon: int, season: int) -> int:
     whole = np.cumsum(ordered)
     typical = int(ordered[np.searchsorted(whole, SHARE * whole[-1])])
     there = (typical - 2 * horizon) // season
-    limit = MAX_SEASONS if season > 1 else MAX_VALUES
+    limit = MAX_SEASONS
+    if season == 1:
+        most = next(values for few, values in MAX_VALUES if whole[-1] < few)
+        limit = max(most, 2 * horizon)
     return max(1, min(there, max(2, there // 2), limit))
