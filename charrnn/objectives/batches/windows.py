@@ -17,7 +17,7 @@ __all__ = ["Place", "held_back", "places_of", "seasons_of"]
 
 MAX_SEASONS = 14  # that are read
 # Where there is no season, values: of series with fewer in all, at most so many, or two horizons.
-MAX_VALUES = ((2_000, 32), (math.inf, 64))
+MAX_VALUES = ((1_000, 32), (math.inf, 64))
 SHARE = 0.1  # of the values, in series that may be too short for a whole window
 
 
