@@ -34,6 +34,7 @@ CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read
 # For training texts shorter than so many characters: the largest size, and the largest if they are
 # read many times, as a GPU can; see benchmarks/NOTES.md.
 MAX_SIZES = (
+    (5_000, 128, 128),
     (200_000, 192, 192),
     (600_000, 384, 384),
     (1_500_000, 512, 768),

@@ -69,7 +69,7 @@ def test_evaluations_take_three_hundredths_of_a_run(steps: int, tokens: int) -> 
 
 
 def test_regularisation_grows_as_the_text_shrinks() -> None:
-    sizes = (20_000, 60_000, 200_000, 1_000_000, 5_000_000, 50_000_000)
+    sizes = (4_000, 20_000, 60_000, 200_000, 1_000_000, 5_000_000, 50_000_000)
     plans = [plan(size, 60, Budget(minutes=3), {}, speed=3e11).model for size in sizes]
     for shorter, longer in itertools.pairwise(plans):
         assert shorter.dropout >= longer.dropout
@@ -91,6 +91,7 @@ def test_a_short_text_is_read_often_in_small_updates_with_much_dropout() -> None
         plan(size, 60, Budget(), {}).settings["batch_size"] for size in (50_000, 60_000, 230_000)
     )
     assert [*lanes] == [4, 16, 32]
+    assert plan(5_000, 60, Budget(minutes=3), {}).model.hidden_size == 128
 
 
 def test_smaller_updates_read_less_in_the_same_time() -> None:
