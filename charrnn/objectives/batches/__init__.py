@@ -3,9 +3,9 @@
     examples ──examples──▶ training, validation ──rows──▶ ids ──groups──▶ batches
 
 groups    rows of like length in batches
+periods   after how many values series repeat themselves
 windows   which values of series are windows, for forecasts
 series    windows of series side by side
-periods   after how many values series repeat themselves
 examples  what the tasks that read texts share: division, start from language models
 rows      texts as rows of ids, for the tasks that read texts
 """
