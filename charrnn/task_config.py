@@ -99,6 +99,10 @@ class Forecast(_Record, frozen=True, kw_only=True, tag="forecast"):
         season: steps after which a series repeats itself; 1 for none.
         window: values that are read; whole seasons.
         features: columns that are read beside the value.
+        smoothing: how much the last season counts in the one that goes on, from 0, the mean of
+            all, to 1, the last one alone; each before it counts 1 - smoothing times as much as the
+            next.
+        drift: whether that goes on with the mean change of a season.
         rules: of how series become windows. Since 2, windows of like length stand side by side in
             training, and one in which nothing varies is measured by its series, no longer by 1.
         quantiles: that are predicted of each: the band's lower end, the forecast, the upper end.
@@ -108,6 +112,8 @@ class Forecast(_Record, frozen=True, kw_only=True, tag="forecast"):
     season: Size = 1
     window: Size
     features: tuple[str, ...] = ()
+    smoothing: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    drift: bool = True
     rules: Annotated[int, Meta(ge=1, le=2)] = 1
     quantiles: tuple[Quantile, Quantile, Quantile] = (0.1, 0.5, 0.9)
 

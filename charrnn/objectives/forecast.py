@@ -30,6 +30,7 @@ from charrnn.network.modules import Linear, drawing, zeros
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.batches.periods import period_of
 from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of, width_of
+from charrnn.objectives.batches.smoothing import smoothed
 from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.series import plan_of
@@ -49,7 +50,7 @@ LONGEST_HORIZON = 48  # unless the user wants more
 WINDOWS_READ = 12_800  # in all, that a small set of series is read for; then
 MAX_EPOCHS = 10  # are enough
 SCORED_AT_ONCE = 256  # windows
-MEASURED = 2_000  # windows, to learn how far the naive forecast is off
+MEASURED = 2_000  # windows, to learn how far the smoothed season is off
 
 
 class ForecasterNetwork(Encoder):
@@ -64,7 +65,7 @@ class ForecasterNetwork(Encoder):
     def __init__(self, config: ModelConfig, task: Forecast, generator: torch.Generator) -> None:
         super().__init__(config, task.inputs, generator)
         self.quantiles = len(task.quantiles)
-        # Of zeros, so that training begins with the naive forecast.
+        # Of zeros, so that training begins with the smoothed season.
         self.head = Linear(config.hidden_size, task.horizon * self.quantiles, first=zeros)
 
     def forward(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -145,17 +146,18 @@ def read(request: Request, _known: Tokenizer | None) -> ForecastData:
     whole = hashlib.sha256()
     for one in series:
         whole.update(one.name.encode() + b"\0" + np.ascontiguousarray(one.values).tobytes())
+    kind = Forecast(
+        horizon=horizon,
+        season=season,
+        window=season * seasons_of(lengths, horizon, season),
+        features=series[0].features,
+        rules=2,
+        text_column=request.reading.text_column,
+        label_column=settings.label_column,
+    )
     return ForecastData(
         series=series,
-        kind=Forecast(
-            horizon=horizon,
-            season=season,
-            window=season * seasons_of(lengths, horizon, season),
-            features=series[0].features,
-            rules=2,
-            text_column=request.reading.text_column,
-            label_column=settings.label_column,
-        ),
+        kind=smoothed(series, kind),
         corpus=CorpusRecord(
             name=corpus_name(request.files),
             characters=sum(len(one.values) for one in series),
@@ -286,14 +288,14 @@ class Forecasting(ExampleTask[Batch]):
                 yield self.batch(places, spreads=np.array(whole))
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ForecasterNetwork:
-        """See `Task`; its first bands are as wide as the errors of the naive forecast."""
+        """See `Task`; its first bands are as wide as the errors of the smoothed season."""
         network = ForecasterNetwork(model, self.kind, generator)
         if drawing():
-            network.head.bias.data = torch.tensor(self.naive_errors.ravel())  # a copy
+            network.head.bias.data = torch.tensor(self.first_errors.ravel())  # a copy
         return network
 
     @cached_property
-    def naive_errors(self) -> Floats:
+    def first_errors(self) -> Floats:
         """Quantiles (horizon, Q) of the outputs that are wanted, less their medians."""
         # At random: every so many would be the same few dates of all series.
         few = np.random.default_rng(0).permutation(len(self.places))[:MEASURED]

@@ -49,8 +49,8 @@ class _History(NamedTuple):
 class _Network:
     """One network, which reads windows."""
 
-    def __init__(self, found: ModelFolder, rules: int) -> None:
-        self.rules = rules
+    def __init__(self, found: ModelFolder, task: Task) -> None:
+        self.task = task
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
         self._bias = found.weights[HEAD_BIAS]
@@ -64,7 +64,7 @@ class _Network:
 
     def spreads(self, spreads: Values) -> Values:
         """What windows in which nothing varies are measured in, as they were in training: (B,)."""
-        return spreads if self.rules > 1 else np.where(spreads > 0, 1.0, 0.0)
+        return spreads if self.task.rules > 1 else np.where(spreads > 0, 1.0, 0.0)
 
 
 def _task_of(found: ModelFolder) -> Task:
@@ -90,7 +90,8 @@ class Forecaster(TaskModel[Trial]):
     def __init__(self, *folders: ModelFolder) -> None:
         super().__init__(*folders)
         tasks = [_task_of(found) for found in folders]
-        alike = [msgspec.structs.replace(task, rules=1) for task in tasks]
+        own: dict[str, Any] = {"rules": 1, "smoothing": 1.0, "drift": True}
+        alike = [msgspec.structs.replace(task, **own) for task in tasks]
         shared("horizons, seasons, windows or columns", folders, alike)
         self.task = tasks[0]
         pasts = [pasts_in(found, self.task) for found in folders]
@@ -99,9 +100,7 @@ class Forecaster(TaskModel[Trial]):
         bare = [[msgspec.structs.replace(one, **unknown) for one in found] for found in pasts]
         shared("series", folders, bare)
         self.pasts = max(pasts, key=lambda found: sum(one.spread is not None for one in found))
-        self._networks = [
-            _Network(found, task.rules) for found, task in zip(folders, tasks, strict=True)
-        ]
+        self._networks = [_Network(*both) for both in zip(folders, tasks, strict=True)]
 
     def predict(
         self,
@@ -241,7 +240,7 @@ class Forecaster(TaskModel[Trial]):
         # Half the width of the last band, in values, and the size of these: (B, 1, 1).
         before, size = np.zeros((len(rows), 1, 1)), np.ones((len(rows), 1, 1))
         for _ in range(-(-horizon // self.task.horizon)):
-            windows = Windows.of(rows, self.task.horizon, self.task.season, spreads)
+            windows = Windows.of(rows, network.task, spreads)
             in_logs = windows.logarithmic[..., None]
             read = windows.read(network.quantiles(windows.inputs))
             middle = read[..., MIDDLE : MIDDLE + 1]

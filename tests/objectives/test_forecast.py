@@ -166,9 +166,9 @@ def test_some_windows_tell_the_errors_of_all_where_dates_differ(
     data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
     task = data.divided(settings())
     assert len(task.places) < forecast.MEASURED
-    lower, _, upper = task.naive_errors[0]
+    lower, _, upper = task.first_errors[0]
     monkeypatch.setattr(forecast, "MEASURED", len(task.places) // 2)
-    some_lower, _, some_upper = data.divided(settings()).naive_errors[0]
+    some_lower, _, some_upper = data.divided(settings()).first_errors[0]
     assert some_lower == pytest.approx(lower, rel=0.2)
     assert some_upper == pytest.approx(upper, rel=0.2)
 
@@ -472,7 +472,8 @@ def test_the_plan_names_the_features() -> None:
     wanted = TaskSettings(task="forecast", horizon=1)
     data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
     reasons = plan_of(data, seq_length=8).reasons
-    assert "reads 8 values at a time, each with its heat and wind, and predicts 1;" in reasons
+    assert "reads 8 values at a time, each with its heat and wind, and predicts 1, as " in reasons
+    assert "as differences from the mean value and its drift; " in reasons
     reasons = plan_of(data, seq_length=1, batch_size=1).reasons
     assert "reads 1 value at a time, " in reasons
     assert "; 1 window side by side, " in reasons

@@ -20,7 +20,7 @@ from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past, past_file
 from charrnn.tasks.series.trials import Trial, report_of
-from charrnn.tasks.series.windows import Windows
+from charrnn.tasks.series.windows import Values, Windows
 
 
 def column(*values: float) -> np.ndarray:
@@ -129,7 +129,7 @@ def test_outputs_stand_for_values(season: int, positive: bool) -> None:
     wanted = random.normal(0, 3, (5, 7))
     if positive:  # in logarithms
         rows, wanted = np.exp(rows), np.exp(wanted)
-    windows = Windows.of(rows, 7, season, np.ones(5))
+    windows = Windows.of(rows, Task(horizon=7, season=season, window=12), np.ones(5))
     assert windows.inputs.shape == (5, 12 // season, 3 * season)
     assert windows.logarithmic.tolist() == [[positive]] * 5
     outputs = windows.outputs(wanted)[..., None]  # (B, horizon, 1)
@@ -141,7 +141,7 @@ def test_outputs_stand_for_values(season: int, positive: bool) -> None:
 
 def test_no_change_to_come_is_the_last_season_going_on() -> None:
     rows = column(1, 5, 2, 6, 3, 9)[None, :, None]
-    windows = Windows.of(rows, 5, 2, np.ones(1))
+    windows = Windows.of(rows, Task(horizon=5, season=2, window=6), np.ones(1))
     # A season has changed by (2+4)/2 over two seasons, so by 1.5 each.
     wanted = [3 + 1.5, 9 + 1.5, 3 + 3, 9 + 3, 3 + 4.5]
     assert windows.values(np.zeros((1, 5, 1)))[0, :, 0].tolist() == wanted
@@ -151,6 +151,44 @@ def test_no_change_to_come_is_the_last_season_going_on() -> None:
         pytest.approx([-1 / unit, -3 / unit]),
         [0, 0],
     ]
+
+
+def test_a_smoothed_season_goes_on_with_or_without_its_drift() -> None:
+    rows = column(1, 5, 2, 6, 3, 9)[None, :, None]
+
+    def going_on(smoothing: float, drift: bool) -> list[float]:
+        task = Task(horizon=3, season=2, window=6, smoothing=smoothing, drift=drift)
+        found: list[float] = Windows.of(rows, task, np.ones(1)).base[0].tolist()
+        return found
+
+    assert going_on(1, drift=False) == [3, 9, 3]
+    assert going_on(0, drift=False) == pytest.approx([2, 20 / 3, 2])
+    # Of a half, the seasons count as 1, 2 and 4 of 7.
+    assert going_on(0.5, drift=False) == pytest.approx([17 / 7, 53 / 7, 17 / 7])
+    # With the drift of 1.5, as high as they would be by now: 4, 3.5, 3 and 8, 7.5, 9.
+    assert going_on(0.5, drift=True) == pytest.approx([23 / 7 + 1.5, 59 / 7 + 1.5, 23 / 7 + 3])
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.05, 0.5, 1])
+def test_what_only_drifts_goes_on_exactly_however_it_is_smoothed(smoothing: float) -> None:
+    steps = np.arange(20)
+    line: Values = np.array([4.0, -1, 7, 2])[steps % 4] + 3 * (steps // 4)
+    task = Task(horizon=8, season=4, window=12, smoothing=smoothing)
+    found = Windows.of(line[None, :12, None], task, np.ones(1)).base[0]
+    np.testing.assert_allclose(found, line[12:], rtol=1e-12)
+
+
+def test_forecasters_that_smooth_otherwise_answer_together() -> None:
+    tasks = [
+        Task(horizon=3, season=2, window=6, smoothing=share, drift=drift)
+        for share, drift in ((1, True), (0.3, False))
+    ]
+    folders = [a_folder(task, []) for task in tasks]
+    values = column(3, 1, 4, 1, 5, 9)
+    each = [_bands(Forecaster(folder).predict([values])[0]) for folder in folders]
+    both = _bands(Forecaster(*folders).predict([values])[0])
+    assert not np.allclose(each[0], each[1])
+    np.testing.assert_allclose(both, np.mean(each, axis=0), rtol=1e-9)
 
 
 def test_level_and_unit_make_no_difference() -> None:

@@ -63,7 +63,7 @@ def batch_of(
     whole = spreads if kind.rules > 1 else np.ones(len(places))
     rows = np.stack([series[k].values[end - width : end] for k, _, end in places])
     wanted = np.stack([series[k].values[end : end + kind.horizon, 0] for k, _, end in places])
-    windows = Windows.of(rows, kind.horizon, kind.season, whole)
+    windows = Windows.of(rows, kind, whole)
     inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
     return Batch(inputs, windows.outputs(wanted), windows)
 

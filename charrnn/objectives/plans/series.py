@@ -27,7 +27,7 @@ __all__ = ["plan_of"]
 SIZES = ((2_000, 32), (20_000, 64), (100_000, 128), (math.inf, 256))
 SIDE_BY_SIDE = (16, 256)  # windows at least and at most
 LEARNING_RATE = 3e-3
-WEIGHT_DECAY = 0.5  # towards weights of zero, with which the last season goes on
+WEIGHT_DECAY = 0.5  # towards weights of zero, with which the smoothed season goes on
 VALIDATED = 100  # values that are enough to tell weights apart
 MOST_VALIDATED = 0.2  # of a series
 
@@ -115,7 +115,17 @@ def _reasons(
         read += f", each with its {' and '.join(task.features)},"
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, which reads {read} and predicts "
-        f"{task.horizon:,}; {counted(settings['batch_size'], 'window')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, chosen for {len(lengths):,} series of "
+        f"{task.horizon:,}, as differences from {_going_on(task)}; "
+        f"{counted(settings['batch_size'], 'window')} side by side, learning rate "
+        f"{settings['learning_rate']:g}, chosen for {len(lengths):,} series of "
         f"{counted(sum(lengths), 'value')}, {counted(windows, 'window')}"
     )
+
+
+def _going_on(task: Forecast) -> str:
+    """What the outputs are differences from, in words."""
+    one = "season" if task.season > 1 else "value"
+    found = f"a {one} smoothed by {task.smoothing:g}"
+    if task.smoothing in (0, 1):
+        found = f"the {'last' if task.smoothing else 'mean'} {one}"
+    return f"{found} and its drift" if task.drift else found

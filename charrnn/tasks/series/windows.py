@@ -1,14 +1,17 @@
 """The last values of a series as a forecaster reads them, and its outputs as values again.
 
-    window = Windows.of(values, horizon, season, spreads)    # (B, N, 1+F), (B,)
+    window = Windows.of(values, task, spreads)               # (B, N, 1+F), (B,)
     window.inputs                                            # (B, T, I): a season at each step
     window.values(outputs)                                   # (B, horizon, Q) → (B, horizon, Q)
 
 A step reads a whole season, as differences from the last one, so that a long window takes few
-steps. Outputs are differences from the last season, going on with the mean change of a season in
-the window. All are in units of the window's own variation, so that what is learnt of one series
-holds at any level and in any unit; where nothing varies, in those of the whole series. Without a
-season, a step reads one value.
+steps. Outputs are differences from a smoothed season, going on with the mean change of a season in
+the window or without it, as the task has it. All are in units of the window's own variation, so
+that what is learnt of one series holds at any level and in any unit; where nothing varies, in those
+of the whole series. Without a season, a step reads one value.
+
+A network beside exponential smoothing: Smyl, "A hybrid method of exponential smoothing and
+recurrent neural networks for time series forecasting", 2020.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
+from charrnn.task_config import Forecast
 
 __all__ = ["ROUNDING", "Values", "Windows", "spread_of"]
 
@@ -48,36 +52,29 @@ class Windows(NamedTuple):
     floor: Values
 
     @classmethod
-    def of(cls, values: Values, horizon: int, season: int, spreads: Values) -> Windows:
+    def of(cls, values: Values, task: Forecast, spreads: Values) -> Windows:
         """Windows of as many values each.
 
         Args:
             values: (B, N, 1+F), the series and its features; N is a multiple of the season.
-            horizon: values to predict.
-            season: steps after which a series repeats itself; 1 for none.
+            task: what is to be predicted.
             spreads: (B,), of each window's whole series, for one in which nothing varies.
         """
+        season = task.season
         assert values.shape[1] % season == 0, "a window is made of whole seasons"
         own = values[..., 0]  # (B, N)
         lowest, highest = own.min(1, keepdims=True), own.max(1, keepdims=True)
         logarithmic = (lowest > 0) & (highest > TENFOLD * lowest)
         floor = np.where(logarithmic, lowest / TENFOLD, 1.0)
         seasons = _read(own, logarithmic, floor).reshape(len(own), -1, season)  # (B, T, season)
-        count = seasons.shape[1]
-        last = seasons[:, -1]  # (B, season)
-        change = np.zeros((len(own), 1))
-        if count > 1:
-            change = (last - seasons[:, 0]).mean(-1, keepdims=True) / (count - 1)
-        ahead = np.arange(horizon)
-        base = last[:, ahead % season] + change * (1 + ahead // season)
         scale = _units(seasons, spreads[:, None])
-        read = [_multiples(seasons - last[:, None], scale[..., None])]
+        read = [_multiples(seasons - seasons[:, -1:], scale[..., None])]
         for k in range(1, values.shape[-1]):
             feature = values[..., k].reshape(seasons.shape)
             units = _units(feature, np.ones((len(own), 1)))
             read.append(_multiples(feature - feature[:, -1:], units[..., None]))
         inputs = np.concatenate(read, -1).astype(np.float32)
-        return cls(inputs, base, scale, logarithmic, floor)
+        return cls(inputs, _going_on(seasons, task), scale, logarithmic, floor)
 
     def values(self, outputs: NDArray[np.floating]) -> Values:
         """The values (B, horizon, Q) that outputs of the same shape stand for."""
@@ -101,6 +98,21 @@ class Windows(NamedTuple):
         """
         found = _read(values, self.logarithmic, self.floor) - self.base
         return _multiples(found, self.scale).astype(np.float32)
+
+
+def _going_on(seasons: Values, task: Forecast) -> Values:
+    """How seasons (B, T, season) go on, smoothed: (B, horizon)."""
+    count = seasons.shape[1]
+    change = np.zeros((len(seasons), 1))
+    if task.drift and count > 1:
+        change = (seasons[:, -1] - seasons[:, 0]).mean(-1, keepdims=True) / (count - 1)
+    before = np.arange(count)[::-1]  # of each season, how many come after it
+    counts = (1 - task.smoothing) ** before
+    # As high as each would be by now.
+    level = (seasons + change[..., None] * before[:, None]) * (counts / counts.sum())[:, None]
+    ahead = np.arange(task.horizon)
+    smoothed: Values = level.sum(1)[:, ahead % task.season]
+    return smoothed + change * (1 + ahead // task.season)
 
 
 def _read(values: Values, logarithmic: NDArray[np.bool_], floor: Values) -> Values:

@@ -1,0 +1,52 @@
+"""What a forecaster's outputs are differences from: the last season, or a smoothed one.
+
+series, Forecast ──smoothed──▶ Forecast
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import msgspec
+import numpy as np
+
+from charrnn.examples.series import Series
+from charrnn.objectives.batches.series import batch_of, width_of
+from charrnn.objectives.batches.windows import held_back, places_of
+from charrnn.task_config import Forecast
+from charrnn.tasks.series.windows import spread_of
+
+__all__ = ["smoothed"]
+
+SHARES = (0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.0)  # besides the last season alone
+BETTER = 0.97  # of the error of the last season with its drift, at most: less may be chance
+LEFT_OUT = 0.2  # of a series, at its end: at least what validates
+MEASURED = 2_000  # windows
+
+
+def smoothed(series: Sequence[Series], kind: Forecast) -> Forecast:
+    """The same task, with the smoothing and the drift that err least on windows to train on."""
+    lengths = [len(one.values) for one in series]
+    every = places_of(lengths, held_back(lengths, LEFT_OUT, kind), kind)
+    few = np.random.default_rng(0).permutation(len(every))[:MEASURED]
+    places = sorted((every[number] for number in few), key=width_of)
+    groups = [[*some] for _, some in groupby(places, width_of)]
+    spreads = {place.series: spread_of(series[place.series].values[:, 0]) for place in places}
+
+    def error(task: Forecast) -> float:
+        """The mean distance of the values that follow, in units of their windows."""
+        total, count = 0.0, 0
+        for some in groups:
+            found = batch_of(series, some, task, np.array([spreads[one.series] for one in some]))
+            wanted = found.wanted[found.windows.scale[:, 0] > 0]
+            total, count = total + float(np.abs(wanted).sum()), count + wanted.size
+        return total / max(count, 1)
+
+    others = [
+        msgspec.structs.replace(kind, smoothing=share, drift=drift)
+        for drift in (True, False)
+        for share in (1.0, *SHARES)
+    ]
+    best = min(others, key=error)
+    return best if error(best) < BETTER * error(kind) else kind
