@@ -26,7 +26,7 @@ __all__ = ["Grams", "grams", "grams_of_words", "letters_of", "rows_for", "summed
 
 ORDERS = range(1, 6)  # characters of an n-gram: most syllables, endings and short words
 # Rows of the table, weights in it at most, and rows at least: fewer would be shared by too many.
-ROWS, WEIGHTS, LEAST = 1 << 17, 1 << 20, 1 << 12
+ROWS, WEIGHTS, LEAST = 1 << 17, 1 << 20, 1 << 10
 
 Codes = NDArray[np.uint64]
 # Polynomials of the ids modulo 2⁶⁴, whose upper bits are taken after another product: Knuth, "The

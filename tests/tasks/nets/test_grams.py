@@ -127,7 +127,16 @@ def test_rows_are_those_of_models_that_were_saved() -> None:
 
 @pytest.mark.parametrize(
     ("classes", "rows"),
-    [(2, ROWS), (8, ROWS), (9, ROWS // 2), (18, ROWS // 4), (256, 4096), (257, 0), (10**6, 0)],
+    [
+        (2, ROWS),
+        (8, ROWS),
+        (9, ROWS // 2),
+        (18, ROWS // 4),
+        (300, 2048),
+        (1024, 1024),
+        (1025, 0),
+        (10**6, 0),
+    ],
 )
 def test_the_table_is_bounded(classes: int, rows: int) -> None:
     """A million weights at most; none where a row would be shared by too many."""
