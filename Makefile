@@ -13,11 +13,12 @@ demo: $(READY)
 	$(BIN)/charrnn sample --temp 0.7 --length 600
 
 # In a random order; its seed stands at the head, and --randomly-seed repeats it. What mypy finds
-# meanwhile is shown at the end.
+# meanwhile is shown at the end. The tests' processes keep no bytecode, so it is made before them.
 test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/python -m compileall -q charrnn tests
 	$(BIN)/mypy >$(VENV)/types 2>&1 & types=$$!; trap 'kill $$types' INT TERM; \
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal; tests=$$?; \
 	wait $$types; types=$$?; cat $(VENV)/types; exit $$((tests | types))

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -376,7 +377,9 @@ def test_series_that_never_vary_cost_nothing() -> None:
     for more in ([], [np.full(30, 5.0), np.full(25, -1e-3)]):
         write_series("a.csv", *random_walks(40), *more)
         wanted = TaskSettings(task="forecast", horizon=2, season=2)
-        task = forecast.read(Request(["a.csv"], Reading(), wanted), None).divided(settings())
+        data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+        alike = msgspec.structs.replace(data.kind, smoothing=0.5, drift=True)
+        task = replace(data, kind=alike).divided(settings())
         network = task.network(model, torch.Generator().manual_seed(1))
         cost = task.cost(network, task.batch(task.places, 6), None, torch.Generator())
         scoring = Scoring(task, network)
