@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
