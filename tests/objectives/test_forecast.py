@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
