@@ -7,6 +7,7 @@ code           machine code, written as Python
 tiles          products of a layer in tiles: AMX
 vectors        products of a layer in vectors
 product_code   products for all steps of a layer at once
+tile_sums      those of the gradients of weights in tiles
 training_code  a recurrent layer over a sequence, forward and backward
 byte_weights   a model's weights rounded to bytes
 sampling_code  steps and draws of many sequences

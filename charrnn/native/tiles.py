@@ -1,15 +1,9 @@
-"""Products of tiles: AMX, which Intel's processors have since Sapphire Rapids.
-
-A tile is a register of up to 16 rows of 64 bytes. One instruction multiplies two of them:
+"""Products of a layer in tiles: AMX, which Intel's processors have since Sapphire Rapids.
 
     sums (16, 16) += x (16, 32) · weights (32, 16)    # (lanes, units) += (lanes, K) · (K, units)
 
-x and the weights are bfloat16, of the weights two neighbouring k side by side; the sums are floats.
 Charrnn's authors seldom have a processor with tiles, and run the code where their instructions are
 emulated. So tiles count as available only once they have multiplied correctly: see `available`.
-
-Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2: LDTILECFG,
-TILELOADD, TDPBF16PS, TILESTORED.
 """
 
 from __future__ import annotations
@@ -18,25 +12,19 @@ import ctypes
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import numpy as np
 
 from charrnn.errors import warn
 from charrnn.native import processor
-from charrnn.native.code import intrinsics, machine
+from charrnn.native.code import amx, intrinsics, machine
+from charrnn.native.code.amx import ROW, ROWS, TILE, WORDS
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
 
-with suppress(ImportError, OSError):  # see `machine`
-    from llvmlite import ir
-
 __all__ = [
-    "ROW",
-    "ROWS",
-    "TILE",
-    "WORDS",
     "Tiles",
     "available",
     "granted",
@@ -46,10 +34,6 @@ __all__ = [
     "trial_product",
 ]
 
-ROWS = 16  # of a tile, at most
-WORDS = 16  # of a row: floats, or pairs of bfloat16
-ROW = 4 * WORDS  # bytes
-TILE = ROWS * ROW  # bytes, when full
 # The eight tiles: four of sums, and two of lanes and of weights each.
 SUMS, LANES, WEIGHTS = 0, 4, 6
 # Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
@@ -86,11 +70,12 @@ def multiply_right() -> bool:
 def panel_blocks(gates: int, hidden_size: int, threads: int) -> int:
     """How many vectors of units stand side by side in a panel, for threads that divide the panels.
 
-    Two columns at least, since two by two tiles are multiplied at once, and four at most: what
-    leaves the least to the thread that has most.
+    Two columns at least, since two by two tiles are multiplied at once, and four vectors at most:
+    then a lane's units are two lines of the cache. What leaves the least to the thread that has
+    most.
     """
     vectors = hidden_size // WORDS
-    fitting = [n for n in (4, 2, 1) if 2 <= n * gates <= 4 and vectors % n == 0]
+    fitting = [n for n in (4, 2, 1) if n * gates >= 2 and vectors % n == 0]
     return min(fitting, key=lambda n: -(-vectors // (n * threads)) * n)
 
 
@@ -130,11 +115,12 @@ def product_address(words: int, columns: int) -> Code:
 
 
 class Tiles:
-    """Products in tiles, of all lanes by this thread's panels of weights.
+    """Products in tiles.
 
-    A step reads all weights, so they decide its speed. A thread that has only some of them keeps
-    them in its cache, and multiplies each with all lanes. So the threads divide the panels, and
-    wait for each other once a step.
+    A step reads all weights, so where they are many they decide its speed. Threads that divide the
+    panels have some of the weights each, keep them in their caches, multiply them with all lanes,
+    and wait for each other once a step. Threads that divide the lanes read all weights each, but
+    nothing that another has written.
 
     The lanes are divided into as few tiles as can be, of equally many rows; two tiles are
     multiplied at once while there are two. The last begins so early that it is full, and computes
@@ -142,44 +128,46 @@ class Tiles:
 
     Args:
         code: with the arguments B, the number of lanes, and `sync`: see `intrinsics.barrier`.
-        columns: of 16 units, in a panel of weights; at most four.
-        thread, threads: which share of the panels, of how many.
+        columns: of 16 units, in a panel of weights.
+        thread, threads: which share, of how many.
+        by_lanes: whether the threads divide the lanes, and not the panels.
     """
 
-    def __init__(self, code: Code, columns: int, thread: Int, threads: Int) -> None:
+    def __init__(
+        self, code: Code, columns: int, thread: Int, threads: Int, *, by_lanes: bool = False
+    ) -> None:
         assert code.lanes == WORDS, "processors with tiles have vectors of as many floats"
         self.code = code
         self.columns = columns
         self.thread, self.threads = thread, threads
-        self.begin, self.end = code.constant(0), code["B"]
-        self.row = code.constant(0)
-        self.tiles = (self.end + (ROWS - 1)) // ROWS
+        self.by_lanes = by_lanes
+        self.begin, self.end, self.row = code.constant(0), code["B"], code.constant(0)
+        if by_lanes:
+            self.begin, self.end = code.share(code["B"], 1, thread, threads)
+            self.row = thread
+        lanes = self.end - self.begin
+        self.tiles = (lanes + (ROWS - 1)) // ROWS
         some = self.tiles.maximum(1)  # of no lanes there are no tiles
-        self.rows = ((self.end + some - 1) // some).maximum(1)
-        self.configuration = intrinsics.memory(code, 64)
+        self.rows = ((lanes + some - 1) // some).maximum(1)
         self.sums = intrinsics.memory(code, 2 * columns * TILE)  # (32 lanes, columns, 16)
 
     def panels(self, count: int) -> tuple[Int, Int]:
-        """Where this thread's share of the panels begins and ends."""
+        """Where this thread's panels begin and end."""
+        if self.by_lanes:
+            return self.code.constant(0), self.code.constant(count)
         return self.code.share(count, 1, self.thread, self.threads)
 
     def wait(self) -> None:
-        """Until the units of all threads are there."""
-        intrinsics.barrier(self.code, self.code["sync"], self.threads)
+        """Until all that this thread's products read is there."""
+        if not self.by_lanes:
+            intrinsics.barrier(self.code, self.code["sync"], self.threads)
 
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Products are computed inside; tiles are of their sizes there, and given back after."""
-        code = self.code
-        # Palette 1 has eight tiles: how long their rows are, in 16 bits each, and how many, in 8.
-        bytes_of_rows = ROW * 0x0001_0001_0001_0001
         rows = self.rows * 0x0000_0101_0101_0101 + (ROWS * 0x0101 << 8 * WEIGHTS)
-        parts: list[Int | int] = [1, 0, bytes_of_rows, bytes_of_rows, 0, 0, rows, 0]
-        for k, part in enumerate(parts):
-            intrinsics.store_integer(code, self.configuration + 8 * k, code.constant(part))
-        self._do("ldtilecfg ($0)", self.configuration)
-        yield
-        self._do("tilerelease")
+        with amx.configured(self.code, rows):
+            yield
 
     def multiply(
         self,
@@ -196,7 +184,7 @@ class Tiles:
         code, pairs = self.code, self.tiles // 2 * 2
         for begin, end, count in ((code.constant(0), pairs, 2), (pairs, self.tiles, 1)):
             with code.loop(begin, end, count) as tile:
-                first = tile * self.rows
+                first = self.begin + tile * self.rows
                 last = self.end - self.rows  # where a full tile can begin
                 lanes = [(first + self.rows * r).minimum(last) for r in range(count)]
                 self._store_sums(x, weights, words, lanes)
@@ -214,31 +202,15 @@ class Tiles:
             columns = range(first, min(first + together, self.columns))
             sums = {(r, c): SUMS + (c - first) * count + r for c in columns for r in range(count)}
             for tile in sums.values():
-                self._do(f"tilezero %tmm{tile}")
+                amx.zero(code, tile)
             with code.loop(0, words // WORDS) as k:
                 for r, lane in enumerate(lanes):
-                    self._load(LANES + r, x + lane * (words * 4) + k * ROW, words * 4)
+                    amx.load(code, LANES + r, x + lane * (words * 4) + k * ROW, words * 4)
                 for c in columns:
                     right = WEIGHTS + c % 2
-                    self._load(right, weights + (k * self.columns + c) * TILE, ROW)
+                    amx.load(code, right, weights + (k * self.columns + c) * TILE, ROW)
                     for r in range(count):
-                        self._do(f"tdpbf16ps %tmm{right}, %tmm{LANES + r}, %tmm{sums[r, c]}")
+                        amx.multiply(code, sums[r, c], LANES + r, right)
             for (r, c), tile in sums.items():
                 at = self.sums + (lanes[r] - lanes[0]) * stride + c * ROW
-                self._do(f"tilestored %tmm{tile}, ($0,$1)", at, code.constant(stride))
-
-    def _load(self, tile: int, address: Int, stride: int) -> None:
-        """Rows from memory, `stride` bytes from each to the next."""
-        self._do(f"tileloadd ($0,$1), %tmm{tile}", address, self.code.constant(stride))
-
-    def _do(self, instruction: str, *operands: Int) -> None:
-        """One instruction, as it is written.
-
-        LLVM's own functions for tiles are of no use: it takes all tiles for alike and renames them,
-        but they differ in their rows.
-        """
-        values = [operand.value for operand in operands]
-        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
-        changes = ["~{memory}", *(f"~{{tmm{tile}}}" for tile in range(8))]
-        constraints = ",".join(["r"] * len(values) + changes)
-        self.code.builder.asm(kind, instruction, constraints, values, side_effect=True)
+                amx.store(code, tile, at, stride)

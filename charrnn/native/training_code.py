@@ -6,7 +6,7 @@
 
 The code is made by the rules of `cells.gradients`, run once on vectors that record each operation;
 `network.stack.cpu.kernels` calls it. Where products are computed in `tiles`, the threads divide the
-blocks instead of the lanes, and the accumulators go through memory, in the cache.
+blocks instead of the lanes if that is faster, and the accumulators go through memory, in the cache.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from charrnn.native.vectors import Vectors
 
 __all__ = ["Backward", "Forward", "LayerShape", "Product", "backward_address", "forward_address"]
 
-# How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16.
-Product = Literal["fp32", "bf16", "tiles"]
+# How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16, whose
+# threads divide the units or the lanes.
+Product = Literal["fp32", "bf16", "tiles", "lane_tiles"]
 
 FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids", "sync")
 BACKWARD = (
@@ -86,8 +87,9 @@ class _Build:
         self.columns = together * self.blocks
         self.product: Vectors | Tiles
         thread, threads = thread_number(code), thread_count(code)
-        if product == "tiles":
-            self.product = Tiles(code, self.columns, thread, threads)
+        if product in ("tiles", "lane_tiles"):
+            by_lanes = product == "lane_tiles"
+            self.product = Tiles(code, self.columns, thread, threads, by_lanes=by_lanes)
         else:
             self.product = Vectors(code, self.columns, thread, threads, self.numbers)
         self.panels = self.product.panels(hidden_size // self.width)

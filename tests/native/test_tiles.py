@@ -15,6 +15,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import tiles
 from charrnn.native.code import machine
+from charrnn.native.code.amx import ROW, WORDS
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tiles import Tiles
@@ -86,7 +87,7 @@ def test_the_code_multiplies_in_tiles(
 def test_tiles_are_as_few_as_can_be_and_equally_full(
     lanes: int, rows: int, emulator: amx.Emulator
 ) -> None:
-    found, expected = tiles.trial_product(lanes, words=2 * tiles.WORDS, columns=4)
+    found, expected = tiles.trial_product(lanes, words=2 * WORDS, columns=4)
     np.testing.assert_array_equal(found, expected)
     sizes = [64, 0] * 8, [rows] * 6 + [16] * 2
     assert emulator.configuration() == bytes(
@@ -97,27 +98,27 @@ def test_tiles_are_as_few_as_can_be_and_equally_full(
 
 @pytest.mark.parametrize("lanes", [1, 17, 32, 33, 41])
 def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Emulator) -> None:
-    words, columns = 2 * tiles.WORDS, 3
+    words, columns = 2 * WORDS, 3
     x = np.zeros((lanes, 2 * words), np.uint16)
-    weights = np.zeros((words, columns, tiles.WORDS, 2), np.uint16)
-    sums = np.ones((lanes, columns, tiles.WORDS), np.float32)
+    weights = np.zeros((words, columns, WORDS, 2), np.uint16)
+    sums = np.ones((lanes, columns, WORDS), np.float32)
     run(tiles.product_address(words, columns), lanes, x, weights, sums)
     assert (sums == 0).all()
     for array, of_these in ((x, (4, 5)), (weights, (6, 7))):
         begin = array.ctypes.data
         assert emulator.moved(*of_these) == (begin, begin + array.nbytes)
     begin, end = emulator.moved(0, 1, 2, 3)
-    assert end - begin <= 32 * columns * tiles.ROW
+    assert end - begin <= 32 * columns * ROW
 
 
 def test_no_lanes_are_no_product(emulator: amx.Emulator) -> None:
-    tiles.trial_product(0, words=2 * tiles.WORDS, columns=4)
+    tiles.trial_product(0, words=2 * WORDS, columns=4)
     assert emulator.counts() == (1, 1, 0)
 
 
 @pytest.mark.parametrize(
     ("gates", "hidden_size", "threads", "blocks"),
-    [(4, 512, 2, 1), (3, 96, 1, 1), (1, 64, 1, 4), (1, 96, 1, 2), (1, 64, 2, 2), (1, 512, 3, 4)],
+    [(4, 512, 2, 4), (3, 96, 1, 2), (4, 32, 2, 1), (1, 64, 1, 4), (1, 64, 2, 2), (1, 512, 3, 4)],
 )
 def test_panels_are_wide_but_leave_no_thread_idle(
     gates: int, hidden_size: int, threads: int, blocks: int
@@ -179,7 +180,7 @@ def test_the_emulator_refuses_what_a_processor_would(processor: Processor) -> No
             code = Code("unready", ["B", "x"])
             product = Tiles(code, 1, code.constant(0), code.constant(1))
             zeros = [code.vector(0.0)]
-            product.multiply(code["x"], code["x"], tiles.WORDS, lambda: zeros, lambda *_: None)
+            product.multiply(code["x"], code["x"], WORDS, lambda: zeros, lambda *_: None)
             x = np.zeros(4096, np.uint8)
             run(code.compile(), 3, x)
 

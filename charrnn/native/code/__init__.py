@@ -5,6 +5,7 @@
 values      integers and vectors of machine code
 machine     its functions, loops and memory
 compiled    such code, kept in the process and on disk
-intrinsics  bytes, exponentials, sums across lanes and waiting in such code
+intrinsics  bytes, exponentials, work across lanes and waiting in such code
+amx         the instructions of tiles
 threads     which thread runs it, for code that several run
 """

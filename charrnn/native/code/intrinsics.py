@@ -1,4 +1,4 @@
-"""Operations beyond those of `machine`: on bytes, exponentials, sums across lanes, a barrier.
+"""Operations beyond those of `machine`: on bytes, exponentials, across lanes, a barrier.
 
 A float x within ±bound is rounded to a byte: the integer nearest to 127 x / bound. Processors that
 multiply four pairs of bytes in one instruction take one side unsigned: there, 128 is added.
@@ -38,7 +38,10 @@ __all__ = [
     "store_bytes",
     "store_float",
     "store_integer",
+    "store_words",
     "sum_of_lanes",
+    "transposed",
+    "word_pairs",
 ]
 
 BYTE_OFFSET, BYTE_MAX = 128, 127
@@ -183,8 +186,8 @@ def sum_of_lanes(x: Vector) -> Vector:
 def _across(x: Vector, combine: Callable[[Vector, Vector], Vector]) -> Vector:
     code = x.code
     for step in (code.lanes >> k for k in range(1, code.lanes.bit_length())):
-        order = ir.Constant(ir.VectorType(I32, code.lanes), [k ^ step for k in range(code.lanes)])
-        x = combine(x, Vector(code, code.builder.shuffle_vector(x.value, x.value, order)))
+        order = [k ^ step for k in range(code.lanes)]
+        x = combine(x, Vector(code, _shuffled(code, x.value, x.value, order)))
     return x
 
 
@@ -223,6 +226,50 @@ def store_integer(code: Code, address: Int, value: Int) -> None:
     """A 64-bit integer to memory."""
     build = code.builder
     build.store(value.value, build.inttoptr(address.value, I64.as_pointer()), align=8)
+
+
+def word_pairs(code: Code, first: Int, second: Int) -> list[Any]:
+    """2W halves from each of two places, as 2W words of one from either: two registers."""
+    build, kind = code.builder, ir.VectorType(I16, 2 * code.lanes)
+    rows = [
+        build.load(build.inttoptr(address.value, kind.as_pointer()), align=2)
+        for address in (first, second)
+    ]
+    words = ir.VectorType(I32, code.lanes)
+    halves = [range(start, start + code.lanes) for start in (0, code.lanes)]
+    orders = ([n for k in half for n in (k, 2 * code.lanes + k)] for half in halves)
+    return [build.bitcast(_shuffled(code, *rows, order), words) for order in orders]
+
+
+def transposed(code: Code, rows: list[Any]) -> list[Any]:
+    """W registers of W words each: the first words of all, then the second, and so on."""
+    rows = list(rows)
+    for step in (code.lanes >> k for k in range(1, code.lanes.bit_length())):
+        for k in range(code.lanes):
+            if k & step:
+                continue
+            one, other = rows[k], rows[k + step]
+            # Squares of `step` words change places across the diagonal.
+            inside = [n & step for n in range(code.lanes)]
+            rows[k] = _shuffled(
+                code, one, other, [n - step + code.lanes if i else n for n, i in enumerate(inside)]
+            )
+            rows[k + step] = _shuffled(
+                code, one, other, [n + code.lanes if i else n + step for n, i in enumerate(inside)]
+            )
+    return rows
+
+
+def store_words(code: Code, address: Int, words: Any) -> None:
+    """W words to memory."""
+    build = code.builder
+    build.store(words, build.inttoptr(address.value, words.type.as_pointer()), align=4)
+
+
+def _shuffled(code: Code, one: Any, other: Any, order: list[int]) -> Any:
+    """The elements of two registers, which are numbered through, in this order."""
+    kind = ir.VectorType(I32, len(order))
+    return code.builder.shuffle_vector(one, other, ir.Constant(kind, order))
 
 
 def memory(code: Code, size: int) -> Int:

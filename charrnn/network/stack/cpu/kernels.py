@@ -2,14 +2,15 @@
 
 A loop over PyTorch's operations spends more time between the products than in them. Here a step's
 product and the cell's rule are one piece of code, and the work is divided among the threads once
-for the whole sequence. There are two engines of it. One multiplies in vectors: its threads divide
-the lanes, and none waits for another before the end. The other multiplies in tiles, where the
-processor has them: its threads divide the units, and wait for each other at each step.
+for the whole sequence. There are three engines of it. One multiplies in vectors, two in tiles,
+where the processor has them. The threads of one of these divide the units, and wait for each other
+at each step. Those of the others divide the lanes, and none waits for another before the end.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,14 +18,16 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.native import processor, tiles
+from charrnn.native.code import amx
 from charrnn.native.training_code import LayerShape, Product, backward_address, forward_address
 from charrnn.network.stack.cpu import team
 from charrnn.network.stack.cpu.packing import in_panels
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
 
-__all__ = ["KERNELS", "TILES", "available"]
+__all__ = ["KERNELS", "LANE_TILES", "TILES", "available"]
 
 PRODUCTS: dict[torch.dtype, Product] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
+IN_TILES: tuple[Product, ...] = ("tiles", "lane_tiles")
 
 
 def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
@@ -34,7 +37,7 @@ def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
 
 def takes_in_tiles(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
     """Whether there are kernels in tiles, which are whole in both directions of the weights."""
-    if numbers != torch.bfloat16 or hidden_size % (2 * tiles.WORDS) > 0:
+    if numbers != torch.bfloat16 or hidden_size % (2 * amx.WORDS) > 0:
         return False
     return takes(hidden_size, numbers, weights) and tiles.available()
 
@@ -49,9 +52,10 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
     return hidden_size % found.lanes == 0
 
 
-def _panel_blocks(gates: int, hidden_size: int, in_tiles: bool) -> int:
-    if in_tiles:
-        return tiles.panel_blocks(gates, hidden_size, torch.get_num_threads())
+def _panel_blocks(gates: int, hidden_size: int, product: Product) -> int:
+    if product in IN_TILES:
+        threads = torch.get_num_threads() if product == "tiles" else 1  # that divide the panels
+        return tiles.panel_blocks(gates, hidden_size, threads)
     return processor.panel_blocks(gates, hidden_size)
 
 
@@ -61,48 +65,53 @@ def _meeting_point(hs: Tensor) -> Tensor:
 
 
 def forward(
-    layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor, *, in_tiles: bool = False
+    layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor, *, product: Product | None = None
 ) -> None:
-    """See `Engine.forward`."""
+    """See `Engine.forward`; the product is of vectors unless given."""
     cell, hs, ids = layer.cell, layer.hs, layer.ids
     steps, batch, hidden_size = len(hs) - 1, *hs.shape[1:]
-    product = "tiles" if in_tiles else PRODUCTS[gx.dtype]
+    product = product or PRODUCTS[gx.dtype]
     gates = CELLS[cell].gates
-    blocks = _panel_blocks(gates, hidden_size, in_tiles)
-    weights = in_panels(layer.w_hh.to(gx.dtype).t(), gates, blocks, in_tiles=in_tiles)
+    blocks = _panel_blocks(gates, hidden_size, product)
+    weights = in_panels(layer.w_hh.to(gx.dtype).t(), gates, blocks, in_tiles=product in IN_TILES)
     assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
     tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids, _meeting_point(hs))
     shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
     arguments = [steps, batch, *team.addresses(*tensors)]
-    team.run(lambda: forward_address(shape), arguments, torch.get_num_threads(), they_wait=in_tiles)
+    threads, they_wait = torch.get_num_threads(), product == "tiles"
+    team.run(lambda: forward_address(shape), arguments, threads, they_wait=they_wait)
 
 
 def backward(
-    layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor, *, in_tiles: bool = False
+    layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor, *, product: Product | None = None
 ) -> Gradients:
-    """See `Engine.backward`."""
+    """See `Engine.backward`; the product is of vectors unless given."""
     cell, w_hh, hs, ids, rows = layer.cell, layer.w_hh, layer.hs, layer.ids, layer.rows
     steps, batch, hidden_size = d_out.shape
-    product = "tiles" if in_tiles else PRODUCTS[hs.dtype]
+    product = product or PRODUCTS[hs.dtype]
+    they_wait = product == "tiles"
     split, width, threads = RULES[cell].split, len(w_hh), torch.get_num_threads()
     dhs = d_out.new_empty(steps, batch, width)
     dxs = torch.empty_like(dhs) if split and ids is None else dhs
-    parts = 1 if in_tiles else threads  # of sums over all lanes
+    parts = 1 if they_wait else threads  # of sums over all lanes
     d_rows = d_h.new_zeros(parts, rows, width)
     db_hh = d_h.new_zeros(parts, width)
-    blocks = _panel_blocks(1, hidden_size, in_tiles)
-    weights = in_panels(w_hh.to(hs.dtype), 1, blocks, in_tiles=in_tiles)
+    blocks = _panel_blocks(1, hidden_size, product)
+    weights = in_panels(w_hh.to(hs.dtype), 1, blocks, in_tiles=product in IN_TILES)
     buffers = (hs, layer.memory, layer.kept)
     sums = (d_rows, db_hh)
     tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, *sums, ids)
     sync = _meeting_point(hs)
     shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
     arguments = [steps, batch, *team.addresses(*tensors), rows, *team.addresses(sync)]
-    team.run(lambda: backward_address(shape), arguments, threads, they_wait=in_tiles)
+    team.run(lambda: backward_address(shape), arguments, threads, they_wait=they_wait)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 
 
+def _in_tiles(name: Literal["tiles", "lane_tiles"]) -> Engine:
+    products = partial(forward, product=name), partial(backward, product=name)
+    return Engine(name, takes_in_tiles, *products)
+
+
 KERNELS = Engine("kernels", takes, forward, backward)
-TILES = Engine(
-    "tiles", takes_in_tiles, partial(forward, in_tiles=True), partial(backward, in_tiles=True)
-)
+TILES, LANE_TILES = _in_tiles("tiles"), _in_tiles("lane_tiles")

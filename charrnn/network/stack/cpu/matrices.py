@@ -4,7 +4,7 @@
     sum_of_rows(x, y)     # (R, M), (R, N) → (M, N), in full precision
 
 A processor that multiplies bfloat16 in vectors comes nearer to what it can do by these than by
-PyTorch's; one with tiles is left to those. Figures are in benchmarks/NOTES.md.
+PyTorch's; one with tiles does so for sums of rows alone. Figures are in benchmarks/NOTES.md.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from charrnn.native import processor, tiles
+from charrnn.native import processor, tile_sums, tiles
 from charrnn.native.product_code import DEPTH, STRIPS, rows_address, sums_address
+from charrnn.native.tile_sums import SQUARE
 from charrnn.network.stack.cpu import packing, team
 
 __all__ = ["adds_rows", "by_weights", "sum_of_rows", "takes_weights"]
@@ -22,13 +23,21 @@ __all__ = ["adds_rows", "by_weights", "sum_of_rows", "takes_weights"]
 def takes_weights(x: Tensor, w: Tensor) -> bool:
     """Whether there is machine code for `by_weights` of these."""
     in_words = w.is_contiguous() or (w.t().is_contiguous() and w.storage_offset() % 2 == 0)
-    return x.is_contiguous() and in_words and x.shape[1] % 2 == 0 and _takes(x, w)
+    fitting = in_words and x.is_contiguous() and x.shape[1] % 2 == 0
+    return fitting and _takes(x, w) and not tiles.available()
 
 
 def adds_rows(x: Tensor, y: Tensor) -> bool:
     """Whether there is machine code for `sum_of_rows` of these."""
-    contiguous = x.is_contiguous() and y.is_contiguous()
-    return contiguous and len(x) % 2 == 0 and x.shape[1] % min(STRIPS) == 0 and _takes(x, y)
+    if not (x.is_contiguous() and y.is_contiguous() and _takes(x, y)):
+        return False
+    if tiles.available():
+        return _fills_tiles(x, y)
+    return len(x) % 2 == 0 and x.shape[1] % min(STRIPS) == 0
+
+
+def _fills_tiles(x: Tensor, y: Tensor) -> bool:
+    return not any(length % SQUARE for length in (*x.shape, y.shape[1]))
 
 
 def _takes(x: Tensor, y: Tensor) -> bool:
@@ -37,9 +46,7 @@ def _takes(x: Tensor, y: Tensor) -> bool:
     if x.device.type != "cpu" or x.dtype != torch.bfloat16 or y.dtype != torch.bfloat16:
         return False
     found = processor.target()
-    if found is None or not found.bf16 or tiles.available():
-        return False
-    return y.shape[1] % found.lanes == 0
+    return found is not None and found.bf16 and y.shape[1] % found.lanes == 0
 
 
 def by_weights(x: Tensor, w: Tensor) -> Tensor:
@@ -58,6 +65,11 @@ def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
     (rows, height), width = x.shape, y.shape[1]
     threads = torch.get_num_threads()
     sums = x.new_zeros(height, width, dtype=torch.float32)
+    if tiles.available() and _fills_tiles(x, y):
+        room = x.new_empty(threads, (width + tile_sums.STRIP) * tile_sums.DEPTH)
+        arguments = [rows, height, width, *team.addresses(x, y, sums, room)]
+        team.run(tile_sums.address, arguments, threads)
+        return sums
     # The widest of which all threads have as many.
     strip = next((n for n in STRIPS if height % (n * threads) == 0), min(STRIPS))
     room = x.new_empty(threads, (width + strip) * DEPTH)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from charrnn.native import tiles
+from charrnn.native.code import amx
 from charrnn.native.processor import vector_width
 from charrnn.native.product_code import pairs_address
 from charrnn.network.stack.cpu import team
@@ -31,7 +31,7 @@ def in_panels(weights: Tensor, gates: int, blocks: int, *, in_tiles: bool = Fals
     """
     words = weights if weights.dtype == torch.float32 else _pairs(weights)
     units, width = words.shape[1] // gates, vector_width()
-    rows = tiles.ROWS if in_tiles else 1
+    rows = amx.ROWS if in_tiles else 1
     split = words.reshape(-1, rows, gates, units // (blocks * width), blocks, width)
     return split.permute(3, 0, 2, 4, 1, 5).contiguous()
 

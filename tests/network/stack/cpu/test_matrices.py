@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.native import tiles
+from charrnn.native import tile_sums, tiles
 from charrnn.native.product_code import BLOCK, DEPTH, STRIPS
+from charrnn.native.tile_sums import SQUARE
 from charrnn.network.stack.cpu import kernels, matrices
 from charrnn.network.stack.products import multiplied
 
@@ -69,6 +70,46 @@ def test_threads_change_no_bit(threads: int) -> None:
     torch.set_num_threads(1)
     alone = matrices.sum_of_rows(x, y), matrices.by_weights(x, w)
     assert all(torch.equal(one, other) for one, other in zip(found, alone, strict=True))
+
+
+# Less than a block, more than one; less than a strip, several, and some for no thread of three.
+TILE_SUMS = [
+    (SQUARE, SQUARE, 2 * SQUARE),
+    (tile_sums.DEPTH + 3 * SQUARE, 2 * tile_sums.STRIP + SQUARE, 3 * SQUARE),
+]
+
+
+@pytest.mark.usefixtures("with_tiles")
+@pytest.mark.parametrize("shape", TILE_SUMS, ids=str)
+def test_sums_of_rows_in_tiles(
+    shape: tuple[int, int, int], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, height, width = shape
+    x, y = whole(rows, height), whole(rows, width)
+    monkeypatch.setattr(matrices, "sums_address", lambda *_: pytest.fail("in vectors"))
+    assert matrices.adds_rows(x, y)
+    assert torch.equal(matrices.sum_of_rows(x, y), x.float().t() @ y.float())
+
+
+@pytest.mark.usefixtures("with_tiles")
+def test_threads_change_no_bit_of_sums_in_tiles(threads: int) -> None:
+    x, y = any_(4 * SQUARE, 3 * SQUARE), any_(4 * SQUARE, 2 * SQUARE)
+    found = matrices.sum_of_rows(x, y)
+    torch.set_num_threads(1)
+    assert torch.equal(found, matrices.sum_of_rows(x, y))
+    torch.testing.assert_close(found, x.float().t() @ y.float())
+
+
+@pytest.mark.usefixtures("with_tiles")
+def test_who_multiplies_where_there_are_tiles() -> None:
+    """Machine code adds what fills tiles; PyTorch multiplies all else in them."""
+    square = whole(SQUARE, SQUARE)
+    assert matrices.adds_rows(square, square)
+    for rows, height, width in ((48, 32, 32), (32, 48, 32), (32, 32, 48)):
+        assert not matrices.adds_rows(whole(rows, height), whole(rows, width))
+    assert not matrices.adds_rows(square.float(), square.float())
+    assert not matrices.adds_rows(square[:0], square[:0])
+    assert not matrices.takes_weights(square, square)
 
 
 def test_a_row_is_the_same_alone() -> None:
