@@ -1,7 +1,7 @@
 /* AMX for a processor without it: what its instructions do is done when they are refused.
 
 An instruction that a processor does not know raises SIGILL. Here its handler decodes those of
-AMX with bfloat16, carries them out, and lets the program go on behind them. What the processor
+AMX with bfloat16 and bytes, carries them out, and lets the program go on behind them. What the processor
 would refuse is counted, with the reason: see `violation`. Each thread has tiles of its own.
 
 Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2. */
@@ -19,6 +19,8 @@ typedef union {
     uint8_t bytes[BYTES];
     float floats[BYTES / 4];
     uint16_t halves[BYTES / 2];
+    int8_t signed_bytes[BYTES];
+    int32_t integers[BYTES / 4];
 } Row;
 
 static __thread struct {
@@ -92,13 +94,22 @@ static float widened(uint16_t half)
     return number;
 }
 
+static int fit(int to, int left, int right)
+{
+    if (!is_there(to) || !is_there(left) || !is_there(right)) return 0;
+    if (to == left || to == right || left == right) return refuse("a tile is given twice"), 0;
+    if (tiles.rows[to] != tiles.rows[left] || tiles.rows[right] != tiles.bytes[left] / 4
+        || tiles.bytes[to] != tiles.bytes[right])
+        return refuse("tiles do not fit each other"), 0;
+    __atomic_add_fetch(&counts[MULTIPLIED], 1, __ATOMIC_RELAXED);
+    memset(tiles.data[to] + tiles.rows[to], 0, (ROWS - tiles.rows[to]) * sizeof(Row));
+    return 1;
+}
+
 static void multiply(int to, int left, int right)
 {
-    if (!is_there(to) || !is_there(left) || !is_there(right)) return;
-    if (to == left || to == right || left == right) return refuse("a tile is given twice");
+    if (!fit(to, left, right)) return;
     int m = tiles.rows[to], n = tiles.bytes[to] / 4, k = tiles.rows[right];
-    if (m != tiles.rows[left] || k != tiles.bytes[left] / 4 || n != tiles.bytes[right] / 4)
-        return refuse("tiles do not fit each other");
     for (int i = 0; i < m; i++) {
         float even[ROWS] = {0}, odd[ROWS] = {0};
         for (int j = 0; j < k; j++) {
@@ -112,8 +123,19 @@ static void multiply(int to, int left, int right)
         for (int c = 0; c < n; c++) tiles.data[to][i].floats[c] += even[c] + odd[c];
     }
     if (wrong) tiles.data[to][0].floats[0] += 1;
-    memset(tiles.data[to] + m, 0, (ROWS - m) * sizeof(Row));
-    __atomic_add_fetch(&counts[MULTIPLIED], 1, __ATOMIC_RELAXED);
+}
+
+/* The left bytes have no sign, the right ones have. */
+static void multiply_bytes(int to, int left, int right)
+{
+    if (!fit(to, left, right)) return;
+    for (int i = 0; i < tiles.rows[to]; i++)
+        for (int j = 0; j < tiles.rows[right]; j++)
+            for (int c = 0; c < tiles.bytes[to] / 4; c++)
+                for (int b = 4 * c; b < 4 * c + 4; b++)
+                    tiles.data[to][i].integers[c] +=
+                        tiles.data[left][i].bytes[4 * j + b % 4] * tiles.data[right][j].signed_bytes[b];
+    if (wrong) tiles.data[to][0].integers[0] += 1;
 }
 
 /* Registers in the order of their numbers in instructions. */
@@ -193,6 +215,9 @@ static int carry_out(const Instruction *given)
         return 1;
     case 0x5c00 | PF3 << 1 | 1:
         multiply(given->reg, given->rm, given->third);
+        return 1;
+    case 0x5e00 | P66 << 1 | 1:
+        multiply_bytes(given->reg, given->rm, given->third);
         return 1;
     }
     return 0;

@@ -17,7 +17,7 @@ import pytest
 from charrnn.native import processor
 
 HERE = processor.target()
-WITH_TILES = HERE and HERE._replace(features=f"{HERE.features},+amx-tile,+amx-bf16")
+WITH_TILES = HERE and HERE._replace(features=f"{HERE.features},+amx-tile,+amx-bf16,+amx-int8")
 
 
 class Emulator:

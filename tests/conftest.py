@@ -20,8 +20,8 @@ import charrnn
 from charrnn import Model
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
+from charrnn.native import byte_tiles, tiles
 from charrnn.native import processor as processors
-from charrnn.native import tiles
 from charrnn.native.processor import Target
 from tests import amx, commands
 
@@ -208,13 +208,15 @@ def emulator(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with amx.emulated() as found:
         processor(amx.WITH_TILES)
         monkeypatch.setattr(tiles, "granted", lambda: True)
-        tiles.multiply_right.cache_clear()
+        for checked in (tiles, byte_tiles):
+            checked.multiply_right.cache_clear()
         yield found
-    tiles.multiply_right.cache_clear()
+    for checked in (tiles, byte_tiles):
+        checked.multiply_right.cache_clear()
 
 
 @pytest.fixture
 def with_tiles(request: pytest.FixtureRequest) -> None:
     """A processor with tiles: this one, if it has them."""
-    if not tiles.available():
+    if not (tiles.available() and byte_tiles.available()):
         request.getfixturevalue("emulator")

@@ -10,6 +10,7 @@ product_code   products for all steps of a layer at once
 tile_sums      those of the gradients of weights in tiles
 training_code  a recurrent layer over a sequence, forward and backward
 byte_weights   a model's weights rounded to bytes
+byte_tiles     products of bytes in tiles
 sampling_code  steps and draws of many sequences
 sampler        many tokens per call, by these
 """

@@ -47,6 +47,12 @@ class Target(NamedTuple):
         return self.bf16 and {"+amx-tile", "+amx-bf16"} <= set(self.features.split(","))
 
     @property
+    def has_byte_tiles(self) -> bool:
+        """Whether it multiplies tiles of bytes, if the system lets it: see `byte_tiles`."""
+        features = set(self.features.split(","))
+        return self.int8 == "fours" and {"+amx-tile", "+amx-int8"} <= features
+
+    @property
     def centre(self) -> int:
         """The byte that stands for zero: 128 where an instruction takes unsigned bytes."""
         return 128 if self.int8 == "fours" else 0

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
+from charrnn.native import byte_tiles
 from charrnn.native.byte_weights import PackedWeights
 from charrnn.native.code import intrinsics, machine
+from charrnn.native.code.amx import ROWS
 from charrnn.native.sampling_code import (
     DRAW_ARGUMENTS,
     SEQUENCES_AT_ONCE,
@@ -131,10 +133,12 @@ class NativeSampler:
         values |= {name: array.ctypes.data for name, array in arrays.items()}
         names = argument_names(len(self.packed.layers))
 
+        shape = self.shape._replace(in_tiles=self._fills_tiles(batch))
+
         # The arrays must live on while a thread works, also if an interrupt has ended the caller.
         def run(share: Share, _kept_alive: object = arrays) -> None:
             given = values | share._asdict()
-            machine.run(sampling_address(self.shape), [given[name] for name in names])
+            machine.run(sampling_address(shape), [given[name] for name in names])
 
         def release_waiting() -> None:
             sync[1] = 1
@@ -162,6 +166,11 @@ class NativeSampler:
                 if product is not None:
                     arrays |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
         return arrays
+
+    def _fills_tiles(self, batch: int) -> bool:
+        if batch < ROWS or self.shape.hidden_size % byte_tiles.DEPTH:
+            return False
+        return byte_tiles.available()
 
     def _shares(self, batch: int) -> list[Share]:
         large = self.packed.largest_layer >= SHARED_LAYER_BYTES

@@ -2,20 +2,22 @@
 
     for each token:
         for each layer, for each panel of its units, for some sequences at a time:
-            sums = bytes of x Wᵢᵀ, bytes of h Wₕᵀ    # integers in registers
+            sums = bytes of x Wᵢᵀ, bytes of h Wₕᵀ    # integers, in registers or the cache
             h, c = rule(scaled sums)                 # floats
         if it draws:
             logits = head · outputs
             ids = the draw
 
 Threads divide the sequences among them. If these are few, two threads divide the panels instead,
-and wait for each other after each layer.
+and wait for each other after each layer. If they are many, their products are computed in tiles
+where the processor has them, to the same bits.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +25,10 @@ import numpy as np
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
+from charrnn.native import byte_tiles
 from charrnn.native.byte_weights import ByteProduct
-from charrnn.native.code import intrinsics
+from charrnn.native.code import amx, intrinsics
+from charrnn.native.code.amx import FULL, ROW, ROWS
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
@@ -64,6 +68,7 @@ class Shape(NamedTuple):
     vocab_size: int
     skips: tuple[bool, ...]
     bounds: tuple[float, ...]  # of the inputs of all layers but the first
+    in_tiles: bool = False  # whether products of many sequences are, see `byte_tiles`
 
 
 class Share(NamedTuple):
@@ -108,7 +113,12 @@ class SamplingCode:
         self.gates = CELLS[shape.cell].gates
         self.blocks = panel_blocks(self.gates, shape.hidden_size)
         self.width = self.blocks * code.lanes
-        with code.loop(0, code["N"]) as n:
+        self.sums: list[Int] = []  # by `h` and by x, (32 sequences, columns, 16)
+        if shape.in_tiles:
+            size = 2 * ROWS * self.gates * self.blocks * ROW
+            self.sums = [intrinsics.memory(code, size) for _ in "hx"]
+        tiles = amx.configured(code, FULL) if shape.in_tiles else nullcontext()
+        with tiles, code.loop(0, code["N"]) as n:
             now = code["parity"] + n
             now = now - now // 2 * 2  # which of the two states in bytes is read
             for k in range(len(shape.skips)):
@@ -130,9 +140,9 @@ class SamplingCode:
         """Where this thread's part of `count` things begins and ends."""
         return self.code.share(count, 1, self.code["part"], self.code["parts"])
 
-    def sequences(self, work: Callable[[list[Int]], None]) -> None:
+    def sequences(self, work: Callable[[list[Int]], None], first: Int) -> None:
         """Add code for sequences that share each load of weights, and for those left over."""
-        code, first, last = self.code, self.code["first"], self.code["last"]
+        code, last = self.code, self.code["last"]
         whole = first + (last - first) // SEQUENCES_AT_ONCE * SEQUENCES_AT_ONCE
         with code.loop(first, whole, SEQUENCES_AT_ONCE) as row:
             work([row + r for r in range(SEQUENCES_AT_ONCE)])
@@ -143,34 +153,75 @@ class SamplingCode:
         """A step of layer `k`: one panel of units after another, some sequences at a time."""
         begin, end = self.share(self.shape.hidden_size // self.width)
         with self.code.loop(begin, end) as panel:
-            self.sequences(lambda rows: self.tile(k, n, now, panel, rows))
+            first = self.code["first"]
+            if self.shape.in_tiles:
+                first = self.in_tiles(lambda row, count: self.many(k, n, now, panel, row, count))
+            self.sequences(lambda rows: self.few(k, n, now, panel, rows), first)
 
-    def tile(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
+    def in_tiles(self, work: Callable[[Int, int], None]) -> Int:
+        """Add code for sequences that fill two tiles, and one; returns the first left over."""
+        code, first, last = self.code, self.code["first"], self.code["last"]
+        for count in (2, 1):
+            whole = first + (last - first) // (ROWS * count) * (ROWS * count)
+            with code.loop(first, whole, ROWS * count) as row:
+                work(row, count)
+            first = whole
+        return first
+
+    def many(self, k: int, n: Int, now: Int, panel: Int, first: Int, count: int) -> None:
+        """A step of one panel of units, for sequences that fill one tile or two."""
+        code, at = self.code, [self.bytes_of_state(k, now, first), self.inputs(k, first)]
+        names = [f"h{k}", f"x{k}"] if k else [f"h{k}"]
+        for name, x, sums in zip(names, at, self.sums, strict=False):
+            starts = [code[f"{name}.start"] + unit * 4 for unit in self.units(panel)]
+            weights = self.panel_of(name, panel)
+            byte_tiles.multiply(code, x, self.shape.hidden_size, weights, starts, sums, count)
+        with code.loop(first, first + ROWS * count) as row:
+            token = code.integer(code["ids"] + (n * code["B"] + row) * 8)
+            columns = self.gates * self.blocks
+            found = [
+                self.scaled(
+                    name,
+                    panel,
+                    [
+                        Vector(code, code.weights(sums + ((row - first) * columns + c) * ROW))
+                        for c in range(columns)
+                    ],
+                )
+                for name, sums in zip(names, self.sums, strict=False)
+            ]
+            xs = found[1] if k else self.row_of_table(token, panel)
+            self.units_of_sequence(k, now, row, token, panel, xs, found[0])
+
+    def few(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
         """A step of one panel of units, for sequences that share its weights."""
-        code, hidden = self.code, self.shape.hidden_size
-        first = panel * self.width
+        code = self.code
         ids = [code.integer(code["ids"] + (n * code["B"] + row) * 8) for row in rows]
         if k:
-            at = [code["inputs"] + (code["B"] * k + row) * hidden for row in rows]
-            xs = self.product(f"x{k}", panel, at)
+            xs = self.product(f"x{k}", panel, [self.inputs(k, row) for row in rows])
         else:
-            xs = [
-                [
-                    code.load(code["table"] + (token * self.gates * hidden + unit) * 4, "fp32")
-                    for unit in self.units(first)
-                ]
-                for token in ids
-            ]
-        at = [self.bytes_of_state(k, now, row) for row in rows]
-        hs = self.product(f"h{k}", panel, at)
+            xs = [self.row_of_table(token, panel) for token in ids]
+        hs = self.product(f"h{k}", panel, [self.bytes_of_state(k, now, row) for row in rows])
         for row, token, x, h in zip(rows, ids, xs, hs, strict=True):
-            for u in range(self.blocks):
-                unit = first + u * code.lanes
-                self.pointwise(k, now, row, token, unit, x[u :: self.blocks], h[u :: self.blocks])
+            self.units_of_sequence(k, now, row, token, panel, x, h)
 
-    def units(self, first: Int) -> list[Int]:
+    def units_of_sequence(
+        self, k: int, now: Int, row: Int, token: Int, panel: Int, x: list[Vector], h: list[Vector]
+    ) -> None:
+        """The cell's rule for a panel of a sequence's units."""
+        for u in range(self.blocks):
+            unit = panel * self.width + u * self.code.lanes
+            self.pointwise(k, now, row, token, unit, x[u :: self.blocks], h[u :: self.blocks])
+
+    def row_of_table(self, token: Int, panel: Int) -> list[Vector]:
+        """The first layer's input product for a token."""
+        code, row = self.code, token * self.gates * self.shape.hidden_size
+        return [code.load(code["table"] + (row + unit) * 4, "fp32") for unit in self.units(panel)]
+
+    def units(self, panel: Int) -> list[Int]:
         """Where the vectors of a panel begin in rows of all gates (G·H,)."""
         hidden, lanes = self.shape.hidden_size, self.code.lanes
+        first = panel * self.width
         return [
             first + (g * hidden + u * lanes) for g in range(self.gates) for u in range(self.blocks)
         ]
@@ -180,13 +231,23 @@ class SamplingCode:
         code = self.code
         return code["bytes"] + ((which + 2 * k) * code["B"] + row) * self.shape.hidden_size
 
+    def inputs(self, k: int, row: Int) -> Int:
+        """The address of what layer `k`, not the first, reads for a sequence, in bytes."""
+        code = self.code
+        return code["inputs"] + (code["B"] * k + row) * self.shape.hidden_size
+
+    def panel_of(self, name: str, panel: Int) -> Int:
+        """The address of a panel of weights."""
+        return self.code[f"{name}.weights"] + panel * (
+            self.shape.hidden_size * self.gates * self.width
+        )
+
     def product(self, name: str, panel: Int, at: list[Int]) -> list[list[Vector]]:
         """Inputs in bytes times a panel: for each sequence, one vector per gate and block."""
         code, hidden = self.code, self.shape.hidden_size
         count, register = self.gates * self.blocks, 4 * code.lanes
-        units = self.units(panel * self.width)
-        start = [Vector(code, code.weights(code[f"{name}.start"] + unit * 4)) for unit in units]
-        base = code[f"{name}.weights"] + panel * (hidden * count * code.lanes)
+        base, starts = self.panel_of(name, panel), code[f"{name}.start"]
+        start = [Vector(code, code.weights(starts + unit * 4)) for unit in self.units(panel)]
         with code.fold(0, hidden // 4, start * len(at)) as (word, values, results):
             weights = [
                 code.weights(base + word * (count * register) + v * register) for v in range(count)
@@ -198,16 +259,20 @@ class SamplingCode:
                     intrinsics.dot(code, total, x, w)
                     for total, w in zip(sums, weights, strict=True)
                 ]
-        scale = [code.load(code[f"{name}.scale"] + unit * 4, "fp32") for unit in units]
-        bias = [code.load(code[f"{name}.bias"] + unit * 4, "fp32") for unit in units]
         return [
-            [
-                intrinsics.floats(total) * factor + more
-                for total, factor, more in zip(
-                    results[r * count : (r + 1) * count], scale, bias, strict=True
-                )
-            ]
-            for r in range(len(at))
+            self.scaled(name, panel, results[r * count : (r + 1) * count]) for r in range(len(at))
+        ]
+
+    def scaled(self, name: str, panel: Int, sums: list[Vector]) -> list[Vector]:
+        """A sequence's sums of a panel, which are integers, as floats."""
+        code = self.code
+        parts: list[list[Vector]] = [
+            [code.load(code[f"{name}.{part}"] + unit * 4, "fp32") for unit in self.units(panel)]
+            for part in ("scale", "bias")
+        ]
+        return [
+            intrinsics.floats(total) * factor + more
+            for total, factor, more in zip(sums, *parts, strict=True)
         ]
 
     def pointwise(
@@ -232,14 +297,13 @@ class SamplingCode:
             h = h + code.load(below, "fp32")
         code.store(code["outputs"] + place, h, "fp32")
         if k + 1 < len(shape.skips):
-            at = code["inputs"] + (code["B"] * (k + 1) + row) * hidden + unit
-            intrinsics.store_bytes(code, at, h, shape.bounds[k])
+            intrinsics.store_bytes(code, self.inputs(k + 1, row) + unit, h, shape.bounds[k])
 
     def head(self) -> None:
         """The logits of all sequences, one panel of the vocabulary after another."""
         begin, end = self.share(-(-self.shape.vocab_size // self.code.lanes))
         with self.code.loop(begin, end) as panel:
-            self.sequences(lambda rows: self.logits(panel, rows))
+            self.sequences(lambda rows: self.logits(panel, rows), self.code["first"])
 
     def logits(self, panel: Int, rows: list[Int]) -> None:
         """One panel of the vocabulary, for sequences that share its weights."""

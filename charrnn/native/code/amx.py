@@ -6,12 +6,13 @@
         multiply(code, 0, 4, 6)    # tile 0 += tile 4 · tile 6
 
 A product adds (16, 32) · (32, 16) to (16, 16). The factors are bfloat16, of the right one two
-neighbouring k side by side; the sums are floats. Each instruction is written as it is. LLVM's own
-functions for tiles are of no use: it takes all tiles for alike and renames them, but they differ in
-their rows.
+neighbouring k side by side; the sums are floats. Or it adds (16, 64) · (64, 16): of bytes, of the
+left one without a sign, of the right one four neighbouring k side by side; the sums are integers.
+Each instruction is written as it is. LLVM's own functions for tiles are of no use: it takes all
+tiles for alike and renames them, but they differ in their rows.
 
 Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2: LDTILECFG,
-TILELOADD, TDPBF16PS, TILESTORED.
+TILELOADD, TDPBF16PS, TDPBUSD, TILESTORED.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
     "configured",
     "load",
     "multiply",
+    "multiply_bytes",
     "store",
     "zero",
 ]
@@ -71,8 +73,13 @@ def load(code: Code, tile: int, address: Int, stride: Int | int) -> None:
 
 
 def multiply(code: Code, total: int, left: int, right: int) -> None:
-    """One tile += another · a third, which holds words of two neighbouring k."""
+    """One tile += another · a third, of bfloat16."""
     _do(code, f"tdpbf16ps %tmm{right}, %tmm{left}, %tmm{total}")
+
+
+def multiply_bytes(code: Code, total: int, left: int, right: int) -> None:
+    """One tile += another · a third, of bytes."""
+    _do(code, f"tdpbusd %tmm{right}, %tmm{left}, %tmm{total}")
 
 
 def store(code: Code, tile: int, address: Int, stride: Int | int) -> None:

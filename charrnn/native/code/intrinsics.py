@@ -231,14 +231,14 @@ def store_integer(code: Code, address: Int, value: Int) -> None:
 def word_pairs(code: Code, first: Int, second: Int) -> list[Any]:
     """2W halves from each of two places, as 2W words of one from either: two registers."""
     build, kind = code.builder, ir.VectorType(I16, 2 * code.lanes)
-    rows = [
+    one, other = (
         build.load(build.inttoptr(address.value, kind.as_pointer()), align=2)
         for address in (first, second)
-    ]
+    )
     words = ir.VectorType(I32, code.lanes)
     halves = [range(start, start + code.lanes) for start in (0, code.lanes)]
     orders = ([n for k in half for n in (k, 2 * code.lanes + k)] for half in halves)
-    return [build.bitcast(_shuffled(code, *rows, order), words) for order in orders]
+    return [build.bitcast(_shuffled(code, one, other, order), words) for order in orders]
 
 
 def transposed(code: Code, rows: list[Any]) -> list[Any]:
