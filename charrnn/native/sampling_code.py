@@ -170,28 +170,24 @@ class SamplingCode:
 
     def many(self, k: int, n: Int, now: Int, panel: Int, first: Int, count: int) -> None:
         """A step of one panel of units, for sequences that fill one tile or two."""
-        code, at = self.code, [self.bytes_of_state(k, now, first), self.inputs(k, first)]
-        names = [f"h{k}", f"x{k}"] if k else [f"h{k}"]
-        for name, x, sums in zip(names, at, self.sums, strict=False):
+        code, columns = self.code, self.gates * self.blocks
+        inputs = {f"h{k}": self.bytes_of_state(k, now, first)}
+        if k:
+            inputs[f"x{k}"] = self.inputs(k, first)
+        sums = dict(zip(inputs, self.sums, strict=False))
+        for name, x in inputs.items():
             starts = [code[f"{name}.start"] + unit * 4 for unit in self.units(panel)]
             weights = self.panel_of(name, panel)
-            byte_tiles.multiply(code, x, self.shape.hidden_size, weights, starts, sums, count)
+            byte_tiles.multiply(code, x, self.shape.hidden_size, weights, starts, sums[name], count)
         with code.loop(first, first + ROWS * count) as row:
             token = code.integer(code["ids"] + (n * code["B"] + row) * 8)
-            columns = self.gates * self.blocks
-            found = [
-                self.scaled(
-                    name,
-                    panel,
-                    [
-                        Vector(code, code.weights(sums + ((row - first) * columns + c) * ROW))
-                        for c in range(columns)
-                    ],
-                )
-                for name, sums in zip(names, self.sums, strict=False)
-            ]
-            xs = found[1] if k else self.row_of_table(token, panel)
-            self.units_of_sequence(k, now, row, token, panel, xs, found[0])
+            place = (row - first) * (columns * ROW)
+            found = {}
+            for name, at in sums.items():
+                totals = [code.weights(at + place + c * ROW) for c in range(columns)]
+                found[name] = self.scaled(name, panel, [Vector(code, t) for t in totals])
+            xs = found[f"x{k}"] if k else self.row_of_table(token, panel)
+            self.units_of_sequence(k, now, row, token, panel, xs, found[f"h{k}"])
 
     def few(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
         """A step of one panel of units, for sequences that share its weights."""
