@@ -277,6 +277,26 @@ def test_a_batch_is_a_function_of_its_number_and_the_seed() -> None:
     assert list(map(list, first.batch(3).targets)) != list(map(list, other.batch(3).targets))
 
 
+@pytest.mark.parametrize(
+    ("count", "length", "at_once"),
+    [
+        (400, 6, 32),  # an eighth of them
+        (1_000, 6, 64),
+        (1_000, 30, 32),
+        (1_000, 50, 16),
+        (1_000, 300, 16),
+        (6_000, 100, 64),  # over a million tokens
+    ],
+)
+def test_long_pairs_are_read_few_at_a_time_if_there_are_few(
+    count: int, length: int, at_once: int
+) -> None:
+    write_pairs("pairs.tsv", strings(count, length, length, seed=1), str.upper)
+    plan = translate.plan(translate.read(request_of(), None), request_of(), lambda _: 1e9)
+    assert plan.settings["batch_size"] == at_once
+    assert f", {at_once} pairs side by side, " in plan.reasons
+
+
 def test_pairs_of_one_source_are_on_one_side() -> None:
     sources = strings(30, 3, 9, seed=1)
     lines = "".join(f"{source}\t{n}\n" for source in sources for n in range(3))

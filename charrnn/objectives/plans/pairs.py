@@ -23,7 +23,10 @@ from charrnn.words import counted
 
 __all__ = ["longest_of", "plan_of", "tokens_of"]
 
-PAIRS = 64  # side by side, fewer where all would be read in a few batches
+# Pairs side by side: fewer where all would be read in a few batches, and where they are long, since
+# few tokens are learnt better in many updates; see benchmarks/NOTES.md.
+PAIRS, LEAST = 64, 16
+TOKENS, FEW = 2_048, 1_000_000  # of an update, where there are fewer in all
 MAX_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
 
 SIZES = (64, 128, 192, 256, 384, 512)
@@ -77,7 +80,7 @@ def plan_of(
     passes = next(count for limit, count in PASSES if tokens < limit)
     sizes = Sizes(SIZES, LIMITS, passes, OPERATIONS, lambda model: shapes_of(model, kind))
     model = sizes.largest(shape, tokens, request.budget, speed)
-    usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
+    usual = _pairs_at_once(len(train), tokens)
     batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")
     settings = {
         "batch_size": batch_size,
@@ -98,6 +101,13 @@ def plan_of(
         tokens_per_step=tokens / steps,
         steps_per_epoch=steps,
     )
+
+
+def _pairs_at_once(pairs: int, tokens: int) -> int:
+    """How many pairs are read in an update, a power of two."""
+    fitting = TOKENS * pairs / tokens if tokens < FEW else PAIRS
+    most = min(PAIRS, max(LEAST, fitting), max(pairs / 8, 1))
+    return 1 << int(math.log2(most))
 
 
 def _too_long(pairs: Sequence[Pair], longest: int) -> UsageError:
