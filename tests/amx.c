@@ -94,7 +94,7 @@ static float widened(uint16_t half)
     return number;
 }
 
-static int fit(int to, int left, int right)
+static int begin_product(int to, int left, int right)
 {
     if (!is_there(to) || !is_there(left) || !is_there(right)) return 0;
     if (to == left || to == right || left == right) return refuse("a tile is given twice"), 0;
@@ -108,7 +108,7 @@ static int fit(int to, int left, int right)
 
 static void multiply(int to, int left, int right)
 {
-    if (!fit(to, left, right)) return;
+    if (!begin_product(to, left, right)) return;
     int m = tiles.rows[to], n = tiles.bytes[to] / 4, k = tiles.rows[right];
     for (int i = 0; i < m; i++) {
         float even[ROWS] = {0}, odd[ROWS] = {0};
@@ -128,13 +128,13 @@ static void multiply(int to, int left, int right)
 /* The left bytes have no sign, the right ones have. */
 static void multiply_bytes(int to, int left, int right)
 {
-    if (!fit(to, left, right)) return;
+    if (!begin_product(to, left, right)) return;
     for (int i = 0; i < tiles.rows[to]; i++)
         for (int j = 0; j < tiles.rows[right]; j++)
             for (int c = 0; c < tiles.bytes[to] / 4; c++)
                 for (int b = 4 * c; b < 4 * c + 4; b++)
-                    tiles.data[to][i].integers[c] +=
-                        tiles.data[left][i].bytes[4 * j + b % 4] * tiles.data[right][j].signed_bytes[b];
+                    tiles.data[to][i].integers[c] += tiles.data[left][i].bytes[4 * j + b % 4]
+                                                     * tiles.data[right][j].signed_bytes[b];
     if (wrong) tiles.data[to][0].integers[0] += 1;
 }
 

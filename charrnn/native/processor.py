@@ -50,7 +50,8 @@ class Target(NamedTuple):
     def has_byte_tiles(self) -> bool:
         """Whether it multiplies tiles of bytes, if the system lets it: see `byte_tiles`."""
         features = set(self.features.split(","))
-        return self.int8 == "fours" and {"+amx-tile", "+amx-int8"} <= features
+        whole = self.lanes == 16 and self.int8 == "fours"  # vectors of a tile's row
+        return whole and {"+amx-tile", "+amx-int8"} <= features
 
     @property
     def centre(self) -> int:

@@ -133,7 +133,9 @@ class NativeSampler:
         values |= {name: array.ctypes.data for name, array in arrays.items()}
         names = argument_names(len(self.packed.layers))
 
-        shape = self.shape._replace(in_tiles=self._fills_tiles(batch))
+        shares = self._shares(batch)
+        most = max(share.last - share.first for share in shares)
+        shape = self.shape._replace(in_tiles=self._fills_tiles(most))
 
         # The arrays must live on while a thread works, also if an interrupt has ended the caller.
         def run(share: Share, _kept_alive: object = arrays) -> None:
@@ -143,7 +145,7 @@ class NativeSampler:
         def release_waiting() -> None:
             sync[1] = 1
 
-        if not run_side_by_side(run, self._shares(batch), release_waiting):
+        if not run_side_by_side(run, shares, release_waiting):
             run(Share(0, batch))
         self._parity = (self._parity + steps) % 2
 
@@ -167,8 +169,9 @@ class NativeSampler:
                     arrays |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
         return arrays
 
-    def _fills_tiles(self, batch: int) -> bool:
-        if batch < ROWS or self.shape.hidden_size % byte_tiles.DEPTH:
+    def _fills_tiles(self, sequences: int) -> bool:
+        """Whether products of a thread's sequences are computed in tiles."""
+        if sequences < ROWS or self.shape.hidden_size % byte_tiles.DEPTH:
             return False
         return byte_tiles.available()
 

@@ -113,10 +113,10 @@ class SamplingCode:
         self.gates = CELLS[shape.cell].gates
         self.blocks = panel_blocks(self.gates, shape.hidden_size)
         self.width = self.blocks * code.lanes
-        self.sums: list[Int] = []  # by `h` and by x, (32 sequences, columns, 16)
+        self.sums = dict[str, Int]()  # as `byte_tiles.multiply` stores them
         if shape.in_tiles:
             size = 2 * ROWS * self.gates * self.blocks * ROW
-            self.sums = [intrinsics.memory(code, size) for _ in "hx"]
+            self.sums = {product: intrinsics.memory(code, size) for product in ("h", "x")}
         tiles = amx.configured(code, FULL) if shape.in_tiles else nullcontext()
         with tiles, code.loop(0, code["N"]) as n:
             now = code["parity"] + n
@@ -155,10 +155,12 @@ class SamplingCode:
         with self.code.loop(begin, end) as panel:
             first = self.code["first"]
             if self.shape.in_tiles:
-                first = self.in_tiles(lambda row, count: self.many(k, n, now, panel, row, count))
-            self.sequences(lambda rows: self.few(k, n, now, panel, rows), first)
+                first = self.tiled(
+                    lambda row, count: self.step_in_tiles(k, n, now, panel, row, count)
+                )
+            self.sequences(lambda rows: self.step_in_vectors(k, n, now, panel, rows), first)
 
-    def in_tiles(self, work: Callable[[Int, int], None]) -> Int:
+    def tiled(self, work: Callable[[Int, int], None]) -> Int:
         """Add code for sequences that fill two tiles, and one; returns the first left over."""
         code, first, last = self.code, self.code["first"], self.code["last"]
         for count in (2, 1):
@@ -168,28 +170,30 @@ class SamplingCode:
             first = whole
         return first
 
-    def many(self, k: int, n: Int, now: Int, panel: Int, first: Int, count: int) -> None:
+    def step_in_tiles(self, k: int, n: Int, now: Int, panel: Int, first: Int, count: int) -> None:
         """A step of one panel of units, for sequences that fill one tile or two."""
         code, columns = self.code, self.gates * self.blocks
-        inputs = {f"h{k}": self.bytes_of_state(k, now, first)}
+        inputs = {"h": self.bytes_of_state(k, now, first)}
         if k:
-            inputs[f"x{k}"] = self.inputs(k, first)
-        sums = dict(zip(inputs, self.sums, strict=False))
-        for name, x in inputs.items():
-            starts = [code[f"{name}.start"] + unit * 4 for unit in self.units(panel)]
-            weights = self.panel_of(name, panel)
-            byte_tiles.multiply(code, x, self.shape.hidden_size, weights, starts, sums[name], count)
+            inputs["x"] = self.inputs(k, first)
+        for product, x in inputs.items():
+            starts = [code[f"{product}{k}.start"] + unit * 4 for unit in self.units(panel)]
+            weights = self.panel_of(f"{product}{k}", panel)
+            byte_tiles.multiply(
+                code, x, self.shape.hidden_size, weights, starts, self.sums[product], count
+            )
         with code.loop(first, first + ROWS * count) as row:
             token = code.integer(code["ids"] + (n * code["B"] + row) * 8)
             place = (row - first) * (columns * ROW)
             found = {}
-            for name, at in sums.items():
-                totals = [code.weights(at + place + c * ROW) for c in range(columns)]
-                found[name] = self.scaled(name, panel, [Vector(code, t) for t in totals])
-            xs = found[f"x{k}"] if k else self.row_of_table(token, panel)
-            self.units_of_sequence(k, now, row, token, panel, xs, found[f"h{k}"])
+            for product in inputs:
+                at = self.sums[product] + place
+                totals = [Vector(code, code.weights(at + c * ROW)) for c in range(columns)]
+                found[product] = self.scaled(f"{product}{k}", panel, totals)
+            xs = found["x"] if k else self.row_of_table(token, panel)
+            self.units_of_sequence(k, now, row, token, panel, xs, found["h"])
 
-    def few(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
+    def step_in_vectors(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
         """A step of one panel of units, for sequences that share its weights."""
         code = self.code
         ids = [code.integer(code["ids"] + (n * code["B"] + row) * 8) for row in rows]

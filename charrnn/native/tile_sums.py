@@ -16,7 +16,7 @@ from charrnn.native.code.machine import Code
 from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int
 
-__all__ = ["DEPTH", "SQUARE", "STRIP", "address"]
+__all__ = ["DEPTH", "SQUARE", "STRIP", "tile_sums_address"]
 
 ARGUMENTS = ("R", "M", "N", "x", "y", "sums", "room")
 
@@ -26,7 +26,7 @@ STRIP = 128  # columns of x that are packed at a time
 
 
 @compiled_once
-def address() -> Code:
+def tile_sums_address() -> Code:
     """The address of sums += xᵀ · y, with the arguments `ARGUMENTS`.
 
     x (R, M) and y (R, N) are bfloat16, the sums (M, N) floats, and R, M and N multiples of
@@ -36,7 +36,7 @@ def address() -> Code:
 
 
 class _TileSums:
-    """See `address`."""
+    """See `tile_sums_address`."""
 
     def __init__(self) -> None:
         self.code = code = Code("sums_of_rows_in_tiles", ARGUMENTS)
@@ -44,7 +44,8 @@ class _TileSums:
         self.strip = code["room"] + self.thread * (code["N"] + STRIP) * (DEPTH * 2)
         self.panels = self.strip + STRIP * DEPTH * 2
         begin, end = code.share(code["M"], SQUARE, self.thread, self.threads)
-        with amx.configured(code, FULL), code.loop(0, code["R"], DEPTH) as first:
+        rows = code["R"] * (end - begin).minimum(1)  # of no columns there is nothing to add
+        with amx.configured(code, FULL), code.loop(0, rows, DEPTH) as first:
             depth = (first + DEPTH).minimum(code["R"]) - first
             self.pack_panels(first, depth)
             with code.loop(begin, end, STRIP) as row:

@@ -70,6 +70,8 @@ def multiply_right() -> bool:
 def panel_blocks(gates: int, hidden_size: int, threads: int) -> int:
     """How many vectors of units stand side by side in a panel, for threads that divide the panels.
 
+    One thread stands for threads that divide the lanes.
+
     Two columns at least, since two by two tiles are multiplied at once, and four vectors at most:
     then a lane's units are two lines of the cache. What leaves the least to the thread that has
     most.

@@ -25,11 +25,20 @@ from charrnn.native.code.values import Int, Vector
 from charrnn.native.tiles import Tiles
 from charrnn.native.vectors import Vectors
 
-__all__ = ["Backward", "Forward", "LayerShape", "Product", "backward_address", "forward_address"]
+__all__ = [
+    "IN_TILES",
+    "Backward",
+    "Forward",
+    "LayerShape",
+    "Product",
+    "backward_address",
+    "forward_address",
+]
 
 # How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16, whose
 # threads divide the units or the lanes.
 Product = Literal["fp32", "bf16", "tiles", "lane_tiles"]
+IN_TILES: tuple[Product, ...] = ("tiles", "lane_tiles")
 
 FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids", "sync")
 BACKWARD = (
@@ -87,7 +96,7 @@ class _Build:
         self.columns = together * self.blocks
         self.product: Vectors | Tiles
         thread, threads = thread_number(code), thread_count(code)
-        if product in ("tiles", "lane_tiles"):
+        if product in IN_TILES:
             by_lanes = product == "lane_tiles"
             self.product = Tiles(code, self.columns, thread, threads, by_lanes=by_lanes)
         else:

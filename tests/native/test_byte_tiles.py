@@ -11,6 +11,9 @@ import pytest
 from charrnn import Model
 from charrnn.config import CellName
 from charrnn.native import byte_tiles, sampler
+from charrnn.native.byte_tiles import DEPTH
+from charrnn.native.code import machine
+from charrnn.native.code.amx import ROWS
 from charrnn.native.processor import Target
 from charrnn.native.sampling_code import SamplingCode, Shape, sampling_address
 from tests import amx
@@ -26,8 +29,21 @@ SAPPHIRE_RAPIDS = Target(16, 32, True, "fours", "+avx512vnni,+amx-tile,+amx-int8
 def test_a_processor_has_tiles_of_bytes_if_its_vectors_take_the_same_bytes() -> None:
     assert SAPPHIRE_RAPIDS.has_byte_tiles
     assert not SAPPHIRE_RAPIDS._replace(int8="pairs").has_byte_tiles
+    assert not SAPPHIRE_RAPIDS._replace(lanes=8).has_byte_tiles
     for features in ("+amx-tile", "+amx-int8", "+amx-tile,-amx-int8", ""):
         assert not SAPPHIRE_RAPIDS._replace(features=features).has_byte_tiles
+
+
+def noted_shapes(monkeypatch: pytest.MonkeyPatch) -> list[Shape]:
+    """The shapes of the code that is run from now on."""
+    made: list[Shape] = []
+
+    def noted(shape: Shape) -> int:
+        made.append(shape)
+        return sampling_address(shape)
+
+    monkeypatch.setattr(sampler, "sampling_address", noted)
+    return made
 
 
 @pytest.mark.usefixtures("with_tiles")
@@ -38,39 +54,56 @@ def test_products_are_exact(count: int, inputs: int, columns: int) -> None:
 
 
 @pytest.mark.usefixtures("with_tiles")
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("batch", [16, 37, 71])  # one tile, two, and some that are left over
+@pytest.mark.parametrize(
+    ("batch", "threads"), [(16, 1), (37, 1), (71, 1), (32, 2), (75, 2)]
+)  # one tile for each thread, two, and some that are left over
 def test_they_write_what_vectors_write(
     cell: CellName, batch: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = {"hidden_size": 64, "num_layers": 2, "vocab_size": 23, "skip": True}
     model = make(cell, shape, Model)
     state = random_state(model, batch)
+    made = noted_shapes(monkeypatch)
     with in_threads(threads):
         in_tiles = draw(model, state, 9)
+        assert all(shape.in_tiles for shape in made)
         monkeypatch.setattr(byte_tiles, "available", lambda: False)
         in_vectors = draw(model, state, 9)
+        assert not made[-1].in_tiles
     for one, other in zip(in_tiles, in_vectors, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.usefixtures("with_tiles")
 @pytest.mark.parametrize(
-    ("hidden_size", "batch", "many"), [(64, 15, False), (64, 16, True), (96, 16, False)]
+    ("hidden_size", "batch", "threads", "many"),
+    [
+        *((64, 15, 1, False), (64, 16, 1, True), (96, 16, 1, False)),
+        *((64, 28, 2, True), (64, 24, 2, False)),  # 16 and 12, 12 and 12
+    ],
 )
-def test_sequences_and_inputs_must_fill_a_tile(
-    hidden_size: int, batch: int, many: bool, monkeypatch: pytest.MonkeyPatch
+def test_a_threads_sequences_and_their_inputs_must_fill_a_tile(
+    hidden_size: int, batch: int, threads: int, many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
-
-    def noted(shape: Shape) -> int:
-        made.append(shape.in_tiles)
-        return sampling_address(shape)
-
-    monkeypatch.setattr(sampler, "sampling_address", noted)
+    made = noted_shapes(monkeypatch)
     model = make("rnn", {"hidden_size": hidden_size, "num_layers": 1, "vocab_size": 7}, Model)
-    draw(model, random_state(model, batch), 2)
-    assert set(made) == {many}
+    with in_threads(threads):
+        draw(model, random_state(model, batch), 2)
+    assert {shape.in_tiles for shape in made} == {many}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_all_bytes_are_read_and_nothing_beside_them(count: int, emulator: amx.Emulator) -> None:
+    inputs, columns = 2 * DEPTH, 3
+    x = np.zeros((count * ROWS, inputs), np.uint8)
+    weights = np.zeros((inputs // 4, columns, ROWS, 4), np.int8)
+    places = np.zeros((1 + count * ROWS, columns, ROWS), np.int32)  # starts, and sums behind them
+    arrays = x, weights, places[0], places[1:]
+    address = byte_tiles.product_address(count, inputs, columns)
+    machine.run(address, [array.ctypes.data for array in arrays])
+    for array, of_these in ((x, (4, 5)[:count]), (weights, (6, 7)), (places, (0, 1, 2))):
+        begin = array.ctypes.data
+        assert emulator.moved(*of_these) == (begin, begin + array.nbytes)
 
 
 def test_tiles_that_multiply_wrongly_are_not_used(emulator: amx.Emulator) -> None:

@@ -19,7 +19,7 @@ from charrnn.native.code.amx import ROW, WORDS
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tiles import Tiles
-from charrnn.native.training_code import Backward, Forward, LayerShape
+from charrnn.native.training_code import Backward, Forward, LayerShape, Product
 from tests import amx
 from tests.conftest import Processor
 from tests.native.assembly import assembly
@@ -42,14 +42,15 @@ def run(function: int, *arguments: int | np.ndarray) -> None:
 @pytest.mark.skipif(
     not llvm.get_default_triple().startswith("x86_64"), reason="LLVM reads no instructions of x86"
 )
+@pytest.mark.parametrize("product", ["tiles", "lane_tiles"])
 @pytest.mark.parametrize("kind", [Forward, Backward])
 def test_the_code_multiplies_in_tiles(
-    cell: CellName, kind: type[Forward | Backward], processor: Processor
+    cell: CellName, kind: type[Forward | Backward], product: Product, processor: Processor
 ) -> None:
     """As for a processor that has them, whatever this one is."""
     processor(SAPPHIRE_RAPIDS)
     blocks = tiles.panel_blocks(CELLS[cell].gates if kind is Forward else 1, 1024, threads=1)
-    code = kind(LayerShape(cell, 1024, "tiles", by_id=True, blocks=blocks)).code
+    code = kind(LayerShape(cell, 1024, product, by_id=True, blocks=blocks)).code
     lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
     names = [line[0] for line in lines]
     assert names.count("ldtilecfg") == names.count("tilerelease") == 1

@@ -8,8 +8,8 @@ torch      PyTorch's own layers, see `builtin`
 loops      a loop over PyTorch's operations, see `loops`
 
 Which is the fastest depends on the cell, the size, the numbers and the processor. Training finds
-out by trial; where nothing was tried, the first of `candidates` computes. Tiles are never that:
-they have been measured on one kind of processor only, and must win a trial.
+out by trial; where nothing was tried, the first of `candidates` computes. Engines in tiles are
+never that: they have been measured on two processors only, and must win a trial.
 """
 
 from __future__ import annotations

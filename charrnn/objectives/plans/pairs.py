@@ -23,10 +23,11 @@ from charrnn.words import counted
 
 __all__ = ["longest_of", "plan_of", "tokens_of"]
 
-# Pairs side by side: fewer where all would be read in a few batches, and where they are long, since
-# few tokens are learnt better in many updates; see benchmarks/NOTES.md.
-PAIRS, LEAST = 64, 16
-TOKENS, FEW = 2_048, 1_000_000  # of an update, where there are fewer in all
+# Pairs side by side: fewer where all would be read in a few batches, and where they are long and
+# few, which are learnt better in many updates; see benchmarks/NOTES.md.
+MOST_PAIRS, FEWEST_PAIRS = 64, 16
+FEW_TOKENS = 1_000_000  # in all; nothing was measured on more
+TOKENS_AT_ONCE = 2_048  # where they are few
 MAX_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
 
 SIZES = (64, 128, 192, 256, 384, 512)
@@ -105,8 +106,8 @@ def plan_of(
 
 def _pairs_at_once(pairs: int, tokens: int) -> int:
     """How many pairs are read in an update, a power of two."""
-    fitting = TOKENS * pairs / tokens if tokens < FEW else PAIRS
-    most = min(PAIRS, max(LEAST, fitting), max(pairs / 8, 1))
+    fitting = TOKENS_AT_ONCE * pairs / tokens if tokens < FEW_TOKENS else MOST_PAIRS
+    most = min(MOST_PAIRS, max(FEWEST_PAIRS, fitting), max(pairs / 8, 1))
     return 1 << int(math.log2(most))
 
 

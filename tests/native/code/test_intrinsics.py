@@ -90,3 +90,28 @@ class TestBarrier:
         sync[1] = 1
         alone.join(60)
         assert not alone.is_alive()
+
+
+@pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
+def test_pairs_of_rows_are_turned(target: Target, processor: Processor) -> None:
+    """Halves of two rows become words, and squares of words change places across the diagonal."""
+    processor(target)
+    code = machine.Code("turned", ["x", "words", "columns"])
+    width = target.lanes
+    pairs = [
+        intrinsics.word_pairs(code, *(code["x"] + (2 * k + row) * 4 * width for row in (0, 1)))
+        for k in range(width)
+    ]
+    for k, halves in enumerate(pairs):
+        for c, words in enumerate(halves):
+            intrinsics.store_words(code, code["words"] + (2 * k + c) * 4 * width, words)
+    for c, square in enumerate(zip(*pairs, strict=True)):
+        for k, column in enumerate(intrinsics.transposed(code, list(square))):
+            place = (c * width + k) * 4 * width
+            intrinsics.store_words(code, code["columns"] + place, column)
+    x = np.arange(4 * width * width, dtype=np.uint16).reshape(2 * width, 2 * width)
+    words, columns = np.zeros((2, width * 2, width, 2), np.uint16)
+    compiled(code)(x, words, columns)
+    expected = x.reshape(width, 2, 2 * width).transpose(0, 2, 1)  # (pairs, columns, two rows)
+    np.testing.assert_array_equal(words.reshape(expected.shape), expected)
+    np.testing.assert_array_equal(columns.reshape(2 * width, width, 2), expected.swapaxes(0, 1))

@@ -237,11 +237,16 @@ def test_a_moment_without_a_processor_decides_nothing(
 @pytest.mark.usefixtures("with_tiles")
 def test_tiles_are_tried(cell: CellName) -> None:
     rates = trial.rates(plan(cell, precision="bf16"), TASK, 1, math.inf)
-    assert {way.engine for way in rates} >= {"kernels", "tiles", "loops"}
+    assert {way.engine for way in rates} >= {"kernels", "tiles", "lane_tiles", "loops"}
 
 
 @pytest.mark.parametrize(
-    "way", [Way("torch", "fp32"), Way("loops", "fp32"), Way("tiles", "bf16")], ids=str
+    "way",
+    [
+        *(Way("torch", "fp32"), Way("loops", "fp32")),
+        *(Way("tiles", "bf16"), Way("lane_tiles", "bf16")),
+    ],
+    ids=str,
 )
 def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
     way: Way,
@@ -252,7 +257,7 @@ def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
     request: pytest.FixtureRequest,
 ) -> None:
     """A resumed run ends in the same bits, and they are those of the engine."""
-    if way.engine == "tiles":
+    if way.engine in ("tiles", "lane_tiles"):
         request.getfixturevalue("with_tiles")
     monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     given: dict[str, Any] = SHAPE | {"cell": cell, "steps": 8, "seed": 5}
@@ -268,7 +273,9 @@ def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
         assert np.array_equal(weight, parts.weights[name])
 
 
-@pytest.mark.parametrize("way", [Way("kernels", "fp32"), Way("tiles", "bf16")], ids=str)
+@pytest.mark.parametrize(
+    "way", [Way("kernels", "fp32"), Way("tiles", "bf16"), Way("lane_tiles", "bf16")], ids=str
+)
 def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
     way: Way,
     tmp_path: Path,
@@ -277,7 +284,7 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
     processor: Processor,
     request: pytest.FixtureRequest,
 ) -> None:
-    if way.engine == "tiles":
+    if way.engine in ("tiles", "lane_tiles"):
         request.getfixturevalue("with_tiles")
     monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     run = train(CORPUS, out=tmp_path / "model", cell="gru", steps=8, **SHAPE)

@@ -3,8 +3,8 @@
 A loop over PyTorch's operations spends more time between the products than in them. Here a step's
 product and the cell's rule are one piece of code, and the work is divided among the threads once
 for the whole sequence. There are three engines of it. One multiplies in vectors, two in tiles,
-where the processor has them. The threads of one of these divide the units, and wait for each other
-at each step. Those of the others divide the lanes, and none waits for another before the end.
+where the processor has them. In one of the latter the threads divide the units and wait for each
+other at each step; in the other two they divide the lanes, and none waits before the end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.native import processor, tiles
 from charrnn.native.code import amx
-from charrnn.native.training_code import LayerShape, Product, backward_address, forward_address
+from charrnn.native.training_code import (
+    IN_TILES,
+    LayerShape,
+    Product,
+    backward_address,
+    forward_address,
+)
 from charrnn.network.stack.cpu import team
 from charrnn.network.stack.cpu.packing import in_panels
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
@@ -27,7 +33,6 @@ from charrnn.network.stack.engine import Engine, Gradients, Unrolled
 __all__ = ["KERNELS", "LANE_TILES", "TILES", "available"]
 
 PRODUCTS: dict[torch.dtype, Product] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-IN_TILES: tuple[Product, ...] = ("tiles", "lane_tiles")
 
 
 def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:

@@ -68,7 +68,7 @@ def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
     if tiles.available() and _fills_tiles(x, y):
         room = x.new_empty(threads, (width + tile_sums.STRIP) * tile_sums.DEPTH)
         arguments = [rows, height, width, *team.addresses(x, y, sums, room)]
-        team.run(tile_sums.address, arguments, threads)
+        team.run(tile_sums.tile_sums_address, arguments, threads)
         return sums
     # The widest of which all threads have as many.
     strip = next((n for n in STRIPS if height % (n * threads) == 0), min(STRIPS))
