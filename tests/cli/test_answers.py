@@ -94,7 +94,11 @@ def test_what_comes_line_by_line_is_read_as_a_file_is(
             found += commands.line_from(process)
     rest, _ = process.communicate(timeout=120)
     assert (process.returncode, rest) == (0, b"")
-    assert found.decode() == expected
+    # Some processors add up in another order beside other texts.
+    text, number = found.decode(), re.compile(r"\d\.\d+")
+    assert number.sub("", text) == number.sub("", expected)
+    numbers = [[float(digits) for digits in number.findall(part)] for part in (text, expected)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=1e-6)
 
 
 def test_a_line_at_a_terminal_is_answered_at_once(desk: Path) -> None:
