@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import re
 import sys
 from typing import Any
@@ -18,6 +19,7 @@ from charrnn.native.code import machine
 from charrnn.native.code.amx import ROW, WORDS
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
+from charrnn.native.tile_sums import tile_sums_address
 from charrnn.native.tiles import Tiles
 from charrnn.native.training_code import Backward, Forward, LayerShape, Product
 from tests import amx
@@ -80,6 +82,25 @@ def test_the_code_multiplies_in_tiles(
     innermost = min((at - to, to, at) for to, at in back if any(to < m < at for m in multiplying))
     assert "call" not in "".join(names[innermost[1] : innermost[2]])
     assert "vmovups" not in names[innermost[1] : innermost[2]], "nothing but tiles is loaded"
+
+
+@pytest.mark.skipif(
+    not llvm.get_default_triple().startswith("x86_64"), reason="LLVM reads no instructions of x86"
+)
+def test_sums_of_rows_keep_their_tiles(processor: Processor) -> None:
+    """Each tile has its part, so none is spilled; sums are loaded and stored as they are."""
+    processor(SAPPHIRE_RAPIDS)
+    code = inspect.unwrap(tile_sums_address)()
+    lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
+    names = [line[0] for line in lines]
+    assert names.count("ldtilecfg") == names.count("tilerelease") == 1
+    found = {
+        name: [[*map(int, re.findall(r"%tmm(\d)", line[1]))] for line in lines if line[0] == name]
+        for name in ("tileloadd", "tdpbf16ps", "tilestored")
+    }
+    assert sorted(found["tileloadd"]) == [[tile] for tile in range(8)]
+    assert sorted(found["tilestored"]) == [[tile] for tile in range(4)]
+    assert sorted(found["tdpbf16ps"]) == [[6, 4, 0], [6, 5, 2], [7, 4, 1], [7, 5, 3]]
 
 
 @pytest.mark.parametrize(
