@@ -37,22 +37,21 @@ def rows_address(columns: int) -> Code:
     a word two neighbouring k of bfloat16, C being `columns`.
     """
     code = Code("rows_by_weights", ROWS)
-    product = Vectors(code, columns, thread_number(code), thread_count(code), "bf16")
+    product = Vectors(code, 1, columns, thread_number(code), thread_count(code), "bf16")
     words, width = code["K"] // 2, columns * code.lanes
     end = product.end
 
-    def store(panel: Int, row: Int, sums: list[Vector]) -> None:
-        for c, total in enumerate(sums):
-            place = row * code["N"] + panel * width + c * code.lanes
-            code.store(code["y"] + place * 2, total, "bf16")
+    def store(panel: Int, row: Int, column: Int | int, sums: list[Vector]) -> None:
+        place = row * code["N"] + panel * width + code.constant(column) * code.lanes
+        code.store(code["y"] + place * 2, sums[0], "bf16")
 
     with code.loop(product.begin, end, BLOCK) as first:
         # Those that `multiply` takes: a block stays in the cache while all weights pass.
         product.begin, product.end = first, (first + BLOCK).minimum(end)
         with code.loop(0, code["N"] // width) as panel:
             weights = code["weights"] + panel * words * (width * 4)
-            zeros = [code.vector(0.0)] * columns
-            product.multiply(code["x"], weights, words, zeros.copy, partial(store, panel))
+            zeros = [code.vector(0.0)]
+            product.multiply(code["x"], weights, words, lambda _: zeros, partial(store, panel))
     return code
 
 
@@ -82,7 +81,7 @@ class _Sums:
     def __init__(self, columns: int, strip: int) -> None:
         self.code = code = Code("sums_of_rows", SUMS)
         thread, threads = thread_number(code), thread_count(code)
-        self.product = Vectors(code, columns, thread, threads, "bf16")
+        self.product = Vectors(code, 1, columns, thread, threads, "bf16")
         self.width, self.strip_width = columns * code.lanes, strip
         self.strip = code["room"] + thread * (code["N"] + strip) * (DEPTH * 2)
         self.panels = self.strip + DEPTH * strip * 2

@@ -20,6 +20,7 @@ __all__ = ["DEPTH", "SQUARE", "STRIP", "tile_sums_address"]
 
 ARGUMENTS = ("R", "M", "N", "x", "y", "sums", "room")
 
+SUMS, LEFT, RIGHT = (0, 1), 2, 3  # as few tiles as can be: see `tiles`
 SQUARE = 2 * ROWS  # rows and columns of the four tiles of sums; rows of x and y in a tile
 DEPTH = 512  # rows of a block
 STRIP = 128  # columns of x that are packed at a time
@@ -83,17 +84,15 @@ class _TileSums:
         """Add a block's products to a square of sums, whose strip begins at `begin`."""
         code, pitch = self.code, self.code["N"] * 4
         left, right = self.strip + (m - begin) * depth * 2, self.panels + n * depth * 2
-        corner = code["sums"] + m * pitch + n * 4
-        sums = {(r, c): 2 * r + c for r in (0, 1) for c in (0, 1)}  # tiles
-        places = {t: corner + pitch * (ROWS * r) + c * ROW for (r, c), t in sums.items()}
-        for tile, place in places.items():
-            amx.load(code, tile, place, pitch)
-        with code.loop(0, depth * (SQUARE * 2), 2 * TILE) as at:
-            for r in (0, 1):
-                amx.load(code, 4 + r, left + at + r * TILE, ROW)
-            for c in (0, 1):
-                amx.load(code, 6 + c, right + at + c * TILE, ROW)
-                for r in (0, 1):
-                    amx.multiply(code, sums[r, c], 4 + r, 6 + c)
-        for tile, place in places.items():
-            amx.store(code, tile, place, pitch)
+        for c in (0, 1):
+            corner = code["sums"] + m * pitch + n * 4 + c * ROW
+            places = {tile: corner + pitch * (ROWS * r) for r, tile in enumerate(SUMS)}
+            for tile, place in places.items():
+                amx.load(code, tile, place, pitch)
+            with code.loop(0, depth * (SQUARE * 2), 2 * TILE) as at:
+                amx.load(code, RIGHT, right + at + c * TILE, ROW)
+                for r, tile in enumerate(SUMS):
+                    amx.load(code, LEFT, left + at + r * TILE, ROW)
+                    amx.multiply(code, tile, LEFT, RIGHT)
+            for tile, place in places.items():
+                amx.store(code, tile, place, pitch)

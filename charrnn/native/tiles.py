@@ -19,7 +19,7 @@ import numpy as np
 from charrnn.errors import warn
 from charrnn.native import processor
 from charrnn.native.code import amx, intrinsics, machine
-from charrnn.native.code.amx import ROW, ROWS, TILE, WORDS
+from charrnn.native.code.amx import FULL, ROW, ROWS, TILE, WORDS
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
@@ -34,8 +34,9 @@ __all__ = [
     "trial_product",
 ]
 
-# The eight tiles: four of sums, and two of lanes and of weights each.
-SUMS, LANES, WEIGHTS = 0, 4, 6
+# Tiles: two of sums, one of lanes, one of weights. There are four more, but the fewer are used, the
+# faster they are loaded while another thread of the same core is at work.
+SUMS, LANES, WEIGHTS = (0, 1), 2, 3
 # Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
 ARCH_PRCTL, REQUEST, TILE_DATA = 158, 0x1023, 18
 
@@ -104,15 +105,14 @@ def _bfloat16(numbers: np.ndarray) -> np.ndarray:
 def product_address(words: int, columns: int) -> Code:
     """The address of a product of B lanes by a panel of weights, with sums (B, columns, 16)."""
     code = Code("product", ["B", "x", "weights", "sums"])
-    product = Tiles(code, columns, code.constant(0), code.constant(1))
+    product = Tiles(code, 1, columns, code.constant(0), code.constant(1))
 
-    def store(lane: Int, sums: list[Vector]) -> None:
-        for c, total in enumerate(sums):
-            code.store(code["sums"] + lane * (columns * ROW) + c * ROW, total, "fp32")
+    def store(lane: Int, block: Int | int, sums: list[Vector]) -> None:
+        code.store(code["sums"] + (lane * columns + block) * ROW, sums[0], "fp32")
 
     with product.ready():
-        zeros = [code.vector(0.0)] * columns
-        product.multiply(code["x"], code["weights"], words, lambda: zeros, store)
+        zeros = [code.vector(0.0)]
+        product.multiply(code["x"], code["weights"], words, lambda _: zeros, store)
     return code
 
 
@@ -130,17 +130,25 @@ class Tiles:
 
     Args:
         code: with the arguments B, the number of lanes, and `sync`: see `intrinsics.barrier`.
-        columns: of 16 units, in a panel of weights.
+        gates, blocks: vectors of units in a panel of weights, gate by gate.
         thread, threads: which share, of how many.
         by_lanes: whether the threads divide the lanes, and not the panels.
     """
 
     def __init__(
-        self, code: Code, columns: int, thread: Int, threads: Int, *, by_lanes: bool = False
+        self,
+        code: Code,
+        gates: int,
+        blocks: int,
+        thread: Int,
+        threads: Int,
+        *,
+        by_lanes: bool = False,
     ) -> None:
         assert code.lanes == WORDS, "processors with tiles have vectors of as many floats"
         self.code = code
-        self.columns = columns
+        self.gates, self.blocks = gates, blocks
+        self.columns = gates * blocks
         self.thread, self.threads = thread, threads
         self.by_lanes = by_lanes
         self.begin, self.end, self.row = code.constant(0), code["B"], code.constant(0)
@@ -151,7 +159,7 @@ class Tiles:
         self.tiles = (lanes + (ROWS - 1)) // ROWS
         some = self.tiles.maximum(1)  # of no lanes there are no tiles
         self.rows = ((lanes + some - 1) // some).maximum(1)
-        self.sums = intrinsics.memory(code, 2 * columns * TILE)  # (32 lanes, columns, 16)
+        self.sums = intrinsics.memory(code, 2 * self.columns * TILE)  # (32 lanes, columns, 16)
 
     def panels(self, count: int) -> tuple[Int, Int]:
         """Where this thread's panels begin and end."""
@@ -167,7 +175,7 @@ class Tiles:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Products are computed inside; tiles are of their sizes there, and given back after."""
-        rows = self.rows * 0x0000_0101_0101_0101 + (ROWS * 0x0101 << 8 * WEIGHTS)
+        rows = self.rows * 0x01_01_01 + (FULL >> 24 << 24)  # of sums and lanes; of the others
         with amx.configured(self.code, rows):
             yield
 
@@ -176,14 +184,14 @@ class Tiles:
         x: Int,
         weights: Int,
         words: int,
-        start: Callable[[], list[Vector]],
-        use: Callable[[Int, list[Vector]], None],
+        start: Callable[[Int | int], list[Vector]],
+        use: Callable[[Int, Int | int, list[Vector]], None],
     ) -> None:
         """See `vectors.Vectors.multiply`; words are a multiple of 16.
 
         Weights are (words / 16, columns, 16 words, 16 units), so that a tile is read in a row.
         """
-        code, pairs = self.code, self.tiles // 2 * 2
+        code, pairs, row = self.code, self.tiles // 2 * 2, self.columns * ROW
         for begin, end, count in ((code.constant(0), pairs, 2), (pairs, self.tiles, 1)):
             with code.loop(begin, end, count) as tile:
                 first = self.begin + tile * self.rows
@@ -191,28 +199,39 @@ class Tiles:
                 lanes = [(first + self.rows * r).minimum(last) for r in range(count)]
                 self._store_sums(x, weights, words, lanes)
                 stop = (first + self.rows * count).minimum(self.end)
-                with code.loop(first, stop) as lane:
-                    at = self.sums + (lane - lanes[0]) * (self.columns * ROW)
-                    sums = [code.load(at + c * ROW, "fp32") for c in range(self.columns)]
-                    use(lane, [a + b for a, b in zip(start(), sums, strict=True)])
+                with code.loop(first, stop) as lane, code.loop(0, self.blocks) as block:
+                    at = self.sums + (lane - lanes[0]) * row + block * ROW
+                    places = [at + g * self.blocks * ROW for g in range(self.gates)]
+                    sums = [code.load(place, "fp32") for place in places]
+                    use(lane, block, [a + b for a, b in zip(start(block), sums, strict=True)])
 
     def _store_sums(self, x: Int, weights: Int, words: int, lanes: list[Int]) -> None:
         """Products of one or two tiles, given by their first lanes, to memory in the cache."""
-        code, count, stride = self.code, len(lanes), self.columns * ROW
-        together = (LANES - SUMS) // count  # columns
-        for first in range(0, self.columns, together):
-            columns = range(first, min(first + together, self.columns))
-            sums = {(r, c): SUMS + (c - first) * count + r for c in columns for r in range(count)}
-            for tile in sums.values():
-                amx.zero(code, tile)
-            with code.loop(0, words // WORDS) as k:
-                for r, lane in enumerate(lanes):
-                    amx.load(code, LANES + r, x + lane * (words * 4) + k * ROW, words * 4)
-                for c in columns:
-                    right = WEIGHTS + c % 2
-                    amx.load(code, right, weights + (k * self.columns + c) * TILE, ROW)
-                    for r in range(count):
-                        amx.multiply(code, sums[r, c], LANES + r, right)
+        code, together = self.code, len(SUMS) // len(lanes)  # columns
+        whole = self.columns // together * together
+        for begin, end in ((0, whole), (whole, self.columns)):
+            if end > begin:
+                with code.loop(begin, end, together) as column:
+                    columns = [column + c for c in range(min(together, end - begin))]
+                    self._store_columns(x, weights, words, lanes, columns)
+
+    def _store_columns(
+        self, x: Int, weights: Int, words: int, lanes: list[Int], columns: list[Int]
+    ) -> None:
+        """Products that fill the tiles of sums, or fewer."""
+        code, stride = self.code, self.columns * ROW
+        squares = [(r, c) for c in range(len(columns)) for r in range(len(lanes))]
+        sums = dict(zip(squares, SUMS, strict=False))
+        for tile in sums.values():
+            amx.zero(code, tile)
+        with code.loop(0, words // WORDS) as k:
             for (r, c), tile in sums.items():
-                at = self.sums + (lanes[r] - lanes[0]) * stride + c * ROW
-                amx.store(code, tile, at, stride)
+                if c == 0:
+                    amx.load(code, LANES, x + lanes[r] * (words * 4) + k * ROW, words * 4)
+                if r == 0:
+                    at = weights + (k * self.columns + columns[c]) * TILE
+                    amx.load(code, WEIGHTS, at, ROW)
+                amx.multiply(code, tile, LANES, WEIGHTS)
+        for (r, c), tile in sums.items():
+            at = self.sums + (lanes[r] - lanes[0]) * stride + columns[c] * ROW
+            amx.store(code, tile, at, stride)

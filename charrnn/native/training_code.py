@@ -93,15 +93,19 @@ class _Build:
         self.numbers: Numbers = "fp32" if product == "fp32" else "bf16"
         self.bytes = size(self.numbers)
         self.width = self.blocks * code.lanes  # units of a panel
-        self.columns = together * self.blocks
+        columns = together, self.blocks
         self.product: Vectors | Tiles
         thread, threads = thread_number(code), thread_count(code)
         if product in IN_TILES:
             by_lanes = product == "lane_tiles"
-            self.product = Tiles(code, self.columns, thread, threads, by_lanes=by_lanes)
+            self.product = Tiles(code, *columns, thread, threads, by_lanes=by_lanes)
         else:
-            self.product = Vectors(code, self.columns, thread, threads, self.numbers)
+            self.product = Vectors(code, *columns, thread, threads, self.numbers)
         self.panels = self.product.panels(hidden_size // self.width)
+
+    def unit(self, panel: Int, block: Int | int) -> Int:
+        """The first of the W units of a block."""
+        return panel * self.width + self.code.constant(block) * self.code.lanes
 
     def load(self, name: str, place: Int) -> Vector:
         """W numbers from an array in the format that is multiplied."""
@@ -134,28 +138,22 @@ class Forward(_Build):
             with code.loop(*self.panels) as panel:
                 self.product.multiply(
                     code["hs"] + t * code["B"] * (words * 4),
-                    code["weights"] + panel * (words * self.columns * code.lanes * 4),
+                    code["weights"] + panel * (words * self.gates * self.width * 4),
                     words,
                     partial(self.biases, panel),
                     partial(self.units, t, panel),
                 )
             self.product.wait()
 
-    def biases(self, panel: Int) -> list[Vector]:
-        """The biases of a panel: its sums start with them."""
-        code, first = self.code, panel * self.width
-        return [
-            code.load(code["b_hh"] + (first + (g * self.hidden_size + u * code.lanes)) * 4, "fp32")
-            for g in range(self.gates)
-            for u in range(self.blocks)
-        ]
+    def biases(self, panel: Int, block: Int | int) -> list[Vector]:
+        """The biases of a block of a panel: its sums start with them."""
+        code, unit = self.code, self.unit(panel, block)
+        places = [code["b_hh"] + (unit + g * self.hidden_size) * 4 for g in range(self.gates)]
+        return [code.load(place, "fp32") for place in places]
 
-    def units(self, t: Int, panel: Int, lane: Int, sums: list[Vector]) -> None:
-        """A panel of units in one lane."""
-        now = t * self.code["B"] + lane
-        for u in range(self.blocks):
-            unit = panel * self.width + u * self.code.lanes
-            self.pointwise(now, unit, sums[u :: self.blocks])
+    def units(self, t: Int, panel: Int, lane: Int, block: Int | int, sums: list[Vector]) -> None:
+        """A block of units in one lane."""
+        self.pointwise(t * self.code["B"] + lane, self.unit(panel, block), sums)
 
     def pointwise(self, now: Int, unit: Int, hs: list[Vector]) -> None:
         """The cell's rule for one lane and W units."""
@@ -199,9 +197,9 @@ class Backward(_Build):
             with code.loop(*self.panels) as panel:
                 self.product.multiply(
                     code["dhs"] + t * code["B"] * (words * 4),
-                    code["weights"] + panel * (words * self.columns * code.lanes * 4),
+                    code["weights"] + panel * (words * self.width * 4),
                     words,
-                    lambda: [code.vector(0.0)] * self.columns,
+                    lambda _: [code.vector(0.0)],
                     partial(self.store_sums, panel),
                 )
 
@@ -256,9 +254,7 @@ class Backward(_Build):
                 code.store(address, code.load(address, "fp32") + slope, "fp32")
         return [*(dxs if not self.by_id else []), *(dhs if rule.split else [])]
 
-    def store_sums(self, panel: Int, lane: Int, sums: list[Vector]) -> None:
-        """The derivative by h of one lane and a panel of units."""
-        code = self.code
-        for u, total in enumerate(sums):
-            unit = panel * self.width + u * code.lanes
-            code.store(code["d_h"] + (lane * self.hidden_size + unit) * 4, total, "fp32")
+    def store_sums(self, panel: Int, lane: Int, block: Int | int, sums: list[Vector]) -> None:
+        """The derivative by h of one lane and a block of units."""
+        place = lane * self.hidden_size + self.unit(panel, block)
+        self.code.store(self.code["d_h"] + place * 4, sums[0], "fp32")

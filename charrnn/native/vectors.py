@@ -17,16 +17,17 @@ class Vectors:
 
     Args:
         code: to be written, with the number of lanes as its argument B.
-        columns: vectors of sums of a lane.
+        gates, blocks: vectors of sums of a lane, gate by gate.
         thread, threads: which of how many runs the code.
         numbers: that are multiplied.
     """
 
     def __init__(
-        self, code: Code, columns: int, thread: Int, threads: Int, numbers: Numbers
+        self, code: Code, gates: int, blocks: int, thread: Int, threads: Int, numbers: Numbers
     ) -> None:
         self.code = code
-        self.columns = columns
+        self.blocks = blocks
+        self.columns = columns = gates * blocks
         self.numbers: Numbers = numbers
         # So many lanes share each load of weights; half of the registers are accumulators.
         room = max(code.target.registers // 2, 4)
@@ -51,8 +52,8 @@ class Vectors:
         x: Int,
         weights: Int,
         words: Int | int,
-        start: Callable[[], list[Vector]],
-        use: Callable[[Int, list[Vector]], None],
+        start: Callable[[Int | int], list[Vector]],
+        use: Callable[[Int, Int | int, list[Vector]], None],
     ) -> None:
         """Make the sums of all lanes: where they start + x · weights, a vector for each column.
 
@@ -60,17 +61,21 @@ class Vectors:
             x: the address of the first lane's numbers; other lanes follow, also other threads'.
             weights: that of a panel, as `network.stack.cpu.packing` packs it.
             words: of four bytes that a lane has.
-            start: makes what the sums of a lane start with.
-            use: gets each lane and its sums.
+            start: makes what the sums of a block of units start with, a vector for each gate.
+            use: gets each lane, each block, and their sums.
         """
         pitch = self.code.constant(words) * 4
         whole = self.begin + (self.end - self.begin) // self.lanes * self.lanes
         for first, last, count in ((self.begin, whole, self.lanes), (whole, self.end, 1)):
             with self.code.loop(first, last, count) as lane:
                 rows = [x + (lane + r) * pitch for r in range(count)]
-                sums = self.sums(rows, weights, words, start() * count)
+                starts = [start(block) for block in range(self.blocks)]
+                totals = [vector for gate in zip(*starts, strict=True) for vector in gate]
+                sums = self.sums(rows, weights, words, totals * count)
                 for r in range(count):
-                    use(lane + r, sums[r * self.columns : (r + 1) * self.columns])
+                    of_lane = sums[r * self.columns : (r + 1) * self.columns]
+                    for block in range(self.blocks):
+                        use(lane + r, block, of_lane[block :: self.blocks])
 
     def sums(
         self, rows: list[Int], panel: Int, words: Int | int, totals: list[Vector], pitch: int = 4
