@@ -30,8 +30,7 @@ __all__ = [
 ]
 
 DEPTH = ROW  # k in a tile
-# The eight tiles: four of sums, and two of sequences and of weights each.
-SUMS, SEQUENCES, WEIGHTS = 0, 4, 6
+SUMS, SEQUENCES, WEIGHTS = (0, 1), 2, 3  # as few tiles as can be: see `tiles`
 
 
 def available() -> bool:
@@ -73,21 +72,20 @@ def multiply(
     assert code.lanes == WORDS, "processors with tiles have vectors of as many units"
     columns = len(starts)
     pitch = columns * ROW
-    together = (SEQUENCES - SUMS) // count
+    together = len(SUMS) // count
     for begin in range(0, columns, together):
         some = range(begin, min(begin + together, columns))
-        places = {(r, c): SUMS + (c - begin) * count + r for c in some for r in range(count)}
-        for (_, c), tile in places.items():
+        squares = dict(zip(((r, c) for c in some for r in range(count)), SUMS, strict=False))
+        for (_, c), tile in squares.items():
             amx.load(code, tile, starts[c], 0)  # the same for all sequences
         with code.loop(0, inputs // DEPTH) as k:
-            for r in range(count):
-                amx.load(code, SEQUENCES + r, x + k * DEPTH + r * ROWS * inputs, inputs)
-            for c in some:
-                right = WEIGHTS + c % 2
-                amx.load(code, right, weights + k * (ROWS * pitch) + c * ROW, pitch)
-                for r in range(count):
-                    amx.multiply_bytes(code, places[r, c], SEQUENCES + r, right)
-        for (r, c), tile in places.items():
+            for (r, c), tile in squares.items():
+                if c == begin:
+                    amx.load(code, SEQUENCES, x + k * DEPTH + r * ROWS * inputs, inputs)
+                if r == 0:
+                    amx.load(code, WEIGHTS, weights + k * (ROWS * pitch) + c * ROW, pitch)
+                amx.multiply_bytes(code, tile, SEQUENCES, WEIGHTS)
+        for (r, c), tile in squares.items():
             amx.store(code, tile, sums + r * ROWS * pitch + c * ROW, pitch)
 
 
