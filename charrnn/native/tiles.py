@@ -88,7 +88,7 @@ def trial_product(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.
     x = random.integers(-8, 9, (lanes, 2 * words)).astype(np.float32)
     weights = random.integers(-8, 9, (2 * words, columns, WORDS)).astype(np.float32)
     split = weights.reshape(words // ROWS, ROWS, 2, columns, WORDS)
-    packed = split.transpose(0, 3, 1, 4, 2)  # (tiles, columns, 16 words, units, two k)
+    packed = split.transpose(3, 0, 1, 4, 2)  # (columns, tiles, 16 words, units, two k)
     numbers = [_bfloat16(x), _bfloat16(packed)]
     found = np.zeros((lanes, columns * WORDS), np.float32)
     arguments = [lanes, *(array.ctypes.data for array in (*numbers, found))]
@@ -189,7 +189,7 @@ class Tiles:
     ) -> None:
         """See `vectors.Vectors.multiply`; words are a multiple of 16.
 
-        Weights are (words / 16, columns, 16 words, 16 units), so that a tile is read in a row.
+        Weights are (columns, words / 16, 16 words, 16 units), so that they are read in a row.
         """
         code, pairs, row = self.code, self.tiles // 2 * 2, self.columns * ROW
         for begin, end, count in ((code.constant(0), pairs, 2), (pairs, self.tiles, 1)):
@@ -229,7 +229,7 @@ class Tiles:
                 if c == 0:
                     amx.load(code, LANES, x + lanes[r] * (words * 4) + k * ROW, words * 4)
                 if r == 0:
-                    at = weights + (k * self.columns + columns[c]) * TILE
+                    at = weights + (columns[c] * (words // WORDS) + k) * TILE
                     amx.load(code, WEIGHTS, at, ROW)
                 amx.multiply(code, tile, LANES, WEIGHTS)
         for (r, c), tile in sums.items():

@@ -27,13 +27,14 @@ def in_panels(weights: Tensor, gates: int, blocks: int, *, in_tiles: bool = Fals
 
     Returns:
         packed: (N/(M·W) panels, K words, G, M, W), where a word is one number, or two bfloat16 of
-            neighbouring k; for tiles (N/(M·W) panels, K/16 tiles, G, M, 16 words, W).
+            neighbouring k; for tiles (N/(M·W) panels, G, M, K/16 tiles, 16 words, W).
     """
     words = weights if weights.dtype == torch.float32 else _pairs(weights)
     units, width = words.shape[1] // gates, vector_width()
     rows = amx.ROWS if in_tiles else 1
     split = words.reshape(-1, rows, gates, units // (blocks * width), blocks, width)
-    return split.permute(3, 0, 2, 4, 1, 5).contiguous()
+    order = (3, 2, 4, 0, 1, 5) if in_tiles else (3, 0, 2, 4, 1, 5)
+    return split.permute(order).contiguous()
 
 
 def _pairs(weights: Tensor) -> Tensor:
