@@ -37,6 +37,7 @@ __all__ = [
 # Tiles: two of sums, one of lanes, one of weights. There are four more, but the fewer are used, the
 # faster they are loaded while another thread of the same core is at work.
 SUMS, LANES, WEIGHTS = (0, 1), 2, 3
+AHEAD = 4  # tiles; weights that fill the second cache come too late otherwise
 # Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
 ARCH_PRCTL, REQUEST, TILE_DATA = 158, 0x1023, 18
 
@@ -231,6 +232,8 @@ class Tiles:
                 if r == 0:
                     at = weights + (columns[c] * (words // WORDS) + k) * TILE
                     amx.load(code, WEIGHTS, at, ROW)
+                    for line in range(0, TILE, ROW):
+                        code.prefetch(at + (AHEAD * TILE + line))
                 amx.multiply(code, tile, LANES, WEIGHTS)
         for (r, c), tile in sums.items():
             at = self.sums + (lanes[r] - lanes[0]) * stride + columns[c] * ROW
