@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.errors import warn
 from charrnn.native import processor, tiles
 from charrnn.native.code import amx, machine
-from charrnn.native.code.amx import FULL, ROW, ROWS, WORDS
+from charrnn.native.code.amx import FULL, LEFT, RIGHT, ROW, ROWS, SUMS, WORDS
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 DEPTH = ROW  # k in a tile
-SUMS, SEQUENCES, WEIGHTS = (0, 1), 2, 3  # as few tiles as can be: see `tiles`
 
 
 def available() -> bool:
@@ -70,22 +69,16 @@ def multiply(
         count: of tiles of sequences, one or two.
     """
     assert code.lanes == WORDS, "processors with tiles have vectors of as many units"
-    columns = len(starts)
-    pitch = columns * ROW
-    together = len(SUMS) // count
-    for begin in range(0, columns, together):
-        some = range(begin, min(begin + together, columns))
-        squares = dict(zip(((r, c) for c in some for r in range(count)), SUMS, strict=False))
-        for (_, c), tile in squares.items():
-            amx.load(code, tile, starts[c], 0)  # the same for all sequences
+    pitch = len(starts) * ROW
+    for c, start in enumerate(starts):
+        for tile in SUMS[:count]:
+            amx.load(code, tile, start, 0)  # the same for all sequences
         with code.loop(0, inputs // DEPTH) as k:
-            for (r, c), tile in squares.items():
-                if c == begin:
-                    amx.load(code, SEQUENCES, x + k * DEPTH + r * ROWS * inputs, inputs)
-                if r == 0:
-                    amx.load(code, WEIGHTS, weights + k * (ROWS * pitch) + c * ROW, pitch)
-                amx.multiply_bytes(code, tile, SEQUENCES, WEIGHTS)
-        for (r, c), tile in squares.items():
+            amx.load(code, RIGHT, weights + k * (ROWS * pitch) + c * ROW, pitch)
+            for r, tile in enumerate(SUMS[:count]):
+                amx.load(code, LEFT, x + k * DEPTH + r * ROWS * inputs, inputs)
+                amx.multiply_bytes(code, tile, LEFT, RIGHT)
+        for r, tile in enumerate(SUMS[:count]):
             amx.store(code, tile, sums + r * ROWS * pitch + c * ROW, pitch)
 
 

@@ -41,8 +41,8 @@ def rows_address(columns: int) -> Code:
     words, width = code["K"] // 2, columns * code.lanes
     end = product.end
 
-    def store(panel: Int, row: Int, column: Int | int, sums: list[Vector]) -> None:
-        place = row * code["N"] + panel * width + code.constant(column) * code.lanes
+    def store(panel: Int, row: Int, column: Int, sums: list[Vector]) -> None:
+        place = row * code["N"] + panel * width + column * code.lanes
         code.store(code["y"] + place * 2, sums[0], "bf16")
 
     with code.loop(product.begin, end, BLOCK) as first:

@@ -10,7 +10,7 @@ which it is multiplied while the cache holds both. `network.stack.cpu.matrices` 
 from __future__ import annotations
 
 from charrnn.native.code import amx, intrinsics
-from charrnn.native.code.amx import FULL, ROW, ROWS, TILE
+from charrnn.native.code.amx import FULL, LEFT, RIGHT, ROW, ROWS, SUMS, TILE
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.threads import thread_count, thread_number
@@ -20,8 +20,7 @@ __all__ = ["DEPTH", "SQUARE", "STRIP", "tile_sums_address"]
 
 ARGUMENTS = ("R", "M", "N", "x", "y", "sums", "room")
 
-SUMS, LEFT, RIGHT = (0, 1), 2, 3  # as few tiles as can be: see `tiles`
-SQUARE = 2 * ROWS  # rows and columns of the four tiles of sums; rows of x and y in a tile
+SQUARE = 2 * ROWS  # rows of the two tiles of sums; rows of x and y in a tile
 DEPTH = 512  # rows of a block
 STRIP = 128  # columns of x that are packed at a time
 
@@ -52,19 +51,20 @@ class _TileSums:
             with code.loop(begin, end, STRIP) as row:
                 stop = (row + STRIP).minimum(end)
                 self.pack_strip(first, depth, row, stop)
-                with code.loop(row, stop, SQUARE) as m, code.loop(0, code["N"], SQUARE) as n:
+                with code.loop(row, stop, SQUARE) as m, code.loop(0, code["N"], ROWS) as n:
                     self.add(depth, row, m, n)
 
     def pack_panels(self, first: Int, depth: Int) -> None:
-        """A block of y, from its row `first`: (N/32 panels, depth/32, 2 tiles)."""
+        """A block of y, from its row `first`: (N/16 panels, depth/32 tiles)."""
         code, pitch = self.code, self.code["N"] * 2
         with code.loop(0, depth, SQUARE) as r, code.loop(0, code["N"], SQUARE) as n:
             y = code["y"] + (first + r) * pitch + n * 2
-            to = self.panels + (n * depth + r * SQUARE) * 2
+            to = self.panels + (n * depth + r * ROWS) * 2
             with code.loop(0, ROWS) as pair:
                 row = y + pair * 2 * pitch
                 for c, words in enumerate(intrinsics.word_pairs(code, row, row + pitch)):
-                    intrinsics.store_words(code, to + pair * ROW + c * TILE, words)
+                    panel = to + depth * (c * ROWS * 2)
+                    intrinsics.store_words(code, panel + pair * ROW, words)
 
     def pack_strip(self, first: Int, depth: Int, begin: Int, end: Int) -> None:
         """Columns of a block of x, turned: (columns/32, depth/32, 2 tiles)."""
@@ -81,18 +81,23 @@ class _TileSums:
                     intrinsics.store_words(code, to + k * ROW + c * TILE, row)
 
     def add(self, depth: Int, begin: Int, m: Int, n: Int) -> None:
-        """Add a block's products to a square of sums, whose strip begins at `begin`."""
+        """Add a block's products to two tiles of sums, one below the other.
+
+        Args:
+            depth: rows of the block.
+            begin: where the strip begins, see `pack_strip`.
+            m, n: the first row and column of the sums.
+        """
         code, pitch = self.code, self.code["N"] * 4
         left, right = self.strip + (m - begin) * depth * 2, self.panels + n * depth * 2
-        for c in (0, 1):
-            corner = code["sums"] + m * pitch + n * 4 + c * ROW
-            places = {tile: corner + pitch * (ROWS * r) for r, tile in enumerate(SUMS)}
-            for tile, place in places.items():
-                amx.load(code, tile, place, pitch)
-            with code.loop(0, depth * (SQUARE * 2), 2 * TILE) as at:
-                amx.load(code, RIGHT, right + at + c * TILE, ROW)
-                for r, tile in enumerate(SUMS):
-                    amx.load(code, LEFT, left + at + r * TILE, ROW)
-                    amx.multiply(code, tile, LEFT, RIGHT)
-            for tile, place in places.items():
-                amx.store(code, tile, place, pitch)
+        corner = code["sums"] + m * pitch + n * 4
+        places = {tile: corner + pitch * (ROWS * r) for r, tile in enumerate(SUMS)}
+        for tile, place in places.items():
+            amx.load(code, tile, place, pitch)
+        with code.loop(0, depth * SQUARE, TILE) as at:
+            amx.load(code, RIGHT, right + at, ROW)
+            for r, tile in enumerate(SUMS):
+                amx.load(code, LEFT, left + at * 2 + r * TILE, ROW)
+                amx.multiply(code, tile, LEFT, RIGHT)
+        for tile, place in places.items():
+            amx.store(code, tile, place, pitch)

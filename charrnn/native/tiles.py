@@ -19,7 +19,7 @@ import numpy as np
 from charrnn.errors import warn
 from charrnn.native import processor
 from charrnn.native.code import amx, intrinsics, machine
-from charrnn.native.code.amx import FULL, ROW, ROWS, TILE, WORDS
+from charrnn.native.code.amx import FULL, LEFT, RIGHT, ROW, ROWS, SUMS, TILE, WORDS
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
@@ -34,9 +34,6 @@ __all__ = [
     "trial_product",
 ]
 
-# Tiles: two of sums, one of lanes, one of weights. There are four more, but the fewer are used, the
-# faster they are loaded while another thread of the same core is at work.
-SUMS, LANES, WEIGHTS = (0, 1), 2, 3
 AHEAD = 4  # tiles; weights that fill the second cache come too late otherwise
 # Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
 ARCH_PRCTL, REQUEST, TILE_DATA = 158, 0x1023, 18
@@ -69,17 +66,16 @@ def multiply_right() -> bool:
     return right
 
 
-def panel_blocks(gates: int, hidden_size: int, threads: int) -> int:
+def panel_blocks(hidden_size: int, threads: int) -> int:
     """How many vectors of units stand side by side in a panel, for threads that divide the panels.
 
     One thread stands for threads that divide the lanes.
 
-    Two columns at least, since two by two tiles are multiplied at once, and four vectors at most:
-    then a lane's units are two lines of the cache. What leaves the least to the thread that has
-    most.
+    Two vectors are a line of the cache, which threads should not share. Four at most; what leaves
+    the least to the thread that has most.
     """
     vectors = hidden_size // WORDS
-    fitting = [n for n in (4, 2, 1) if n * gates >= 2 and vectors % n == 0]
+    fitting = [n for n in (4, 2) if vectors % n == 0]
     return min(fitting, key=lambda n: -(-vectors // (n * threads)) * n)
 
 
@@ -108,7 +104,7 @@ def product_address(words: int, columns: int) -> Code:
     code = Code("product", ["B", "x", "weights", "sums"])
     product = Tiles(code, 1, columns, code.constant(0), code.constant(1))
 
-    def store(lane: Int, block: Int | int, sums: list[Vector]) -> None:
+    def store(lane: Int, block: Int, sums: list[Vector]) -> None:
         code.store(code["sums"] + (lane * columns + block) * ROW, sums[0], "fp32")
 
     with product.ready():
@@ -149,7 +145,7 @@ class Tiles:
         assert code.lanes == WORDS, "processors with tiles have vectors of as many floats"
         self.code = code
         self.gates, self.blocks = gates, blocks
-        self.columns = gates * blocks
+        self.pitch = gates * blocks * ROW  # bytes of a lane's sums
         self.thread, self.threads = thread, threads
         self.by_lanes = by_lanes
         self.begin, self.end, self.row = code.constant(0), code["B"], code.constant(0)
@@ -160,7 +156,7 @@ class Tiles:
         self.tiles = (lanes + (ROWS - 1)) // ROWS
         some = self.tiles.maximum(1)  # of no lanes there are no tiles
         self.rows = ((lanes + some - 1) // some).maximum(1)
-        self.sums = intrinsics.memory(code, 2 * self.columns * TILE)  # (32 lanes, columns, 16)
+        self.sums = intrinsics.memory(code, 2 * ROWS * self.pitch)  # (32 lanes, columns, 16)
 
     def panels(self, count: int) -> tuple[Int, Int]:
         """Where this thread's panels begin and end."""
@@ -176,7 +172,8 @@ class Tiles:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Products are computed inside; tiles are of their sizes there, and given back after."""
-        rows = self.rows * 0x01_01_01 + (FULL >> 24 << 24)  # of sums and lanes; of the others
+        of_lanes = sum(1 << 8 * tile for tile in (*SUMS, LEFT))  # a byte for each tile
+        rows = self.rows * of_lanes + (FULL - ROWS * of_lanes)
         with amx.configured(self.code, rows):
             yield
 
@@ -185,14 +182,14 @@ class Tiles:
         x: Int,
         weights: Int,
         words: int,
-        start: Callable[[Int | int], list[Vector]],
-        use: Callable[[Int, Int | int, list[Vector]], None],
+        start: Callable[[Int], list[Vector]],
+        use: Callable[[Int, Int, list[Vector]], None],
     ) -> None:
         """See `vectors.Vectors.multiply`; words are a multiple of 16.
 
         Weights are (columns, words / 16, 16 words, 16 units), so that they are read in a row.
         """
-        code, pairs, row = self.code, self.tiles // 2 * 2, self.columns * ROW
+        code, pairs = self.code, self.tiles // 2 * 2
         for begin, end, count in ((code.constant(0), pairs, 2), (pairs, self.tiles, 1)):
             with code.loop(begin, end, count) as tile:
                 first = self.begin + tile * self.rows
@@ -201,40 +198,25 @@ class Tiles:
                 self._store_sums(x, weights, words, lanes)
                 stop = (first + self.rows * count).minimum(self.end)
                 with code.loop(first, stop) as lane, code.loop(0, self.blocks) as block:
-                    at = self.sums + (lane - lanes[0]) * row + block * ROW
+                    at = self.sums + (lane - lanes[0]) * self.pitch + block * ROW
                     places = [at + g * self.blocks * ROW for g in range(self.gates)]
                     sums = [code.load(place, "fp32") for place in places]
                     use(lane, block, [a + b for a, b in zip(start(block), sums, strict=True)])
 
     def _store_sums(self, x: Int, weights: Int, words: int, lanes: list[Int]) -> None:
         """Products of one or two tiles, given by their first lanes, to memory in the cache."""
-        code, together = self.code, len(SUMS) // len(lanes)  # columns
-        whole = self.columns // together * together
-        for begin, end in ((0, whole), (whole, self.columns)):
-            if end > begin:
-                with code.loop(begin, end, together) as column:
-                    columns = [column + c for c in range(min(together, end - begin))]
-                    self._store_columns(x, weights, words, lanes, columns)
-
-    def _store_columns(
-        self, x: Int, weights: Int, words: int, lanes: list[Int], columns: list[Int]
-    ) -> None:
-        """Products that fill the tiles of sums, or fewer."""
-        code, stride = self.code, self.columns * ROW
-        squares = [(r, c) for c in range(len(columns)) for r in range(len(lanes))]
-        sums = dict(zip(squares, SUMS, strict=False))
-        for tile in sums.values():
-            amx.zero(code, tile)
-        with code.loop(0, words // WORDS) as k:
-            for (r, c), tile in sums.items():
-                if c == 0:
-                    amx.load(code, LANES, x + lanes[r] * (words * 4) + k * ROW, words * 4)
-                if r == 0:
-                    at = weights + (columns[c] * (words // WORDS) + k) * TILE
-                    amx.load(code, WEIGHTS, at, ROW)
-                    for line in range(0, TILE, ROW):
-                        code.prefetch(at + (AHEAD * TILE + line))
-                amx.multiply(code, tile, LANES, WEIGHTS)
-        for (r, c), tile in sums.items():
-            at = self.sums + (lanes[r] - lanes[0]) * stride + columns[c] * ROW
-            amx.store(code, tile, at, stride)
+        code, tiles = self.code, SUMS[: len(lanes)]
+        with code.loop(0, self.gates * self.blocks) as column:
+            for tile in tiles:
+                amx.zero(code, tile)
+            with code.loop(0, words // WORDS) as k:
+                at = weights + (column * (words // WORDS) + k) * TILE
+                amx.load(code, RIGHT, at, ROW)
+                for line in range(0, TILE, ROW):
+                    code.prefetch(at + (AHEAD * TILE + line))
+                for tile, lane in zip(tiles, lanes, strict=True):
+                    amx.load(code, LEFT, x + lane * (words * 4) + k * ROW, words * 4)
+                    amx.multiply(code, tile, LEFT, RIGHT)
+            for tile, lane in zip(tiles, lanes, strict=True):
+                at = self.sums + (lane - lanes[0]) * self.pitch + column * ROW
+                amx.store(code, tile, at, self.pitch)

@@ -1,12 +1,12 @@
 """The machine code of training: one layer over a sequence, forward and backward.
 
-    for each time step, for each block of units, for each of this thread's lanes:
-        accumulators = bₕ + h Wₕᵀ              # in registers: all gates of the block
+    for each time step, for each panel of units, for each of this thread's lanes:
+        accumulators = bₕ + h Wₕᵀ              # in registers: all gates of the panel
         h, c = rule(gx + bᵢ, accumulators)     # while they are there
 
 The code is made by the rules of `cells.gradients`, run once on vectors that record each operation;
 `network.stack.cpu.kernels` calls it. Where products are computed in `tiles`, the threads divide the
-blocks instead of the lanes if that is faster, and the accumulators go through memory, in the cache.
+panels instead of the lanes if that is faster, and the accumulators go through memory, in the cache.
 """
 
 from __future__ import annotations
@@ -93,19 +93,18 @@ class _Build:
         self.numbers: Numbers = "fp32" if product == "fp32" else "bf16"
         self.bytes = size(self.numbers)
         self.width = self.blocks * code.lanes  # units of a panel
-        columns = together, self.blocks
         self.product: Vectors | Tiles
-        thread, threads = thread_number(code), thread_count(code)
+        share = thread_number(code), thread_count(code)
         if product in IN_TILES:
             by_lanes = product == "lane_tiles"
-            self.product = Tiles(code, *columns, thread, threads, by_lanes=by_lanes)
+            self.product = Tiles(code, together, self.blocks, *share, by_lanes=by_lanes)
         else:
-            self.product = Vectors(code, *columns, thread, threads, self.numbers)
+            self.product = Vectors(code, together, self.blocks, *share, self.numbers)
         self.panels = self.product.panels(hidden_size // self.width)
 
-    def unit(self, panel: Int, block: Int | int) -> Int:
+    def unit(self, panel: Int, block: Int) -> Int:
         """The first of the W units of a block."""
-        return panel * self.width + self.code.constant(block) * self.code.lanes
+        return panel * self.width + block * self.code.lanes
 
     def load(self, name: str, place: Int) -> Vector:
         """W numbers from an array in the format that is multiplied."""
@@ -145,13 +144,13 @@ class Forward(_Build):
                 )
             self.product.wait()
 
-    def biases(self, panel: Int, block: Int | int) -> list[Vector]:
+    def biases(self, panel: Int, block: Int) -> list[Vector]:
         """The biases of a block of a panel: its sums start with them."""
         code, unit = self.code, self.unit(panel, block)
         places = [code["b_hh"] + (unit + g * self.hidden_size) * 4 for g in range(self.gates)]
         return [code.load(place, "fp32") for place in places]
 
-    def units(self, t: Int, panel: Int, lane: Int, block: Int | int, sums: list[Vector]) -> None:
+    def units(self, t: Int, panel: Int, lane: Int, block: Int, sums: list[Vector]) -> None:
         """A block of units in one lane."""
         self.pointwise(t * self.code["B"] + lane, self.unit(panel, block), sums)
 
@@ -254,7 +253,7 @@ class Backward(_Build):
                 code.store(address, code.load(address, "fp32") + slope, "fp32")
         return [*(dxs if not self.by_id else []), *(dhs if rule.split else [])]
 
-    def store_sums(self, panel: Int, lane: Int, block: Int | int, sums: list[Vector]) -> None:
+    def store_sums(self, panel: Int, lane: Int, block: Int, sums: list[Vector]) -> None:
         """The derivative by h of one lane and a block of units."""
         place = lane * self.hidden_size + self.unit(panel, block)
         self.code.store(self.code["d_h"] + place * 4, sums[0], "fp32")

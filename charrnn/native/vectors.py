@@ -52,8 +52,8 @@ class Vectors:
         x: Int,
         weights: Int,
         words: Int | int,
-        start: Callable[[Int | int], list[Vector]],
-        use: Callable[[Int, Int | int, list[Vector]], None],
+        start: Callable[[Int], list[Vector]],
+        use: Callable[[Int, Int, list[Vector]], None],
     ) -> None:
         """Make the sums of all lanes: where they start + x · weights, a vector for each column.
 
@@ -62,20 +62,21 @@ class Vectors:
             weights: that of a panel, as `network.stack.cpu.packing` packs it.
             words: of four bytes that a lane has.
             start: makes what the sums of a block of units start with, a vector for each gate.
-            use: gets each lane, each block, and their sums.
+            use: gets a lane, a block of units, and their sums, a vector for each gate.
         """
+        blocks = [self.code.constant(block) for block in range(self.blocks)]
         pitch = self.code.constant(words) * 4
         whole = self.begin + (self.end - self.begin) // self.lanes * self.lanes
         for first, last, count in ((self.begin, whole, self.lanes), (whole, self.end, 1)):
             with self.code.loop(first, last, count) as lane:
                 rows = [x + (lane + r) * pitch for r in range(count)]
-                starts = [start(block) for block in range(self.blocks)]
+                starts = [start(block) for block in blocks]
                 totals = [vector for gate in zip(*starts, strict=True) for vector in gate]
                 sums = self.sums(rows, weights, words, totals * count)
                 for r in range(count):
                     of_lane = sums[r * self.columns : (r + 1) * self.columns]
-                    for block in range(self.blocks):
-                        use(lane + r, block, of_lane[block :: self.blocks])
+                    for k, block in enumerate(blocks):
+                        use(lane + r, block, of_lane[k :: self.blocks])
 
     def sums(
         self, rows: list[Int], panel: Int, words: Int | int, totals: list[Vector], pitch: int = 4

@@ -126,10 +126,12 @@ def test_no_tile_is_spilled(cell: CellName, processor: Processor) -> None:
     names = [line[0] for line in lines]
     assert names.count("ldtilecfg") == names.count("tilerelease") == 1
     tiles = {
-        name: {
-            int(n) for line in lines if line[0] == name for n in re.findall(r"%tmm(\d)", line[1])
-        }
+        name: [[*map(int, re.findall(r"%tmm(\d)", line[1]))] for line in lines if line[0] == name]
         for name in ("tileloadd", "tdpbusd", "tilestored")
     }
-    every = set(range(4))
-    assert tiles == {"tileloadd": every, "tdpbusd": every, "tilestored": {0, 1}}
+    sums, products = len(tiles["tilestored"]), len(tiles["tdpbusd"])
+    assert {(right, left) for right, left, _ in tiles["tdpbusd"]} == {(3, 2)}
+    # Sums are loaded and stored once, whatever is added to them; two of them share weights.
+    assert sums == tiles["tileloadd"].count([0]) + tiles["tileloadd"].count([1])
+    assert products == tiles["tileloadd"].count([2]) == sums * (128 // byte_tiles.DEPTH)
+    assert products / 2 <= tiles["tileloadd"].count([3]) < products

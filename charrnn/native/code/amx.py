@@ -1,9 +1,9 @@
 """The instructions of AMX: tiles, which are registers of up to 16 rows of 64 bytes.
 
     with configured(code, rows):
-        load(code, 4, lanes, stride)
-        load(code, 6, weights, ROW)
-        multiply(code, 0, 4, 6)    # tile 0 += tile 4 · tile 6
+        load(code, LEFT, lanes, stride)
+        load(code, RIGHT, weights, ROW)
+        multiply(code, SUMS[0], LEFT, RIGHT)    # tile 0 += tile 2 · tile 3
 
 A product adds (16, 32) · (32, 16) to (16, 16). The factors are bfloat16, of the right one two
 neighbouring k side by side; the sums are floats. Or it adds (16, 64) · (64, 16): of bytes, of the
@@ -29,8 +29,11 @@ with suppress(ImportError, OSError):  # see `machine`
 
 __all__ = [
     "FULL",
+    "LEFT",
+    "RIGHT",
     "ROW",
     "ROWS",
+    "SUMS",
     "TILE",
     "WORDS",
     "configured",
@@ -40,6 +43,10 @@ __all__ = [
     "store",
     "zero",
 ]
+
+# The tiles that charrnn uses: for sums, and for the factors. There are four more, but the fewer are
+# used, the faster they are loaded while another thread of the same core is at work.
+SUMS, LEFT, RIGHT = (0, 1), 2, 3
 
 ROWS = 16  # of a tile, at most
 WORDS = 16  # of a row: floats, or pairs of bfloat16

@@ -60,7 +60,7 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
 def _panel_blocks(gates: int, hidden_size: int, product: Product) -> int:
     if product in IN_TILES:
         threads = torch.get_num_threads() if product == "tiles" else 1  # that divide the panels
-        return tiles.panel_blocks(gates, hidden_size, threads)
+        return tiles.panel_blocks(hidden_size, threads)
     return processor.panel_blocks(gates, hidden_size)
 
 
