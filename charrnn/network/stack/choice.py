@@ -51,7 +51,7 @@ def candidates(
         takes = device.type == "cuda" and PERSISTENT.takes(hidden_size, dtype, weights)
         able = takes and fits(cell, hidden_size, lanes, device)
         return ["persistent", "torch"] if able else ["torch"]
-    compiled = (KERNELS, TILES, LANE_TILES)
+    compiled = (KERNELS, LANE_TILES, TILES)  # where a trial ends early, the last is missing
     first = [e.name for e in compiled if e.takes(hidden_size, dtype, weights)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]
