@@ -101,8 +101,8 @@ def measured_speed(
     """How many operations per second training reaches here, with a network of usual size.
 
     It depends on the device, its driver and who else uses it, so it is tried: on a CPU in the
-    fastest way there is. The result is rounded there to a power of two, so that runs alike are
-    planned alike.
+    fastest way there is. The result is rounded down there to a power of √2, so that runs alike are
+    planned alike: a network too large for its minutes costs more than one too small.
 
     Args:
         device: to train on.
@@ -122,7 +122,9 @@ def measured_speed(
     except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
         return speed(device, choose_precision(precision, device), cell)
     reached = operations * config.batch_size * config.seq_length / seconds
-    return float(2.0 ** round(math.log2(reached))) if device.type == "cpu" else reached
+    return (
+        float(2.0 ** (math.floor(2 * math.log2(reached)) / 2)) if device.type == "cpu" else reached
+    )
 
 
 def _usual_run(device: torch.device, precision: Precision, cell: CellName) -> tuple[Plan, Task]:
