@@ -20,7 +20,9 @@ __all__ = ["DEPTH", "SQUARE", "STRIP", "tile_sums_address"]
 
 ARGUMENTS = ("R", "M", "N", "x", "y", "sums", "room")
 
-SQUARE = 2 * ROWS  # rows of the two tiles of sums; rows of x and y in a tile
+# Rows and columns of x and y that are packed at once; rows of two tiles of sums, and of x and y in
+# a product.
+SQUARE = 2 * ROWS
 DEPTH = 512  # rows of a block
 STRIP = 128  # columns of x that are packed at a time
 

@@ -34,7 +34,7 @@ __all__ = [
     "trial_product",
 ]
 
-AHEAD = 4  # tiles; weights that fill the second cache come too late otherwise
+AHEAD = 4  # tiles, that are fetched: weights that fill the second cache would come too late
 # Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
 ARCH_PRCTL, REQUEST, TILE_DATA = 158, 0x1023, 18
 
@@ -71,8 +71,8 @@ def panel_blocks(hidden_size: int, threads: int) -> int:
 
     One thread stands for threads that divide the lanes.
 
-    Two vectors are a line of the cache, which threads should not share. Four at most; what leaves
-    the least to the thread that has most.
+    At least two: of bfloat16 these are a line of the cache, so that threads share none. At most
+    four. Of these, what leaves the least to the thread that has most.
     """
     vectors = hidden_size // WORDS
     fitting = [n for n in (4, 2) if vectors % n == 0]
@@ -127,7 +127,7 @@ class Tiles:
 
     Args:
         code: with the arguments B, the number of lanes, and `sync`: see `intrinsics.barrier`.
-        gates, blocks: vectors of units in a panel of weights, gate by gate.
+        gates, blocks: a panel of weights has so many vectors of units for each of so many gates.
         thread, threads: which share, of how many.
         by_lanes: whether the threads divide the lanes, and not the panels.
     """
@@ -156,7 +156,7 @@ class Tiles:
         self.tiles = (lanes + (ROWS - 1)) // ROWS
         some = self.tiles.maximum(1)  # of no lanes there are no tiles
         self.rows = ((lanes + some - 1) // some).maximum(1)
-        self.sums = intrinsics.memory(code, 2 * ROWS * self.pitch)  # (32 lanes, columns, 16)
+        self.sums = intrinsics.memory(code, 2 * ROWS * self.pitch)  # (32 lanes, gates, blocks, 16)
 
     def panels(self, count: int) -> tuple[Int, Int]:
         """Where this thread's panels begin and end."""
@@ -187,7 +187,7 @@ class Tiles:
     ) -> None:
         """See `vectors.Vectors.multiply`; words are a multiple of 16.
 
-        Weights are (columns, words / 16, 16 words, 16 units), so that they are read in a row.
+        Weights are (columns, words / 16, 16 words, 16 units): tiles are read one after another.
         """
         code, pairs = self.code, self.tiles // 2 * 2
         for begin, end, count in ((code.constant(0), pairs, 2), (pairs, self.tiles, 1)):

@@ -17,7 +17,7 @@ class Vectors:
 
     Args:
         code: to be written, with the number of lanes as its argument B.
-        gates, blocks: vectors of sums of a lane, gate by gate.
+        gates, blocks: a panel of weights has so many vectors of units for each of so many gates.
         thread, threads: which of how many runs the code.
         numbers: that are multiplied.
     """

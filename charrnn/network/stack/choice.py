@@ -9,7 +9,7 @@ loops      a loop over PyTorch's operations, see `loops`
 
 Which is the fastest depends on the cell, the size, the numbers and the processor. Training finds
 out by trial; where nothing was tried, the first of `candidates` computes. Engines in tiles are
-never that: they have been measured on two processors only, and must win a trial.
+never that: they have been measured on two kinds of processor only, and must win a trial.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def candidates(
         takes = device.type == "cuda" and PERSISTENT.takes(hidden_size, dtype, weights)
         able = takes and fits(cell, hidden_size, lanes, device)
         return ["persistent", "torch"] if able else ["torch"]
-    compiled = (KERNELS, LANE_TILES, TILES)  # where a trial ends early, the last is missing
+    # Lanes before units: they win more often, and a trial that ends early misses what comes later.
+    compiled = (KERNELS, LANE_TILES, TILES)
     first = [e.name for e in compiled if e.takes(hidden_size, dtype, weights)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]

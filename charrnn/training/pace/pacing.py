@@ -101,8 +101,9 @@ def measured_speed(
     """How many operations per second training reaches here, with a network of usual size.
 
     It depends on the device, its driver and who else uses it, so it is tried: on a CPU in the
-    fastest way there is. The result is rounded down there to a power of √2, so that runs alike are
-    planned alike: a network too large for its minutes costs more than one too small.
+    fastest way there is. There the result is rounded to a power of √2, so that runs alike are
+    planned alike, and down: a plan for more passes than the minutes allow has too much dropout for
+    those that are made.
 
     Args:
         device: to train on.
@@ -122,9 +123,9 @@ def measured_speed(
     except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
         return speed(device, choose_precision(precision, device), cell)
     reached = operations * config.batch_size * config.seq_length / seconds
-    return (
-        float(2.0 ** (math.floor(2 * math.log2(reached)) / 2)) if device.type == "cpu" else reached
-    )
+    if device.type != "cpu":
+        return reached
+    return float(2.0 ** (math.floor(2 * math.log2(reached)) / 2))
 
 
 def _usual_run(device: torch.device, precision: Precision, cell: CellName) -> tuple[Plan, Task]:
