@@ -34,7 +34,7 @@ __all__ = [
     "trial_product",
 ]
 
-AHEAD = 4  # tiles, that are fetched: weights that fill the second cache would come too late
+AHEAD = 4  # tiles; fetched no sooner, weights that fill the second cache would come too late
 # Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
 ARCH_PRCTL, REQUEST, TILE_DATA = 158, 0x1023, 18
 

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 # The tiles that charrnn uses: for sums, and for the factors. There are four more, but the fewer are
-# used, the faster they are loaded while another thread of the same core is at work.
+# used, the faster they are loaded while the machine's other processor is at work.
 SUMS, LEFT, RIGHT = (0, 1), 2, 3
 
 ROWS = 16  # of a tile, at most
