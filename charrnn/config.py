@@ -30,6 +30,7 @@ __all__ = [
     "EngineName",
     "ModelConfig",
     "NonNegative",
+    "OptimizerName",
     "Positive",
     "Rate",
     "Reading",
@@ -47,6 +48,7 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 BudgetName = Literal["minutes", "epochs", "steps"]
 Numbers = Literal["fp32", "bf16"]  # that are multiplied
 Precision = Literal["auto", Numbers]
+OptimizerName = Literal["adamw", "muon"]
 EngineName = Literal["auto", "kernels", "tiles", "lane_tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
@@ -269,7 +271,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ]
     weight_decay: Annotated[
         NonNegative,
-        about("AdamW's weight decay, on weight matrices.", unset="0.05, but 0.5 to forecast"),
+        about("Weight decay, on weight matrices.", unset="0.05, but 0.5 to forecast"),
     ]
     grad_clip: Annotated[Positive, about("Maximum norm of the gradient.")] = 1.0
     val_frac: Annotated[
@@ -312,7 +314,14 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
             derived=True,
         ),
     ] = "auto"
-
+    optimizer: Annotated[
+        OptimizerName,
+        about(
+            "What changes the matrices by which recurrent layers multiply units; AdamW changes "
+            "all other weights.",
+            derived=True,
+        ),
+    ] = "adamw"
     keep_classes: Annotated[
         bool,
         about(

@@ -17,6 +17,7 @@ __all__ = [
     "HEAD_WEIGHT",
     "RECURRENT",
     "Layer",
+    "is_hidden",
     "layer_names",
     "layers_of",
     "parameter_count",
@@ -51,6 +52,17 @@ def layer_names(layer: int) -> tuple[str, str, str, str]:
     """
     end = f"l{layer}"
     return f"weight_ih_{end}", f"weight_hh_{end}", f"bias_ih_{end}", f"bias_hh_{end}"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a weight so named is a matrix by which a recurrent layer multiplies units.
+
+    They are its own units, or those of the layer below.
+    """
+    end = name.rpartition(".")[2]
+    return end.startswith("weight_hh_") or (
+        end.startswith("weight_ih_") and end != layer_names(0)[0]
+    )
 
 
 def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]:

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from charrnn.arrays import Weights
 from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import is_hidden
 from charrnn.cells.rules import CELLS
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
@@ -185,6 +186,8 @@ def _shapes(record: ModelRecord, best: bool) -> dict[str, tuple[int, ...]]:
     weights = shapes_of(model, record.task)
     kinds = ("network", "mean", "square", *(["best"] if best else []))
     shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
+    if training.optimizer == "muon":
+        shapes = {n: s for n, s in shapes.items() if not (n.startswith("square.") and is_hidden(n))}
     for part in CELLS[model.cell].state if record.task is None else ():
         shapes[f"state.{part}"] = (model.num_layers, training.batch_size, model.hidden_size)
     return shapes | dict.fromkeys(("updates", "loss_sum", "grad_norm"), (1,))

@@ -12,7 +12,7 @@ from torch import Tensor
 from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
 from charrnn.learning.hardware.ranks import Ranks
-from charrnn.learning.optimizer import AdamW
+from charrnn.learning.optimizer import Optimizer
 from charrnn.learning.seeds import seed_of
 from charrnn.learning.task import Cost, Task
 from charrnn.network.base import Network
@@ -45,7 +45,7 @@ class EagerUpdates:
         self,
         task: Task,
         network: Network,
-        optimizer: AdamW,
+        optimizer: Optimizer,
         config: TrainConfig,
         ranks: Ranks,
         *,

@@ -20,7 +20,7 @@ from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision, keep_bits
 from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
 from charrnn.learning.hardware.threads import in_threads, threads_at
-from charrnn.learning.optimizer import AdamW, learning_rate
+from charrnn.learning.optimizer import Optimizer, learning_rate
 from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
@@ -61,7 +61,7 @@ class Learner:
         ranks.tell(Make(model, msgspec.structs.replace(config, precision=self.precision)))
         self.batches = task.batches(config)
         self.network = task.network(model, generator(config.seed)).to(self.device)
-        self.optimizer = AdamW(self.network, config.weight_decay)
+        self.optimizer = Optimizer(self.network, config)
         self.updates: EagerUpdates | GraphUpdates = EagerUpdates(
             task,
             self.network,
@@ -165,7 +165,8 @@ class Learner:
         for name, weight in self.network.named_parameters():
             arrays[f"network.{name}"] = weight
             arrays[f"mean.{name}"] = self.optimizer.means[weight]
-            arrays[f"square.{name}"] = self.optimizer.squares[weight]
+            if weight in self.optimizer.squares:
+                arrays[f"square.{name}"] = self.optimizer.squares[weight]
         state = self.whole_state() or ()
         for part, values in zip(self.network.rnn.cell.state, state, strict=bool(state)):
             arrays[f"state.{part}"] = values
@@ -190,7 +191,8 @@ class Learner:
             for name, weight in self.network.named_parameters():
                 weight.copy_(given[f"network.{name}"])
                 self.optimizer.means[weight].copy_(given[f"mean.{name}"])
-                self.optimizer.squares[weight].copy_(given[f"square.{name}"])
+                if weight in self.optimizer.squares:
+                    self.optimizer.squares[weight].copy_(given[f"square.{name}"])
         self.optimizer.updates.copy_(given["updates"].view(()))
         assert isinstance(self.updates, EagerUpdates), "a learner is restored before it is prepared"
         updates = self.updates

@@ -1,4 +1,7 @@
-"""AdamW and its learning rate."""
+"""What changes the weights, and the learning rate by which it does.
+
+Hidden layers' matrices may be changed by Muon, all other weights are by AdamW.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from charrnn.cells.layout import is_hidden
 from charrnn.config import TrainConfig
+from charrnn.learning.muon import Muon
 from charrnn.network.base import Network
 
-__all__ = ["AdamW", "learning_rate"]
+__all__ = ["AdamW", "Optimizer", "learning_rate"]
 
 BETAS, EPSILON = (0.9, 0.98), 1e-8
 
@@ -75,37 +80,33 @@ def cut(tensors: list[Tensor], size: int | None) -> list[Tensor]:
     return [part for tensor in tensors for part in torch.split(tensor.view(-1), size)]
 
 
-class AdamW:
-    """Adam with decoupled weight decay, on matrices only.
-
-    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. All weights are changed by
-    PyTorch's fused kernel, as `torch.optim.AdamW` does. That class loads PyTorch's compiler before
-    its first update, which takes a second of every run's start.
+class Optimizer:
+    """Changes all weights of a network.
 
     Args:
         network: whose weights are changed.
-        weight_decay: of matrices, per update and learning rate.
+        config: weight_decay, and the optimizer of hidden layers' matrices.
 
     Attributes:
         updates: how many were made: () float32, on the weights' device.
-        means, squares: the running averages of each weight's gradient and of its square.
+        means: the running average of each weight's gradient.
+        squares: that of its square, of weights that AdamW changes.
     """
 
-    def __init__(self, network: Network, weight_decay: float) -> None:
-        weights = list(network.parameters())
-        self.updates = torch.zeros((), dtype=torch.float32, device=weights[0].device)
-        self.means: dict[Tensor, Tensor] = {w: torch.zeros_like(w) for w in weights}
-        self.squares: dict[Tensor, Tensor] = {w: torch.zeros_like(w) for w in weights}
-        matrices = [weight for weight in weights if weight.ndim > 1]
-        vectors = [weight for weight in weights if weight.ndim <= 1]
-        self._groups = ((matrices, weight_decay), (vectors, 0.0))
+    def __init__(self, network: Network, config: TrainConfig) -> None:
+        weights = dict(network.named_parameters())
+        hidden = [w for n, w in weights.items() if config.optimizer == "muon" and is_hidden(n)]
+        muon = Muon(hidden, config.weight_decay)
+        adamw = AdamW([w for w in weights.values() if w not in muon.means], config.weight_decay)
+        self._parts = muon, adamw
+        self.updates, self.squares = adamw.updates, adamw.squares
+        self.means = muon.means | adamw.means
 
     def clear_gradients(self) -> None:
         """Forget them; the next ones take new memory."""
         for weight in self.means:
             weight.grad = None
 
-    @torch.no_grad()
     def update(self, rate: float | Tensor, excess: Tensor, broken: Tensor | None = None) -> None:
         """Change all weights that have a gradient.
 
@@ -114,6 +115,42 @@ class AdamW:
             excess: (), what gradients are divided by as they are read, which saves a pass.
             broken: (), 1 to change nothing, else 0; None for 0.
         """
+        for part in self._parts:
+            part.update(rate, excess, broken)
+
+    @torch.no_grad()
+    def flush_tiny_averages(self) -> None:
+        """Set the averages to zero where they are negligible."""
+        for averages in (*self.means.values(), *self.squares.values()):
+            averages *= averages.abs() >= TINY
+
+
+class AdamW:
+    """Adam with decoupled weight decay, on matrices only.
+
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. All weights are changed by
+    PyTorch's fused kernel, as `torch.optim.AdamW` does. That class loads PyTorch's compiler before
+    its first update, which takes a second of every run's start.
+
+    Args:
+        weights: those that are changed.
+        weight_decay: of matrices, per update and learning rate.
+
+    Attributes:
+        updates, means, squares: see `Optimizer`.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], weight_decay: float) -> None:
+        self.updates = torch.zeros((), dtype=torch.float32, device=weights[0].device)
+        self.means: dict[Tensor, Tensor] = {w: torch.zeros_like(w) for w in weights}
+        self.squares: dict[Tensor, Tensor] = {w: torch.zeros_like(w) for w in weights}
+        matrices = [weight for weight in weights if weight.ndim > 1]
+        vectors = [weight for weight in weights if weight.ndim <= 1]
+        self._groups = ((matrices, weight_decay), (vectors, 0.0))
+
+    @torch.no_grad()
+    def update(self, rate: float | Tensor, excess: Tensor, broken: Tensor | None = None) -> None:
+        """See `Optimizer.update`."""
         self.updates += 1
         for group, decay in self._groups:
             weights: list[Tensor] = [weight for weight in group if weight.grad is not None]
@@ -139,9 +176,3 @@ class AdamW:
             )
         if broken is not None:
             self.updates -= broken
-
-    @torch.no_grad()
-    def flush_tiny_averages(self) -> None:
-        """Set the averages to zero where they are negligible."""
-        for averages in (*self.means.values(), *self.squares.values()):
-            averages *= averages.abs() >= TINY

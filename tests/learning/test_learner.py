@@ -16,7 +16,7 @@ import torch
 
 from charrnn.config import TrainConfig
 from charrnn.learning.learner import Learner
-from charrnn.learning.optimizer import AdamW, learning_rate
+from charrnn.learning.optimizer import Optimizer, learning_rate
 from charrnn.learning.seeds import generator, seed_of
 from charrnn.objectives.language import RESET_SHARE, reset_some_lanes
 from tests.conftest import small_config
@@ -148,12 +148,14 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
     assert min(norms) > 0.05
 
 
-def test_decay_shrinks_matrices_and_spares_biases() -> None:
-    network = learner().network
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_decay_shrinks_matrices_and_spares_biases(optimizer: str) -> None:
+    one = learner(optimizer=optimizer)
+    network = one.network
     before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     for weight in network.parameters():
         weight.grad = torch.zeros_like(weight)
-    AdamW(network, weight_decay=0.1).update(0.5, torch.ones((), device=weight.device))
+    Optimizer(network, one.config).update(0.5, torch.ones((), device=weight.device))
     for name, weight in network.named_parameters():
         shrunk = before[name] * (0.95 if weight.ndim > 1 else 1.0)
         torch.testing.assert_close(weight.detach(), shrunk)
@@ -196,7 +198,7 @@ def test_averages_that_count_for_nothing_become_zero_at_fixed_updates(
     assert own.squares[bias][:4].tolist() == [0.0, 2.0**-60, 1.0, 0.0]
     monkeypatch.setattr("charrnn.learning.learner.FLUSH_EVERY", 3)
     flushed: list[int] = []
-    monkeypatch.setattr(AdamW, "flush_tiny_averages", lambda _: flushed.append(one.step))
+    monkeypatch.setattr(Optimizer, "flush_tiny_averages", lambda _: flushed.append(one.step))
     for _ in range(6):
         one.update()
     assert flushed == [3, 6]

@@ -103,6 +103,7 @@ def plan(
         "seq_length": shares.seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
         "weight_decay": 0.05,
+        "optimizer": "muon",
         **of_training(given),
         "val_frac": shares.val_frac,
     }
