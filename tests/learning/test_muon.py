@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.learning.muon import ROUNDS, ROWS, STEP, Muon, orthogonal
+from charrnn.learning.muon import ROUNDS, STEP, Muon, orthogonal
+from charrnn.native.muon_code import ROWS
 from tests.learning.test_learner import learner
 
 

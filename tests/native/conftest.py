@@ -10,6 +10,7 @@ NEED_LLVMLITE = [
     "code/test_compiled.py",
     "code/test_intrinsics.py",
     "test_long_texts.py",
+    "test_muon_code.py",
     "test_sampler.py",
     "test_sharing.py",
     "test_tiles.py",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 
 import pytest
 
 from charrnn.config import CellName
 from charrnn.native.code.machine import Code
+from charrnn.native.muon_code import muon_address
 from charrnn.native.processor import Target
 from charrnn.native.sampling_code import SamplingCode, Shape
 from charrnn.native.training_code import Backward, Forward, LayerShape
@@ -32,6 +34,14 @@ def test_training_multiplies_and_adds_in_one_instruction(cell: CellName) -> None
         found = instructions(kind(LayerShape(cell, 32, "fp32", by_id=True, blocks=1)).code)
         assert found["fmla"] > 4
         assert found["msr"] == 2  # small numbers become zero, and the caller's register comes back
+
+
+def test_muon_multiplies_and_adds_in_one_instruction() -> None:
+    code = inspect.unwrap(muon_address)(0.9, (3.0, -4.0, 2.0), 2, 1e-20)
+    assert isinstance(code, Code)
+    found = instructions(code)
+    assert found["fmla"] > 4
+    assert found["fsqrt"] > 0
 
 
 def test_sampling_multiplies_bytes_in_fours(cell: CellName) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "maximum_of_lanes",
     "memory",
     "running_sum",
+    "square_root",
     "store_bytes",
     "store_float",
     "store_integer",
@@ -165,6 +166,12 @@ def maximum(one: Vector, other: Vector) -> Vector:
     build = one.code.builder
     larger = build.fcmp_ordered(">", one.value, other.value)
     return Vector(one.code, build.select(larger, one.value, other.value))
+
+
+def square_root(x: Vector) -> Vector:
+    """The square root."""
+    name = f"llvm.sqrt.v{x.code.lanes}f32"
+    return Vector(x.code, x.code.external(name, x.value.type, x.value))
 
 
 def broadcast_float(code: Code, address: Int) -> Vector:
