@@ -13,7 +13,7 @@ import msgspec
 
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import Budget, CellName, ModelConfig
+from charrnn.config import Budget, CellName, ModelConfig, OptimizerName
 from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
 from charrnn.objectives.plans.shares import Shares, in_words, record_shares, story_shares
 from charrnn.settings import settings_from
@@ -60,6 +60,8 @@ DROPOUTS = (
 )
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
+MUON_LOAD = 60  # from which on Muon learns no more than AdamW, as a GRU does at any
+
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
 
@@ -103,7 +105,7 @@ def plan(
         "seq_length": shares.seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
         "weight_decay": 0.05,
-        "optimizer": "muon",
+        "optimizer": _optimizer(model.cell, _load(shares.train, model, budget, rate)),
         **of_training(given),
         "val_frac": shares.val_frac,
     }
@@ -155,9 +157,7 @@ def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) ->
         needed = min(PASSES, CHARACTERS_PER_PARAMETER * parameters / train)
         if passes >= (needed if larger.hidden_size <= usual else MANY_PASSES):
             model = larger
-    passes = _expected_epochs(train, model, budget, speed)
-    load = passes * parameter_count(shapes_of(model)) / train
-    dropouts = _dropouts(model.cell, load)
+    dropouts = _dropouts(model.cell, _load(train, model, budget, speed))
     chosen = {name: share for name, share in dropouts.items() if name not in shape}
     return msgspec.structs.replace(model, **chosen)
 
@@ -172,6 +172,17 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     return min(characters / train, max_epochs(train))
 
 
+def _load(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
+    """Passes times parameters for each character of the text."""
+    passes = _expected_epochs(train, model, budget, speed)
+    return passes * parameter_count(shapes_of(model)) / train
+
+
+def _optimizer(cell: CellName, load: float) -> OptimizerName:
+    """Muon where it learns more in as many updates; see benchmarks/NOTES.md."""
+    return "muon" if cell != "gru" and load < MUON_LOAD else "adamw"
+
+
 def _efficiency(tokens: float) -> float:
     """The share of the measured speed that updates of so many tokens reach."""
     return tokens / (tokens + OVERHEAD) * (MEASURED + OVERHEAD) / MEASURED
@@ -182,7 +193,7 @@ def _dropouts(cell: CellName, load: float) -> dict[str, float]:
 
     Args:
         cell: of the network.
-        load: passes times parameters for each character of the text.
+        load: see `_load`.
     """
     shares = next(shares for limit, *shares in DROPOUTS if load < limit)
     units, weights = shares[CELLS.index(cell)]

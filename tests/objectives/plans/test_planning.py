@@ -126,6 +126,18 @@ def test_a_text_that_is_read_many_times_gets_a_larger_network_and_more_dropout()
     assert (plain.hidden_size, plain.dropout, plain.weight_dropout) == (768, 0.25, 0.25)
 
 
+def test_muon_changes_matrices_of_runs_that_read_a_text_a_few_times() -> None:
+    """Where units are dropped often, and in a GRU, it learns no more than AdamW."""
+
+    def optimizer(tokens: int, minutes: float = 3, **given: str) -> object:
+        return plan(tokens, 60, Budget(minutes=minutes), given).settings["optimizer"]
+
+    assert optimizer(1_000_000) == optimizer(30_000_000) == "muon"
+    assert optimizer(1_000_000, cell="rnn") == "muon"
+    assert optimizer(20_000) == optimizer(1_000_000, minutes=60) == "adamw"
+    assert optimizer(1_000_000, cell="gru") == "adamw"
+
+
 GIVEN: list[dict[str, Any]] = [
     {"cell": "gru"},
     {"hidden_size": 77},
