@@ -154,6 +154,7 @@ def plan_of(
         "skip": False,
         "precision": precision,
         "device": device,
+        "optimizer": "adamw",  # as the others have
     }
     return planning.plan(characters, V, Budget(3.0), given, speed=1e12)
 

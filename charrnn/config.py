@@ -317,11 +317,12 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     optimizer: Annotated[
         OptimizerName,
         about(
-            "What changes the matrices by which recurrent layers multiply units; AdamW changes "
+            "What changes hidden matrices, by which recurrent layers multiply units; AdamW changes "
             "all other weights.",
             derived=True,
         ),
     ] = "adamw"
+
     keep_classes: Annotated[
         bool,
         about(

@@ -55,7 +55,7 @@ def layer_names(layer: int) -> tuple[str, str, str, str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a weight so named is a matrix by which a recurrent layer multiplies units.
+    """Whether a weight so named is a hidden matrix: a recurrent layer multiplies units by it.
 
     They are its own units, or those of the layer below.
     """

@@ -1,6 +1,6 @@
 """What changes the weights, and the learning rate by which it does.
 
-Hidden layers' matrices may be changed by Muon, all other weights are by AdamW.
+Muon may change hidden matrices; AdamW changes all other weights.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from charrnn.config import TrainConfig
 from charrnn.learning.muon import Muon
 from charrnn.network.base import Network
 
-__all__ = ["AdamW", "Optimizer", "learning_rate"]
+__all__ = ["Optimizer", "learning_rate"]
 
 BETAS, EPSILON = (0.9, 0.98), 1e-8
 
@@ -85,7 +85,7 @@ class Optimizer:
 
     Args:
         network: whose weights are changed.
-        config: weight_decay, and the optimizer of hidden layers' matrices.
+        config: weight_decay and optimizer count.
 
     Attributes:
         updates: how many were made: () float32, on the weights' device.
@@ -98,7 +98,7 @@ class Optimizer:
         hidden = [w for n, w in weights.items() if config.optimizer == "muon" and is_hidden(n)]
         muon = Muon(hidden, config.weight_decay)
         adamw = AdamW([w for w in weights.values() if w not in muon.means], config.weight_decay)
-        self._parts = muon, adamw
+        self._optimizers = muon, adamw
         self.updates, self.squares = adamw.updates, adamw.squares
         self.means = muon.means | adamw.means
 
@@ -115,8 +115,8 @@ class Optimizer:
             excess: (), what gradients are divided by as they are read, which saves a pass.
             broken: (), 1 to change nothing, else 0; None for 0.
         """
-        for part in self._parts:
-            part.update(rate, excess, broken)
+        for one in self._optimizers:
+            one.update(rate, excess, broken)
 
     @torch.no_grad()
     def flush_tiny_averages(self) -> None:

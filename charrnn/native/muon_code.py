@@ -5,9 +5,9 @@
         s = x xᵀ, p = a polynomial of s                         # (64, 64)
         weights = weights · decay - p x
 
-All that a block needs stays in the second cache: what is read of memory is the weights, their
-gradients and the averages, once. Each block is one thread's, so that the number of threads changes
-no bit.
+What a block needs, (C + 256) · 256 bytes, stays in most second caches, so weights, gradients and
+averages are read from memory once. Each block is one thread's, so that the number of threads
+changes no bit.
 """
 
 from __future__ import annotations
@@ -21,13 +21,18 @@ from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.vectors import Vectors
 
-__all__ = ["ROWS", "SQUARES", "muon_address"]
+__all__ = ["ROWS", "muon_address", "room_size"]
 
 ARGUMENTS = ("B", "C", "weights", "means", "gradients", "room", "numbers")
 ROWS = 64  # of a block
-SQUARES = 4  # (64, 64) that a thread needs besides its block
+SQUARES = 4  # (64, 64), in which polynomials are multiplied
 PITCH = ROWS * 4  # bytes of a row of a square
 SQUARE = ROWS * PITCH  # bytes
+
+
+def room_size(width: int) -> int:
+    """How many floats a thread needs for blocks of that width."""
+    return ROWS * (width + SQUARES * ROWS)
 
 
 @compiled_once
@@ -36,9 +41,9 @@ def muon_address(
 ) -> Code:
     """The address of the code that changes a matrix, with the arguments `ARGUMENTS`.
 
-    The matrix has B blocks (64, C), of floats, and C is a multiple of 64. `room` is what each
-    thread needs for a block and `SQUARES` more columns of squares. `numbers` are floats: what
-    gradients are multiplied by, what weights are, and the size of a step.
+    The matrix has B blocks (64, C), of floats, and C is a multiple of 64. `room` has `room_size`
+    for each thread. `numbers` are floats: what gradients are multiplied by, what weights are, and
+    the size of a step.
     """
     return _Muon(momentum, polynomial, rounds, least).code
 
@@ -112,7 +117,7 @@ class _Muon:
         with code.fold(0, ROWS, [code.vector(0.0)]) as (k, values, results):
             corner = squares + k * (PITCH + 4)
             results.append(values[0] + intrinsics.broadcast_float(code, corner))
-        size = intrinsics.maximum(results[0], code.vector(self.least))
+        size = intrinsics.maximum(code.vector(self.least), results[0])
         inverse = code.vector(1.0) / size
         with code.loop(0, SQUARE, 4 * code.lanes) as at:
             code.store(squares + at, code.load(squares + at, "fp32") * inverse, "fp32")

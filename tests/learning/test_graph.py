@@ -41,9 +41,11 @@ def learner(cell: CellName, device: str, *, dropout: float = 0.0, **changes: Any
         "patience": 3,
         "precision": "fp32",
         "device": device,
+        "optimizer": "adamw" if cell == "gru" else "muon",
     }
+    size = 8 if cell == "gru" else 64
     ids = np.random.default_rng(0).integers(0, V, 200).astype(np.int32)
-    model = small_config(cell, dropout=dropout, weight_dropout=dropout)
+    model = small_config(cell, hidden_size=size, dropout=dropout, weight_dropout=dropout)
     return language_learner(model, TrainConfig(**(values | changes)), ids)
 
 

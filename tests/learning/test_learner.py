@@ -23,7 +23,7 @@ from tests.conftest import small_config
 from tests.learners import language_learner
 
 
-def learner(**changes: Any) -> Learner:
+def learner(hidden_size: int = 8, **changes: Any) -> Learner:
     values: dict[str, Any] = {
         "batch_size": 3,
         "seq_length": 7,
@@ -36,7 +36,7 @@ def learner(**changes: Any) -> Learner:
         "patience": 3,
     }
     ids = np.random.default_rng(0).integers(0, 11, 400).astype(np.int32)
-    model = small_config("lstm", dropout=0.5)
+    model = small_config("lstm", hidden_size=hidden_size, dropout=0.5)
     return language_learner(model, TrainConfig(**(values | changes)), ids)
 
 
@@ -150,7 +150,7 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_decay_shrinks_matrices_and_spares_biases(optimizer: str) -> None:
-    one = learner(optimizer=optimizer)
+    one = learner(hidden_size=64, optimizer=optimizer)
     network = one.network
     before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     for weight in network.parameters():

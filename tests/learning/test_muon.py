@@ -68,27 +68,24 @@ def test_one_block_is_changed_as_by_pytorchs_muon() -> None:
 
 
 def test_blocks_of_rows_are_changed_on_their_own() -> None:
-    """The last of a matrix may have fewer rows, without a gradient among them."""
-    weight, gradient = matrix(2 * ROWS + 9, 70), matrix(2 * ROWS + 9, 70, 1)
-    gradient[-4:] = 0.0
+    weight, gradient = matrix(3 * ROWS, 70), matrix(3 * ROWS, 70, 1)
     whole = step(weight, gradient)
     for rows in (slice(0, ROWS), slice(ROWS, 2 * ROWS), slice(2 * ROWS, None)):
         torch.testing.assert_close(whole[rows], step(weight[rows], gradient[rows]))
-    assert not whole[-4:].any()
-    assert float(whole[:-4].square().mean().sqrt()) == pytest.approx(0.1 * STEP, rel=0.25)
+    assert float(whole.square().mean().sqrt()) == pytest.approx(0.1 * STEP, rel=0.25)
 
 
 def test_a_rate_on_the_device_is_the_same_rate() -> None:
-    weight, gradient = matrix(70, 80), matrix(70, 80, 1)
+    weight, gradient = matrix(ROWS, 80), matrix(ROWS, 80, 1)
     one = step(weight, gradient, rate=0.25)
     torch.testing.assert_close(step(weight, gradient, rate=torch.tensor(0.25)), one)
     torch.testing.assert_close(step(weight, gradient, rate=0.25, broken=torch.zeros(())), one)
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
-    weight = torch.nn.Parameter(matrix(70, 80))
+    weight = torch.nn.Parameter(matrix(ROWS, 80))
     one = Muon([weight], weight_decay=0.3)
-    weight.grad = matrix(70, 80, 1)
+    weight.grad = matrix(ROWS, 80, 1)
     one.update(0.1, torch.ones(()))
     before, mean = weight.detach().clone(), one.means[weight].clone()
     weight.grad[3, 4] = torch.nan
@@ -99,7 +96,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
 
 def test_only_matrices_of_units_are_changed_so() -> None:
     """The first update of all others is AdamW's, to the bit."""
-    ours, plain = learner(optimizer="muon"), learner()
+    ours, plain = (learner(hidden_size=ROWS, optimizer=name) for name in ("muon", "adamw"))
     ours.update()
     plain.update()
     differing = {

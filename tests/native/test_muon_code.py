@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,11 +12,26 @@ from charrnn.learning import muon
 from charrnn.learning.muon import Muon
 from charrnn.native.muon_code import ROWS
 from charrnn.native.processor import Target
+from charrnn.network.stack.cpu import team
 from tests.conftest import PROCESSORS, Processor, processor_name
 
 
 def matrix(rows: int, columns: int, seed: int) -> Tensor:
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """In how many threads machine code ran, each time."""
+    found: list[int] = []
+    run = team.run
+
+    def counted(code: Callable[[], int], arguments: Sequence[int], threads: int) -> None:
+        found.append(threads)
+        run(code, arguments, threads)
+
+    monkeypatch.setattr(team, "run", counted)
+    return found
 
 
 def changed(rows: int, columns: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -35,11 +52,14 @@ def test_code_and_operations_find_the_same(
     target: Target,
     processor: Processor,
     monkeypatch: pytest.MonkeyPatch,
+    runs: list[int],
 ) -> None:
     processor(target)
     weight, mean = changed(rows, columns)
+    assert len(runs) == 3
     monkeypatch.setattr(muon, "has_code", lambda _: False)
     expected, average = changed(rows, columns)
+    assert len(runs) == 3
     torch.testing.assert_close(weight, expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(mean, average, rtol=0, atol=1e-6)
     assert float((weight - matrix(rows, columns, 0)).abs().max()) > 0.01
@@ -52,12 +72,15 @@ def test_code_changes_only_whole_blocks_of_floats_on_a_cpu() -> None:
         assert not muon.has_code(other)
 
 
-def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_threads_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch, runs: list[int]
+) -> None:
     """Also where there are more threads than blocks."""
     found = []
     for threads in (1, 2, 5):
         monkeypatch.setattr(torch, "get_num_threads", lambda n=threads: n)
         found.append(changed(3 * ROWS, 192)[0])
+    assert runs == [1, 1, 1, 2, 2, 2, 5, 5, 5]
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
 

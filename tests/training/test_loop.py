@@ -127,7 +127,7 @@ def test_the_best_and_the_latest_weights_are_kept(tmp_path: Path) -> None:
 
 def test_training_stops_when_validation_has_not_improved_for_long(tmp_path: Path) -> None:
     finished = run(
-        tmp_path / "model", learning_rate=2.0, steps=4000, eval_every=2, patience=5, device="cpu"
+        tmp_path / "model", learning_rate=0.5, steps=4000, eval_every=2, patience=5, device="cpu"
     )
     found = read_model(tmp_path / "model")
     assert finished.stopped_early

@@ -198,7 +198,7 @@ class Ranks:
         """Make gradients those of the mean cost of the whole batch; all processes call this.
 
         All that is added up is one array: its sum has the same bits in every process, and so have
-        the weights after the update.
+        the weights after the update, on equal processors with the same packages.
 
         Args:
             weights: with the gradients of `total`, or none.

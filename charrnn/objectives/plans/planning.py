@@ -14,6 +14,7 @@ import msgspec
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, CellName, ModelConfig, OptimizerName
+from charrnn.native.muon_code import ROWS
 from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
 from charrnn.objectives.plans.shares import Shares, in_words, record_shares, story_shares
 from charrnn.settings import settings_from
@@ -100,12 +101,13 @@ def plan(
     shape |= of_model(given)
     rate = speed * _efficiency(shares.tokens_per_step)
     model = _network(shares.train, shape, budget, rate)
+    load = _load(shares.train, model, budget, rate)
     settings = {
         "batch_size": shares.batch_size,
         "seq_length": shares.seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
         "weight_decay": 0.05,
-        "optimizer": _optimizer(model.cell, _load(shares.train, model, budget, rate)),
+        "optimizer": "adamw" if fine_tuning else _optimizer(model, load),
         **of_training(given),
         "val_frac": shares.val_frac,
     }
@@ -126,9 +128,10 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, un
     noun = "record" if shares.records else "lane"
     read = in_words(settings["batch_size"], settings["seq_length"], noun)
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
+    by_muon = " with Muon" if settings["optimizer"] == "muon" else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{read}, learning rate {settings['learning_rate']:g}, "
+        f"{read}, learning rate {settings['learning_rate']:g}{by_muon}, "
         f"{dropout_of(model)}, "
         f"chosen for {counted(shares.train, f'training {unit}')}{records}"
     )
@@ -178,9 +181,10 @@ def _load(train: int, model: ModelConfig, budget: Budget, speed: float) -> float
     return passes * parameter_count(shapes_of(model)) / train
 
 
-def _optimizer(cell: CellName, load: float) -> OptimizerName:
-    """Muon where it learns more in as many updates; see benchmarks/NOTES.md."""
-    return "muon" if cell != "gru" and load < MUON_LOAD else "adamw"
+def _optimizer(model: ModelConfig, load: float) -> OptimizerName:
+    """Muon where it learns more than AdamW in as many updates; see benchmarks/NOTES.md."""
+    gains = model.cell != "gru" and load < MUON_LOAD
+    return "muon" if gains and model.hidden_size % ROWS == 0 else "adamw"
 
 
 def _efficiency(tokens: float) -> float:

@@ -126,16 +126,20 @@ def test_a_text_that_is_read_many_times_gets_a_larger_network_and_more_dropout()
     assert (plain.hidden_size, plain.dropout, plain.weight_dropout) == (768, 0.25, 0.25)
 
 
-def test_muon_changes_matrices_of_runs_that_read_a_text_a_few_times() -> None:
-    """Where units are dropped often, and in a GRU, it learns no more than AdamW."""
+def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_text() -> None:
+    """By passes times parameters for each character; in a GRU it learns no more than AdamW."""
 
-    def optimizer(tokens: int, minutes: float = 3, **given: str) -> object:
-        return plan(tokens, 60, Budget(minutes=minutes), given).settings["optimizer"]
+    def optimizer(passes: float, size: int = 256, **given: Any) -> object:
+        made = plan(1_000_000, 60, Budget(epochs=passes), {"hidden_size": size} | given)
+        assert (" with Muon" in made.reasons) == (made.settings["optimizer"] == "muon")
+        return made.settings["optimizer"]
 
-    assert optimizer(1_000_000) == optimizer(30_000_000) == "muon"
-    assert optimizer(1_000_000, cell="rnn") == "muon"
-    assert optimizer(20_000) == optimizer(1_000_000, minutes=60) == "adamw"
-    assert optimizer(1_000_000, cell="gru") == "adamw"
+    # 876,000 parameters, 900,000 characters.
+    assert optimizer(61) == optimizer(1) == optimizer(61, cell="rnn") == "muon"
+    assert optimizer(62) == optimizer(1, cell="gru") == "adamw"
+    assert optimizer(1, size=250) == "adamw"  # blocks have 64 rows
+    tuned = planning.plan(1_000_000, 60, Budget(epochs=1), {}, 9e10, fine_tuning=True)
+    assert tuned.settings["optimizer"] == "adamw"
 
 
 GIVEN: list[dict[str, Any]] = [
