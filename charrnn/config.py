@@ -271,7 +271,9 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ]
     weight_decay: Annotated[
         NonNegative,
-        about("Weight decay, on weight matrices.", unset="0.05, but 0.5 to forecast"),
+        about(
+            "Weight decay, on weight matrices.", unset="0.05 or 0.15, by the text; to forecast 0.5"
+        ),
     ]
     grad_clip: Annotated[Positive, about("Maximum norm of the gradient.")] = 1.0
     val_frac: Annotated[

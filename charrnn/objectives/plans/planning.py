@@ -62,6 +62,7 @@ DROPOUTS = (
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
 MUON_LOAD = 60  # from which on Muon learns no more than AdamW, as a GRU does at any
+DECAY_LOAD = 6  # from which on, with Muon, weights should decay faster
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
@@ -102,12 +103,13 @@ def plan(
     rate = speed * _efficiency(shares.tokens_per_step)
     model = _network(shares.train, shape, budget, rate)
     load = _load(shares.train, model, budget, rate)
+    optimizer: OptimizerName = "adamw" if fine_tuning else _optimizer(model, load)
     settings = {
         "batch_size": shares.batch_size,
         "seq_length": shares.seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
-        "weight_decay": 0.05,
-        "optimizer": "adamw" if fine_tuning else _optimizer(model, load),
+        "weight_decay": 0.15 if optimizer == "muon" and load >= DECAY_LOAD else 0.05,
+        "optimizer": optimizer,
         **of_training(given),
         "val_frac": shares.val_frac,
     }

@@ -138,6 +138,10 @@ def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_text() ->
     assert optimizer(61) == optimizer(1) == optimizer(61, cell="rnn") == "muon"
     assert optimizer(62) == optimizer(1, cell="gru") == "adamw"
     assert optimizer(1, size=250) == "adamw"  # blocks have 64 rows
+    sized = {"hidden_size": 256}
+    plans = [plan(1_000_000, 60, Budget(epochs=passes), sized) for passes in (1, 30, 99)]
+    decays = [made.settings["weight_decay"] for made in plans]
+    assert decays == [0.05, 0.15, 0.05]
     tuned = planning.plan(1_000_000, 60, Budget(epochs=1), {}, 9e10, fine_tuning=True)
     assert tuned.settings["optimizer"] == "adamw"
 
