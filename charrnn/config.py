@@ -21,6 +21,7 @@ from charrnn.words import together
 __all__ = [
     "HUB",
     "MAX_STEPS",
+    "MUON_ROWS",
     "STANDARD_INPUT",
     "Budget",
     "BudgetName",
@@ -56,6 +57,7 @@ Unknown = Literal["error", "skip", "replace"]  # what to do with characters a mo
 HUB = "hf://"  # how the names of models and data sets on the Hugging Face hub begin
 STANDARD_INPUT = "-"  # its name among sources
 MAX_STEPS = 1_000_000_000  # updates of a run
+MUON_ROWS = 64  # of a matrix, which Muon changes together
 Size = Annotated[int, Meta(ge=1, le=MAX_STEPS)]
 Width = Annotated[int, Meta(ge=1, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]

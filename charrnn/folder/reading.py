@@ -16,6 +16,7 @@ import msgspec
 
 from charrnn.arguments import checked
 from charrnn.cells.heads import shapes_of
+from charrnn.config import MUON_ROWS
 from charrnn.errors import BadDataError, MissingInputError, UsageError, warn
 from charrnn.folder.files import (
     MANIFEST,
@@ -319,6 +320,10 @@ def _read_record(path: Path) -> ModelRecord:
         raise damaged(path, f"format {version} does not go with its task")
     if record.task is None and record.model.bidirectional:
         raise damaged(path, "a language model that reads backwards, too")
+    by_muon = record.training is not None and record.training.optimizer == "muon"
+    if by_muon and record.model.hidden_size % MUON_ROWS:
+        found = f"trained with Muon, but {record.model.hidden_size} units are no multiple of "
+        raise damaged(path, f"{found}{MUON_ROWS}")
     return record
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from charrnn.config import MUON_ROWS
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
@@ -24,7 +25,7 @@ from charrnn.native.vectors import Vectors
 __all__ = ["ROWS", "muon_address", "room_size"]
 
 ARGUMENTS = ("B", "C", "weights", "means", "gradients", "room", "numbers")
-ROWS = 64  # of a block
+ROWS = MUON_ROWS  # of a block
 SQUARES = 4  # (64, 64), in which polynomials are multiplied
 PITCH = ROWS * 4  # bytes of a row of a square
 SQUARE = ROWS * PITCH  # bytes

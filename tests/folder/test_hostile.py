@@ -374,3 +374,12 @@ def test_a_language_model_that_would_read_what_it_predicts_is_damaged(model: Pat
         BadDataError, match=r"config\.json: .*a language model that reads backwards"
     ):
         read_model(model)
+
+
+def test_a_width_that_muon_has_no_blocks_for_is_damaged(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    assert config["model"]["hidden_size"] % 64
+    config["training"]["optimizer"] = "muon"
+    write_files(model, {"config.json": json.dumps(config).encode()})
+    with pytest.raises(BadDataError, match=r"config\.json: .*no multiple of 64"):
+        read_model(model)

@@ -13,8 +13,7 @@ import msgspec
 
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import Budget, CellName, ModelConfig, OptimizerName
-from charrnn.native.muon_code import ROWS
+from charrnn.config import MUON_ROWS, Budget, CellName, ModelConfig, OptimizerName
 from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
 from charrnn.objectives.plans.shares import Shares, in_words, record_shares, story_shares
 from charrnn.settings import settings_from
@@ -186,7 +185,7 @@ def _load(train: int, model: ModelConfig, budget: Budget, speed: float) -> float
 def _optimizer(model: ModelConfig, load: float) -> OptimizerName:
     """Muon where it learns more than AdamW in as many updates; see benchmarks/NOTES.md."""
     gains = model.cell != "gru" and load < MUON_LOAD
-    return "muon" if gains and model.hidden_size % ROWS == 0 else "adamw"
+    return "muon" if gains and model.hidden_size % MUON_ROWS == 0 else "adamw"
 
 
 def _efficiency(tokens: float) -> float:
