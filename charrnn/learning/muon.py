@@ -102,9 +102,17 @@ def orthogonal(x: Tensor) -> Tensor:
     """
     squares = x @ x.mT  # (N, R, R)
     size = squares.diagonal(dim1=1, dim2=2).sum(1).clamp(min=LEAST)[:, None, None]
-    identity = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-    squares, product = squares / size, identity / size.sqrt()
-    for _ in range(ROUNDS):
-        factor = torch.baddbmm(A * identity + B * squares, squares, squares, alpha=C)
-        squares, product = factor @ squares @ factor, factor @ product
+    squares = squares / size
+    factor = _factor(squares)
+    product = factor / size.sqrt()
+    for _ in range(ROUNDS - 1):
+        squares = factor @ squares @ factor
+        factor = _factor(squares)
+        product = factor @ product
     return product @ x
+
+
+def _factor(squares: Tensor) -> Tensor:
+    """The polynomial of a round: a + b squares + c squares², (N, R, R)."""
+    identity = torch.eye(squares.shape[1], dtype=squares.dtype, device=squares.device)
+    return torch.baddbmm(A * identity + B * squares, squares, squares, alpha=C)

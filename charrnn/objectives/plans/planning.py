@@ -102,6 +102,8 @@ def plan(
     rate = speed * _efficiency(shares.tokens_per_step)
     model = _network(shares.train, shape, budget, rate)
     load = _load(shares.train, model, budget, rate)
+    dropouts = _dropouts(model.cell, load)
+    model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     optimizer: OptimizerName = "adamw" if fine_tuning else _optimizer(model, load)
     settings = {
         "batch_size": shares.batch_size,
@@ -161,9 +163,7 @@ def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) ->
         needed = min(PASSES, CHARACTERS_PER_PARAMETER * parameters / train)
         if passes >= (needed if larger.hidden_size <= usual else MANY_PASSES):
             model = larger
-    dropouts = _dropouts(model.cell, _load(train, model, budget, speed))
-    chosen = {name: share for name, share in dropouts.items() if name not in shape}
-    return msgspec.structs.replace(model, **chosen)
+    return model
 
 
 def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
