@@ -41,6 +41,7 @@ Logits = NDArray[np.floating]  # (..., V), unnormalised natural-log probabilitie
 Surprisals = NDArray[np.float32]  # (N,), nats: -log p of each token
 Reals = NDArray[np.float64]  # counts, means and probabilities, which fp32 would round too much
 Places = NDArray[np.intp]  # (N,), where something stands in another array
+BLOCK = 1 << 15  # numbers that are computed with at a time, so that they stay in the cache
 Number = TypeVar("Number", bound=np.floating)
 Weights = dict[str, NDArray[np.float32]]  # by name; see `cells.layout`
 
@@ -177,9 +178,15 @@ def checked_weights(weights: Any, shapes: Mapping[str, tuple[int, ...]]) -> Weig
 
 def in_bytes(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
     """A matrix (N, K) rounded to bytes from -127 to 127, and the scale (N,) of each row."""
-    scale = np.abs(matrix).max(1) / np.float32(127)
+    scale = np.maximum(matrix.max(1), -matrix.min(1)) / np.float32(127)
     scale[scale == 0] = 1
-    return np.rint(matrix / scale[:, None]).astype(np.int8), scale
+    rounded = np.empty(matrix.shape, np.int8)
+    rows = max(1, BLOCK // matrix.shape[1])
+    for first in range(0, len(matrix), rows):
+        some = slice(first, first + rows)
+        quotients = matrix[some] / scale[some, None]
+        rounded[some] = np.rint(quotients, out=quotients)
+    return rounded, scale
 
 
 def fix(weights: Weights) -> None:

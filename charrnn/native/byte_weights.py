@@ -118,11 +118,11 @@ def pack(
     for k, layer in enumerate(layers):
         if k and bound > MAX_INPUT:
             return None
-        read = (layer.w_ih, layer.w_hh) if k else (layer.w_hh,)  # the first layer has a table
-        if any(map(_has_outliers, read)):
-            return None
         recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0, found.centre)
+        # The first layer has a table.
         input_ = _product(cell, layer.w_ih, layer.b_ih, bound, found.centre) if k else None
+        if recurrent is None or (k and input_ is None):
+            return None
         packed.append(PackedLayer(recurrent, input_, layer.skip, bound))
         bound = 1.0 + (bound if layer.skip else 0.0)
     width = vector_width()
@@ -140,26 +140,24 @@ def pack(
     )
 
 
-def _has_outliers(weights: Floats) -> bool:
-    """Whether a weight of an output (K, G·N) is so large that too many others round to zero."""
-    sizes = np.abs(weights)
-    lost = (sizes < sizes.max(0) / 254) & (sizes > 0)  # less than half a step
-    return bool((lost.mean(0) > MAX_SHARE_LOST).any())
-
-
 def _product(
     cell: CellName, weights: Floats, bias: Floats, bound: float, centre: int
-) -> ByteProduct:
-    """The product of inputs (K,) within ±bound with weights (K, G·N)."""
+) -> ByteProduct | None:
+    """The product of inputs (K,) within ±bound with weights (K, G·N).
+
+    None if a weight of an output is so large that too many others round to zero.
+    """
     gates = CELLS[cell].gates
     inputs, units = len(weights), weights.shape[1] // gates
-    rows, scale = in_bytes(weights.T)
-    rounded = rows.T  # (K, G·N)
+    rounded, scale = in_bytes(weights.T)  # (G·N, K)
+    lost = np.count_nonzero(weights.T, 1) - np.count_nonzero(rounded, 1)  # (G·N,)
+    if (lost > MAX_SHARE_LOST * inputs).any():
+        return None
     width = panel_blocks(gates, units) * vector_width()
-    split = rounded.reshape(inputs // 4, 4, gates, units // width, width)
+    words = rounded.view(np.int32).reshape(gates, units // width, width, inputs // 4, 1)
     return ByteProduct(
-        np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1)),
-        -centre * rounded.sum(0, dtype=np.int32),
+        np.ascontiguousarray(words.transpose(1, 3, 0, 2, 4)).view(np.int8),
+        -centre * rounded.sum(1, dtype=np.int32),
         (scale * np.float32(bound / intrinsics.BYTE_MAX)).astype(np.float32),
         np.ascontiguousarray(bias, np.float32),
     )

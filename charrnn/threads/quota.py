@@ -19,7 +19,9 @@ __all__ = [
 MEMBERSHIP, CONTROL_GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 USED_TIME, OWN_THREADS = Path("/proc/stat"), Path("/proc/self/task")
 BUSY = 1, 2, 3, 6, 7  # its columns of time in programs, niced ones, the system and interrupts
-OPENMP_SPINS = 8000  # times a waiting thread of PyTorch looks again before it sleeps; see NOTES.md
+# How long waiting threads look for work before they sleep, see NOTES.md: PyTorch's in times that
+# they look again, NumPy's in ticks of the processor's clock, as a power of two.
+OPENMP_SPINS, BLAS_TICKS = 8000, 20
 
 
 def usable_processors() -> int:
@@ -33,13 +35,14 @@ def usable_processors() -> int:
 
 
 def share_processors() -> None:
-    """Make PyTorch's threads good neighbours; to be called before it is loaded.
+    """Make the threads of PyTorch and NumPy good neighbours; to be called before these are loaded.
 
-    They are no more than a quota allows, of which PyTorch, that counts cores, knows nothing. They
-    do not keep a processor busy while they wait: by default they do so for milliseconds, in which
-    another process could have worked. Processes that torchrun starts on one machine divide its
-    processors; it sets one thread each where the user has set nothing. What the user has set in the
-    environment stays, but for a 1 under torchrun, which may be torchrun's own.
+    PyTorch's are no more than a quota allows, of which PyTorch, that counts cores, knows nothing.
+    None keep a processor busy while they wait: by default PyTorch's do so for milliseconds and
+    NumPy's for a tenth of a second, in which others could have worked. Processes that torchrun
+    starts on one machine divide its processors; it sets one thread each where the user has set
+    nothing. What the user has set in the environment stays, but for a 1 under torchrun, which may
+    be torchrun's own.
     """
     beside = os.environ.get("LOCAL_WORLD_SIZE", "")
     if beside.isdecimal() and int(beside) > 1 and os.environ.get("OMP_NUM_THREADS") == "1":
@@ -49,6 +52,7 @@ def share_processors() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(OPENMP_SPINS))
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", str(BLAS_TICKS))
 
 
 def processors() -> set[int]:

@@ -76,6 +76,8 @@ def test_a_quota_of_processor_time_limits_the_threads(
         ({"OMP_NUM_THREADS": "2"}, {"OMP_NUM_THREADS": "2"}),
         ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
         ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": None}),
+        ({}, {"OPENBLAS_THREAD_TIMEOUT": str(quota.BLAS_TICKS)}),
+        ({"OPENBLAS_THREAD_TIMEOUT": "28"}, {"OPENBLAS_THREAD_TIMEOUT": "28"}),
     ],
 )
 def test_what_the_user_set_for_threads_stays(
