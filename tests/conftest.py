@@ -20,9 +20,10 @@ import charrnn
 from charrnn import Model
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
-from charrnn.native import byte_tiles, tiles
 from charrnn.native import processor as processors
+from charrnn.native import tiles
 from charrnn.native.processor import Target
+from charrnn.native.writing import byte_tiles
 from tests import amx, commands
 
 # Some processes of the tests may write small files only: what Python compiles in them would be cut

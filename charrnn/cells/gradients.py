@@ -6,7 +6,7 @@
 `xs` and `hs` are the G gates' parts of the input and of the recurrent product, each (..., H);
 `before` and `after` are states. The rules are sums, products, `tanh` and `sigmoid` of whatever they
 are given: PyTorch tensors in `network.stack.loops`, vectors of machine code in
-`native.training_code` and `native.sampling_code`, terms of C in `network.stack.gpu.source`. Tests
+`native.training_code` and `native.writing`, terms of C in `network.stack.gpu.source`. Tests
 hold the forward rules equal to those of `rules`, and the backward rules to their derivatives.
 """
 

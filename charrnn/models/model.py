@@ -43,7 +43,7 @@ from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.native.byte_weights import PackedWeights
+    from charrnn.native.writing.byte_weights import PackedWeights
 
 __all__ = ["Model"]
 
@@ -235,7 +235,7 @@ class Model(Predictor):
 
         if processor.target() is None:
             return None
-        from charrnn.native.byte_weights import pack
+        from charrnn.native.writing.byte_weights import pack
 
         weights = (self.table, self.embedding, self.layers, self.head_weight, self.head_bias)
         return pack(self.config.cell, *weights)
@@ -250,7 +250,7 @@ class Model(Predictor):
             return None
         if self._packed is None:
             return None
-        from charrnn.native.sampler import NativeSampler
+        from charrnn.native.writing.sampler import NativeSampler
 
         return NativeSampler(self._packed, self._any_batch(state))
 

@@ -1,6 +1,6 @@
 """A model's weights as they travel: a byte for each, with a scale for each row, or as they are.
 
-What is rounded is what the writer in machine code rounds (see `native.byte_weights`): the matrices
+What is rounded is what the writer in machine code rounds (see `native.writing`): the matrices
 of the recurrent stack. The embedding, the head and the biases stay as they are: they are few, and
 the head decides what is drawn.
 """

@@ -9,11 +9,11 @@ NEED_LLVMLITE = [
     "test_arm.py",
     "code/test_compiled.py",
     "code/test_intrinsics.py",
-    "test_long_texts.py",
     "test_muon_code.py",
-    "test_sampler.py",
-    "test_sharing.py",
     "test_tiles.py",
+    "writing/test_long_texts.py",
+    "writing/test_sampler.py",
+    "writing/test_sharing.py",
 ]
 assert all((Path(__file__).parent / name).exists() for name in NEED_LLVMLITE)
 collect_ignore = [] if importlib.util.find_spec("llvmlite") else NEED_LLVMLITE

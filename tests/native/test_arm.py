@@ -11,8 +11,8 @@ from charrnn.config import CellName
 from charrnn.native.code.machine import Code
 from charrnn.native.muon_code import muon_address
 from charrnn.native.processor import Target
-from charrnn.native.sampling_code import SamplingCode, Shape
 from charrnn.native.training_code import Backward, Forward, LayerShape
+from charrnn.native.writing.sampling_code import SamplingCode, Shape
 from tests.conftest import Processor
 from tests.native.assembly import assembly
 

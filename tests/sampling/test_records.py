@@ -19,7 +19,7 @@ from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import Wanted
 from charrnn.text.records import PAD
 from charrnn.text.spool import records_of
-from tests.native.examples import needs_products_of_bytes
+from tests.native.writing.examples import needs_products_of_bytes
 
 # a, then one to three times b, c, e or f, then d; a line of z may stand in between.
 GRAMMAR = re.compile(r"a(b{1,3}|c{1,3}|e{1,3}|f{1,3})(\nz)?d")

@@ -10,7 +10,7 @@ from charrnn import Model
 from charrnn.arrays import log_softmax
 from charrnn.config import CellName
 from charrnn.sharing.packing import SCALE, pack
-from tests.native.examples import SHAPES, draw, make, needs_products_of_bytes
+from tests.native.writing.examples import SHAPES, draw, make, needs_products_of_bytes
 from tests.sharing.travelling import folder_of
 
 

@@ -12,9 +12,9 @@ import pytest
 from charrnn.native.code import intrinsics, machine
 from charrnn.native.code.values import Vector
 from charrnn.native.processor import Target
-from charrnn.native.sampling_code import THREADS_CAN_WAIT
+from charrnn.native.writing.sampling_code import THREADS_CAN_WAIT
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
-from tests.native.examples import needs_products_of_bytes
+from tests.native.writing.examples import needs_products_of_bytes
 
 
 def compiled(code: machine.Code) -> Callable[..., None]:

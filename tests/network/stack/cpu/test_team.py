@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from charrnn.cells.rules import CELLS
-from charrnn.native.sampling_code import THREADS_CAN_WAIT
+from charrnn.native.writing.sampling_code import THREADS_CAN_WAIT
 from charrnn.network.stack.cpu import kernels, team
 
 needs_openmp = pytest.mark.skipif(team.openmp() is None, reason="PyTorch brings no GNU OpenMP")

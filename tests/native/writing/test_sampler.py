@@ -15,7 +15,7 @@ from charrnn.cells.rules import State
 from charrnn.config import CellName
 from charrnn.native.processor import Target
 from tests.conftest import PROCESSORS, VERSE, Processor, changed
-from tests.native.examples import (
+from tests.native.writing.examples import (
     BATCHES,
     SHAPES,
     distribution,

@@ -12,12 +12,12 @@ import pytest
 
 from charrnn import Model
 from charrnn.config import CellName
-from charrnn.native import sampler
 from charrnn.native.processor import Target
-from charrnn.native.sampler import shares_of_work
-from charrnn.native.sampling_code import SEQUENCES_AT_ONCE, sampling_address
+from charrnn.native.writing import sampler
+from charrnn.native.writing.sampler import shares_of_work
+from charrnn.native.writing.sampling_code import SEQUENCES_AT_ONCE, sampling_address
 from tests.conftest import Processor
-from tests.native.examples import (
+from tests.native.writing.examples import (
     BATCHES,
     SHAPES,
     draw,

@@ -25,14 +25,14 @@ import numpy as np
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
-from charrnn.native import byte_tiles
-from charrnn.native.byte_weights import ByteProduct
 from charrnn.native.code import amx, intrinsics
 from charrnn.native.code.amx import FULL, ROW, ROWS
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.processor import panel_blocks
+from charrnn.native.writing import byte_tiles
+from charrnn.native.writing.byte_weights import ByteProduct
 
 __all__ = [
     "DRAW_ARGUMENTS",

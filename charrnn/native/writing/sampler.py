@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
-from charrnn.native import byte_tiles
-from charrnn.native.byte_weights import PackedWeights
 from charrnn.native.code import intrinsics, machine
 from charrnn.native.code.amx import ROWS
-from charrnn.native.sampling_code import (
+from charrnn.native.writing import byte_tiles
+from charrnn.native.writing.byte_weights import PackedWeights
+from charrnn.native.writing.sampling_code import (
     DRAW_ARGUMENTS,
     SEQUENCES_AT_ONCE,
     THREADS_CAN_WAIT,

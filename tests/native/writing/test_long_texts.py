@@ -14,13 +14,13 @@ from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 from charrnn.native.processor import Target
-from charrnn.native.sampler import NativeSampler
+from charrnn.native.writing.sampler import NativeSampler
 from charrnn.sampling.generation import generate_batch
 from charrnn.sampling.language_model import TokenSampler
 from charrnn.sampling.token_source import wish_of
 from charrnn.use_config import SampleConfig
 from tests.conftest import Processor, small_config
-from tests.native.examples import SHAPES, make, needs_products_of_bytes
+from tests.native.writing.examples import SHAPES, make, needs_products_of_bytes
 
 pytestmark = needs_products_of_bytes
 

@@ -13,8 +13,8 @@ from charrnn import CharRNN, CharTokenizer, Model
 from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName
-from charrnn.native import sampler as sampling
-from charrnn.native.sampler import NativeSampler
+from charrnn.native.writing import sampler as sampling
+from charrnn.native.writing.sampler import NativeSampler
 from tests.conftest import HERE, PROCESSORS, processor_name, small_config
 
 needs_products_of_bytes = pytest.mark.skipif(

@@ -10,16 +10,22 @@ import pytest
 
 from charrnn import Model
 from charrnn.config import CellName
-from charrnn.native import byte_tiles, sampler
-from charrnn.native.byte_tiles import DEPTH
 from charrnn.native.code import machine
 from charrnn.native.code.amx import ROWS
 from charrnn.native.processor import Target
-from charrnn.native.sampling_code import SamplingCode, Shape, sampling_address
+from charrnn.native.writing import byte_tiles, sampler
+from charrnn.native.writing.byte_tiles import DEPTH
+from charrnn.native.writing.sampling_code import SamplingCode, Shape, sampling_address
 from tests import amx
 from tests.conftest import Processor
 from tests.native.assembly import assembly
-from tests.native.examples import draw, in_threads, make, needs_products_of_bytes, random_state
+from tests.native.writing.examples import (
+    draw,
+    in_threads,
+    make,
+    needs_products_of_bytes,
+    random_state,
+)
 
 pytestmark = needs_products_of_bytes
 
