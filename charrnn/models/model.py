@@ -28,6 +28,7 @@ from charrnn.cells.layout import (
     HEAD_BIAS,
     HEAD_WEIGHT,
     RECURRENT,
+    Layer,
     layers_of,
 )
 from charrnn.cells.rules import CELLS, State
@@ -206,11 +207,14 @@ class Model(Predictor):
             states.append(after)
         return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))
 
+    @property
+    def _parts(self) -> tuple[Floats, Floats, list[Layer], Floats, Floats]:
+        """The weights as writers take them."""
+        return self.table, self.embedding, self.layers, self.head_weight, self.head_bias
+
     @cached_property
     def _arranged(self) -> ArrangedWeights:
-        return arrange(
-            self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
-        )
+        return arrange(self.config.cell, *self._parts)
 
     def stepper(self, state: State, held: Mapping[int, Held] | None = None) -> NumPyStepper:
         """Sequences that go on from `state`, token by token, faster than by `step`.
@@ -237,8 +241,7 @@ class Model(Predictor):
             return None
         from charrnn.native.writing.byte_weights import pack
 
-        weights = (self.table, self.embedding, self.layers, self.head_weight, self.head_bias)
-        return pack(self.config.cell, *weights)
+        return pack(self.config.cell, *self._parts)
 
     @checked
     def sampler(self, state: State, max_tokens: Count | None) -> TokenSampler | None:

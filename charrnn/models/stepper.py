@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, product, unflagged
+from charrnn.arrays import Floats, Ids, unflagged
 from charrnn.cells.layout import Layer
 from charrnn.cells.rules import State
 from charrnn.config import CellName
@@ -66,39 +66,49 @@ class ArrangedWeights(NamedTuple):
 
 
 def arrange(
-    cell: CellName, embedding: Floats, layers: list[Layer], head: Floats, bias: Floats
+    cell: CellName,
+    table: Floats,
+    embedding: Floats,
+    layers: list[Layer],
+    head: Floats,
+    bias: Floats,
 ) -> ArrangedWeights:
     """Arrange a model's weights for steps.
 
     Args:
         cell: of every layer.
+        table: (V, G·H), the first layer's input product, with its bias.
         embedding: (V, E).
         layers: the first reads the embedding.
         head: (H, V).
         bias: (V,), of the head.
     """
-    table, arranged = embedding, []
+    arranged = []
     for k, layer in enumerate(layers):
-        w_ih, w_hh, b_ih, b_hh = (_gates_in_order(cell, part) for part in layer[:4])
-        if cell != "gru":  # one sum of both biases
-            b_ih, b_hh = np.zeros_like(b_ih), b_ih + b_hh
-        w_x = np.vstack([w_ih, b_ih])  # (I+1, G·H)
+        w_x = None
         if k == 0:
-            table = product(embedding, w_ih) + b_ih
-        apart = k == 0 or cell == "gru"  # whether the input has a product of its own
-        w = np.vstack([w_hh, b_hh] if apart else [w_ih, w_hh, b_hh])
-        arranged.append(
-            ArrangedLayer(_columns(w), _columns(w_x) if apart and k else None, layer.skip)
-        )
+            w = _beside(cell, layer.w_hh, layer.b_hh)
+        elif cell == "gru":
+            w, w_x = _beside(cell, layer.w_hh, layer.b_hh), _beside(cell, layer.w_ih, layer.b_ih)
+        else:
+            w = _beside(cell, layer.w_ih, layer.w_hh, layer.b_ih + layer.b_hh)
+        arranged.append(ArrangedLayer(w, w_x, layer.skip))
     head = _columns(np.vstack([head, bias]))  # (V, H+1)
-    return ArrangedWeights(cell, _columns(table), _columns(embedding), arranged, head)
+    return ArrangedWeights(cell, _beside(cell, table), _columns(embedding), arranged, head)
 
 
-def _gates_in_order(cell: CellName, weights: Floats) -> Floats:
-    """Weights (..., G·H), those of the sigmoid gates first and halved."""
-    gates = np.split(weights, len(GATE_ORDER[cell]), -1)
-    *sigmoids, tanh = (gates[place] for place in GATE_ORDER[cell])
-    return np.concatenate([*(0.5 * gate for gate in sigmoids), tanh], -1)
+def _beside(cell: CellName, *parts: Floats) -> Floats:
+    """Weights (K, G·H) or biases (G·H,) as columns (G·H, sum of K), those of sigmoids halved."""
+    order, columns = GATE_ORDER[cell], [np.atleast_2d(part).T for part in parts]
+    arranged = np.empty((len(columns[0]), sum(part.shape[1] for part in columns)), np.float32)
+    to_rows, begin = np.split(arranged, len(order)), 0
+    for part in columns:
+        gates, end = np.split(part, len(order)), begin + part.shape[1]
+        for place, rows in zip(order, to_rows, strict=True):
+            share = 1.0 if place == order[-1] else 0.5
+            np.multiply(gates[place], share, out=rows[:, begin:end])
+        begin = end
+    return arranged
 
 
 def _columns(weights: Floats) -> Floats:
