@@ -99,16 +99,11 @@ def arrange(
 
 def _beside(cell: CellName, *parts: Floats) -> Floats:
     """Weights (K, G·H) or biases (G·H,) as columns (G·H, sum of K), those of sigmoids halved."""
-    order, columns = GATE_ORDER[cell], [np.atleast_2d(part).T for part in parts]
-    arranged = np.empty((len(columns[0]), sum(part.shape[1] for part in columns)), np.float32)
-    to_rows, begin = np.split(arranged, len(order)), 0
-    for part in columns:
-        gates, end = np.split(part, len(order)), begin + part.shape[1]
-        for place, rows in zip(order, to_rows, strict=True):
-            share = 1.0 if place == order[-1] else 0.5
-            np.multiply(gates[place], share, out=rows[:, begin:end])
-        begin = end
-    return arranged
+    order = GATE_ORDER[cell]
+    gates = [np.split(np.atleast_2d(part).T, len(order)) for part in parts]  # (H, K) each
+    arranged = np.block([[part[place] for part in gates] for place in order])  # one copy
+    arranged[: -len(gates[0][0])] *= 0.5
+    return np.ascontiguousarray(arranged)
 
 
 def _columns(weights: Floats) -> Floats:
