@@ -1,5 +1,6 @@
 """`python -m charrnn`, and the command `charrnn`."""
 
+import atexit
 import os
 import sys
 from contextlib import suppress
@@ -8,22 +9,28 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the `charrnn` command; Ctrl-C ends it without a word, also while it loads."""
-    try:
-        from charrnn.cli.app import main as run
+    """Run the `charrnn` command, and end the process.
 
-        run()
+    Ctrl-C ends it without a word, also while it loads.
+    """
+    try:
+        try:
+            from charrnn.cli.app import main as run
+
+            run()
+        except SystemExit as end:
+            # Where PyTorch is loaded, there may be ranks and threads that Python must wait for.
+            if "torch" not in sys.modules and isinstance(end.code, int):
+                _end_at_once(end.code)
+            raise
     except KeyboardInterrupt:
         sys.exit(130)
-    except SystemExit as end:
-        if "torch" not in sys.modules and isinstance(end.code, int):  # training has ends of its own
-            _end_at_once(end.code)
-        raise
 
 
 def _end_at_once(code: int) -> None:
     """End without taking all of Python apart, which is a sixth of what a short command takes."""
-    with suppress(OSError):  # which Python says in its own way
+    atexit._run_exitfuncs()
+    with suppress(OSError):  # left to Python, which reports it
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
         os._exit(code)

@@ -41,9 +41,10 @@ Logits = NDArray[np.floating]  # (..., V), unnormalised natural-log probabilitie
 Surprisals = NDArray[np.float32]  # (N,), nats: -log p of each token
 Reals = NDArray[np.float64]  # counts, means and probabilities, which fp32 would round too much
 Places = NDArray[np.intp]  # (N,), where something stands in another array
-BLOCK = 1 << 15  # numbers that are computed with at a time, so that they stay in the cache
 Number = TypeVar("Number", bound=np.floating)
 Weights = dict[str, NDArray[np.float32]]  # by name; see `cells.layout`
+
+BLOCK = 1 << 15  # numbers that are computed with at a time, so that they stay in the cache
 
 
 def code_points(text: str) -> NDArray[np.uint32]:

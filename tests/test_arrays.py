@@ -1,4 +1,4 @@
-"""Products raise no error for what stands in memory beside their numbers."""
+"""Products raise no error for what stands beside their numbers; matrices become bytes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, Model
-from charrnn.arrays import Floats, product
+from charrnn import CharRNN, Model, arrays
+from charrnn.arrays import Floats, in_bytes, product
 from charrnn.config import CellName
 from charrnn.text.tokenizer import CharTokenizer
 from tests.conftest import small_config
@@ -83,3 +83,17 @@ def test_nor_beside_those_of_a_model(
         dirty()
         expected, _ = model.step(ids, state)
     np.testing.assert_allclose(logits, expected, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("block", [1, 64, 1 << 15])
+def test_a_matrix_in_bytes_is_the_same_in_any_pieces(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "BLOCK", block)
+    matrix = np.random.default_rng(0).normal(size=(7, 30)).astype(np.float32)
+    matrix[2] = 0
+    rounded, scale = in_bytes(matrix)
+    assert rounded.dtype == np.int8
+    assert (scale[2], rounded[2].any()) == (1, False)
+    assert (np.abs(rounded).max(1)[[0, 1, 3, 4, 5, 6]] == 127).all()
+    assert (np.abs(matrix - rounded * scale[:, None]) <= 0.501 * scale[:, None]).all()

@@ -209,7 +209,7 @@ class Model(Predictor):
 
     @property
     def _parts(self) -> tuple[Floats, Floats, list[Layer], Floats, Floats]:
-        """The weights as writers take them."""
+        """As writers take them: (V, G·H), (V, E), the layers' own, (H, V), (V,)."""
         return self.table, self.embedding, self.layers, self.head_weight, self.head_bias
 
     @cached_property

@@ -101,7 +101,7 @@ def _beside(cell: CellName, *parts: Floats) -> Floats:
     """Weights (K, G·H) or biases (G·H,) as columns (G·H, sum of K), those of sigmoids halved."""
     order = GATE_ORDER[cell]
     gates = [np.split(np.atleast_2d(part).T, len(order)) for part in parts]  # (H, K) each
-    arranged = np.block([[part[place] for part in gates] for place in order])  # one copy
+    arranged = np.block([[part[place] for part in gates] for place in order])
     arranged[: -len(gates[0][0])] *= 0.5
     return np.ascontiguousarray(arranged)
 

@@ -82,6 +82,40 @@ def test_a_pytorch_that_cannot_be_loaded_is_said_in_one_line(home: Path) -> None
         )
 
 
+# Runs `charrnn` as if all of it was to write "text", and its packages had things to do at the end.
+ENDS = """
+import atexit, os, sys
+import charrnn.cli.app
+from charrnn.__main__ import main
+
+class Kept:
+    def __del__(self):
+        os.write(2, b"taken apart")
+
+kept = Kept()
+atexit.register(print, "done")
+if sys.argv[1] == "with torch":
+    sys.modules["torch"] = charrnn
+
+def run():
+    print("text")
+    sys.exit(3)
+
+charrnn.cli.app.main = run
+main()
+"""
+
+
+@pytest.mark.parametrize(("modules", "said"), [("alone", ""), ("with torch", "taken apart")])
+def test_a_command_ends_once_all_is_written_and_python_is_not_taken_apart(
+    modules: str, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS, modules], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "text\ndone\n", said)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such a folder can't be deleted")
 @pytest.mark.parametrize(
     ("arguments", "code"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,3 +135,21 @@ def test_waiting_is_told_by_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / name).mkdir()
         (tmp_path / name / "schedstat").write_text(row)
     assert quota.waiting_seconds() == {"7": 1.5, "8": 0.25}
+
+
+def test_numpy_is_not_loaded_before_its_threads_are_told_to_sleep(tmp_path: Path) -> None:
+    code = """
+import sys
+from charrnn.cli import app
+tell, early = app.share_processors, []
+app.share_processors = lambda: (early.append("numpy" in sys.modules), tell())
+sys.argv = ["charrnn", "corpora"]
+try:
+    app.main()
+except SystemExit:
+    print(early)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.splitlines()[-1] == "[False]", done.stderr

@@ -118,10 +118,13 @@ def pack(
     for k, layer in enumerate(layers):
         if k and bound > MAX_INPUT:
             return None
+        input_ = None
+        if k:  # the first layer has a table
+            input_ = _product(cell, layer.w_ih, layer.b_ih, bound, found.centre)
+            if input_ is None:
+                return None
         recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0, found.centre)
-        # The first layer has a table.
-        input_ = _product(cell, layer.w_ih, layer.b_ih, bound, found.centre) if k else None
-        if recurrent is None or (k and input_ is None):
+        if recurrent is None:
             return None
         packed.append(PackedLayer(recurrent, input_, layer.skip, bound))
         bound = 1.0 + (bound if layer.skip else 0.0)

@@ -211,6 +211,19 @@ def test_a_weight_that_stands_out_a_little_does_no_harm(cell: CellName) -> None:
     np.testing.assert_allclose(distribution(model, state, ids), expected, atol=0.1)
 
 
+def test_an_output_may_lose_a_quarter_of_its_weights(cell: CellName) -> None:
+    """Weights that round to zero beside its largest one count; those that are zero do not."""
+    model = make(cell, SHAPES[1], Model)
+    for lost, suits in ((0.2, True), (0.3, False)):
+        weights = model.weights["rnn.weight_hh_l1"].copy()  # (G·H, H)
+        row = weights[5]
+        row[:] = np.sign(row)
+        row[: round(lost * len(row))] *= 1 / 300
+        row[-len(row) // 2 :] = 0
+        other = changed(model, {"rnn.weight_hh_l1": weights})
+        assert (other.sampler(other.start(), max_tokens=None) is not None) == suits
+
+
 def test_bytes_move_log_probabilities_little(cell: CellName, tmp_path: Path) -> None:
     """By less than 0.01 nats a character on average, of a model that has learnt something."""
     corpus = Corpus("verse", VERSE * 20)
