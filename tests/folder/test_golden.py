@@ -22,14 +22,22 @@ TASKS = (*get_args(TaskName), "tag-whole", "classify-grams", "tag-grams")
 
 # What its writer printed. Log-probabilities in nats, of each character but the first.
 # Format 2 is that of other tasks.
-GREEDY = {"format-1": ("The ", "of the cf the of the cf the of the cf th")}
-LOG_PROBS = {"format-1": ("The tide", [-1.79815, -0.24521, -0.15717, -3.16740, -1.43783])}
+GREEDY = {
+    "format-1": ("The ", "of the cf the of the cf the of the cf th"),
+    "format-1-muon": ("The ", "clerk the the tides is the the the tides"),
+}
+LOG_PROBS = {
+    "format-1": ("The tide", [-1.79815, -0.24521, -0.15717, -3.16740, -1.43783]),
+    "format-1-muon": ("The tide", [-2.39516, -1.59396, -0.24143, -2.02254, -0.93312]),
+}
+PARAMETERS = {"format-1": 1940, "format-1-muon": 6853}
 
 
 def test_there_is_a_folder_of_each_format() -> None:
     formats = {f"format-{version}" for version in range(1, TASK_FORMAT_VERSION + 1)}
-    assert {path.name for path in DATA.iterdir()} == formats
-    assert set(GREEDY) == set(LOG_PROBS) == {f"format-{FORMAT_VERSION}"}
+    assert {path.name for path in DATA.iterdir()} == formats | set(GREEDY)
+    assert set(GREEDY) == set(LOG_PROBS) == set(PARAMETERS)
+    assert f"format-{FORMAT_VERSION}" in GREEDY
     assert {path.name for path in (DATA / "format-2").iterdir()} == set(TASKS)
 
 
@@ -40,7 +48,7 @@ def test_it_writes_and_scores_what_it_did(name: str) -> None:
     assert model.generate(prompt, temperature=0, max_new_tokens=40) == text
     prompt, scores = LOG_PROBS[name]
     assert np.allclose(model.log_probs(prompt)[:5], scores, atol=1e-3)
-    assert CharRNN.from_pretrained(DATA / name).num_parameters == 1940
+    assert CharRNN.from_pretrained(DATA / name).num_parameters == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", sorted(GREEDY))
