@@ -207,7 +207,7 @@ def _dropouts(cell: CellName, load: float) -> dict[str, float]:
 
 
 def _learning_rate(model: ModelConfig, optimizer: OptimizerName, share: float) -> float:
-    """Larger steps for smaller networks, for cells with more gates to keep them stable, by Muon."""
+    """Larger steps for smaller networks, with Muon, and for cells with more gates."""
     rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
     rate = float(f"{share * rate * RATES[model.cell]:.1g}")
     return float(f"{MUON_RATE * rate:.2g}") if optimizer == "muon" else rate
