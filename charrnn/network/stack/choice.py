@@ -8,8 +8,7 @@ torch      PyTorch's own layers, see `builtin`
 loops      a loop over PyTorch's operations, see `loops`
 
 Which is the fastest depends on the cell, the size, the numbers and the processor. Training finds
-out by trial; where nothing was tried, the first of `candidates` computes. Engines in tiles are
-never that: they have been measured on two kinds of processor only, and must win a trial.
+out by trial; where nothing was tried, the first of `candidates` computes.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def candidates(
         able = takes and fits(cell, hidden_size, lanes, device)
         return ["persistent", "torch"] if able else ["torch"]
     # Lanes before units: they win more often, and a trial that ends early misses what comes later.
-    compiled = (KERNELS, LANE_TILES, TILES)
+    compiled = (LANE_TILES, TILES, KERNELS)
     first = [e.name for e in compiled if e.takes(hidden_size, dtype, weights)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]
