@@ -17,7 +17,7 @@ from typing import BinaryIO
 from charrnn.config import STANDARD_INPUT
 from charrnn.errors import UsageError, not_written
 
-__all__ = ["descriptor", "output_file", "refuse_inputs"]
+__all__ = ["descriptor", "is_model", "output_file", "refuse_inputs"]
 
 # Regular files may stand behind these, but they are open already: another would not be seen.
 STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
@@ -121,12 +121,18 @@ def refuse_inputs(path: Path, option: str, inputs: Iterable[str | Path] = ()) ->
     except OSError:  # the working folder was deleted: told by what writes there
         return
     for inner in (place, place.parent):
-        if inner.name in OF_A_MODEL and _is_model(inner.parent):
+        if inner.name in OF_A_MODEL and is_model(inner.parent):
             raise UsageError(f"{option} names {path}, a file of a model", "choose another file")
     if not place.is_file():  # a terminal may be both
         return
     if any(_reads(str(one), place) for one in inputs):
         raise UsageError(f"{option} names {path}, which is read", "choose another file")
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder is a model of ours, or one of those that are kept in the same form."""
+    has = [os.path.isfile(folder / name) for name in (RECORD, *BESIDE)]  # noqa: PTH113
+    return has[0] and any(has[1:])  # a forecaster has no tokenizer
 
 
 def _reads(source: str, place: Path) -> bool:
@@ -141,10 +147,6 @@ def _reads(source: str, place: Path) -> bool:
             if Path(os.path.realpath(found)) in place.parents and not is_picture:
                 return True
     return False
-
-
-def _is_model(folder: Path) -> bool:
-    return (folder / RECORD).is_file() and any((folder / name).is_file() for name in BESIDE)
 
 
 def _mode(path: Path) -> int | None:

@@ -26,10 +26,10 @@ __all__ = ["app", "main"]
 
 
 # A machine that only uses models has not all packages; see requirements-use.txt.
-TRAINING = "pip install torch datasets tqdm charset-normalizer"
+TRAINING = "pip install torch datasets tqdm"
 SERVING = "pip install starlette uvicorn"
 INSTALLING = {
-    **dict.fromkeys(("torch", "datasets", "tqdm", "charset_normalizer"), TRAINING),
+    **dict.fromkeys(("torch", "datasets", "tqdm"), TRAINING),
     **dict.fromkeys(("starlette", "uvicorn", "h11"), SERVING),
 }
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from charrnn.errors import UsageError
 from charrnn.terminal.output import say, write
 from charrnn.words import counted
 
@@ -22,6 +23,8 @@ def cache(
     from charrnn.native.code import compiled
     from charrnn.text import cache as texts
 
+    if clear and every:
+        raise UsageError("--all lists files, and --clear deletes them all", "give one of them")
     if clear:
         count = texts.clear() + compiled.clear()
         write(f"deleted {counted(count, 'file')} in {texts.location()}\n")

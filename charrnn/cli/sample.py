@@ -119,6 +119,7 @@ def sample(
     **given: Any,
 ) -> None:
     """Write new text with a model."""
+    _refuse_idle(given)
     if "interactive" in given:
         _refuse_beside_interactive(given | {"json": json})
     _read_words(given)
@@ -290,6 +291,29 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
                 sampler.samples(options.num_samples, options.reject_copies)
         if sampler.received:
             raise KeyboardInterrupt  # now that what there was is written
+
+
+# Settings that change nothing without another, and those that a search for the likeliest text does
+# not heed, since it draws nothing.
+NEEDS = {
+    "length_penalty": ("beam",),
+    "include_stop": ("stop_strings", "max_lines"),
+    "repetition_window": ("repetition_penalty",),
+}
+DRAWING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "seed")
+
+
+def _refuse_idle(given: dict[str, Any]) -> None:
+    """Refuse settings that change nothing beside the others, or without another."""
+    for name, others in NEEDS.items():
+        if name in given and not any(other in given for other in others):
+            option, *needed = option_names([name, *others]).values()
+            wanted = " or ".join(needed)
+            raise UsageError(f"{option} needs {wanted}", f"add {wanted}, or leave {option} out")
+    if "beam" in given and (names := [name for name in DRAWING if name in given]):
+        options = [*option_names(names).values()]
+        found = f"{' and '.join(options)} can't be used with --beam, which draws nothing"
+        raise UsageError(found, leave_out(options))
 
 
 def _refuse_unread(options: SampleOptions, reading: Reading) -> None:

@@ -45,6 +45,7 @@ __all__ = [
     "sources",
     "sources_in",
     "whole_file",
+    "zip_archive",
 ]
 
 # Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
@@ -257,7 +258,7 @@ class Bounded:
 def _zipped(
     name: str, file: BinaryIO, allowance: Allowance, passed: dict[str, None]
 ) -> Iterator[Source]:
-    with zipfile.ZipFile(file) as archive:
+    with zip_archive(file) as archive:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
         if any(_is_of_an_office(member.filename) for member in members):
             advice = "save it as .docx, .epub, .csv or plain text"
@@ -276,6 +277,18 @@ def _zipped(
                 yield _member(name, member.filename, Bounded(cast(Readable, opened), allowance))
 
 
+def zip_archive(file: BinaryIO | Path) -> zipfile.ZipFile:
+    """A zip archive, open for reading.
+
+    Raises:
+        zipfile.BadZipFile: if it is none, or is damaged.
+    """
+    try:
+        return zipfile.ZipFile(file)
+    except UnicodeDecodeError as error:  # a name in it that is said to be UTF-8
+        raise zipfile.BadZipFile(str(error)) from None
+
+
 def _is_of_an_office(name: str) -> bool:
     """Whether a file of this name stands in documents of Office, LibreOffice or Apple alone."""
     is_apples = name.startswith("Index/") and name.endswith(".iwa")
@@ -286,18 +299,27 @@ def _tarred(
     name: str, stream: Stream, allowance: Allowance, passed: dict[str, None]
 ) -> Iterator[Source]:
     """The files of an archive in its order, since it is read only once."""
-    with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
-        for member in archive:
-            hidden = _hidden(member.name)
-            if not member.isdir() and (hidden or not member.isfile()):
-                passed[hidden or printable(member.name)] = None
-            elif member.isfile():
-                opened = archive.extractfile(member)
-                assert opened is not None, "it is a file"
-                yield _member(name, member.name, Bounded(cast(Readable, opened), allowance))
-            cast(Any, archive).members.clear()  # else each stays in memory
+    for archive, member in _members(stream):
+        hidden = _hidden(member.name)
+        if not member.isdir() and (hidden or not member.isfile()):
+            passed[hidden or printable(member.name)] = None
+        elif member.isfile():
+            opened = archive.extractfile(member)
+            assert opened is not None, "it is a file"
+            yield _member(name, member.name, Bounded(cast(Readable, opened), allowance))
     while stream.read(1 << 20):  # what follows is looked at for damage
         pass
+
+
+def _members(stream: Stream) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """What is in an archive, with the archive."""
+    try:
+        with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
+            for member in archive:
+                yield archive, member
+                cast(Any, archive).members.clear()  # else each stays in memory
+    except ValueError as error:  # a header with words where numbers should be
+        raise tarfile.ReadError(str(error)) from None
 
 
 def _member(archive: str, name: str, file: Readable) -> Source:

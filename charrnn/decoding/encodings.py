@@ -105,8 +105,10 @@ def _candidates(sample: bytes) -> Iterator[str]:
     few = sum(byte > 127 for byte in sample) * 10 < 3 * len(sample)
     if few and _reads(sample, "cp1252"):  # a text in Latin letters: the commonest by far
         yield "cp1252"
-    from charset_normalizer import from_bytes
-
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:  # a machine that only uses models has not all packages
+        return
     for match in from_bytes(sample, cp_isolation=list(COMMON)):
         if _reads(sample, match.encoding):
             yield match.encoding
@@ -114,8 +116,9 @@ def _candidates(sample: bytes) -> Iterator[str]:
 
 def _reads(sample: bytes, encoding: str) -> bool:
     try:
+        "".encode(encoding)  # Python refuses what is no encoding of texts, such as base64
         return decodes(sample, encoding)
-    except LookupError:
+    except (LookupError, ValueError):
         return False
 
 

@@ -312,11 +312,15 @@ def opened(
 
     Raises:
         MissingInputError: if there is nothing of this name.
-        UsageError: for a bundled corpus that is not for this task.
+        UsageError: for a bundled corpus that is not for this task, and for a split where nothing is
+            read that has any.
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
     places = [place_of(str(source)) for source in sources]
+    if reading.split != Reading().split and not any(str(one).startswith(HUB) for one in sources):
+        found = f"split is {reading.split!r}, which only affects data sets from the hub"
+        raise UsageError(f"{found}, and none is read here", "leave it out", "split")
     for place in places:
         place.check_task(task)
         if place.folder and not place.files:
@@ -328,8 +332,7 @@ def opened(
         for one in place.contents:
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes, before_waiting)
-        if place.passed:
-            notes.append(f"{place.source}: {formats.passed_note(place.passed)}")
+        notes += [f"{place.source}: {note}" for note in place.notes]
     notes += doubles.notes()
 
 

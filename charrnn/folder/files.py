@@ -89,8 +89,10 @@ def create_folder(path: Path) -> None:
     """
     refuse_occupied(path)
     try:
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
-        _flush_folder(path.parent)  # else a power cut could lose the folder with all its files
+        for folder in made or [path]:  # else a power cut could lose it with all its files
+            _flush_folder(folder.parent)
     except OSError as error:
         raise cannot_create(path, error) from None
 
@@ -157,9 +159,10 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
         _flush_folder(path)  # a power cut from here on leaves no file that the manifest lacks
         for name, file in incomplete.items():
             file.replace(path / name)
+        for folder in sorted({(path / name).parent for name in files}):
+            _flush_folder(folder)  # likewise, no file that is older than the manifest's
         _replace(path / MANIFEST, pretty_json(manifest | new))
-        for folder in {path, *((path / name).parent for name in files)}:
-            _flush_folder(folder)
+        _flush_folder(path)
     except OSError as error:
         for file in (*incomplete.values(), _incomplete(path / MANIFEST)):
             with suppress(OSError):  # it does not exist, or the disk refuses all writes
@@ -226,7 +229,7 @@ def read_manifest(path: Path) -> Manifest | None:
         return None
     manifest: Manifest = parse(path / MANIFEST, data, Manifest)
     for name in manifest:
-        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise damaged(path / MANIFEST, f"{name!r} is not in the folder")
     return manifest
 

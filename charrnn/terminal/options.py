@@ -45,7 +45,11 @@ __all__ = [
 ]
 
 # What is meant as the name of a file, whether it is there or not.
-FILE_NAME = re.compile(r"\S+\.(csv|tsv|jsonl?|ndjson|parquet|txt|conll|gz)", re.IGNORECASE)
+FILE_NAME = re.compile(
+    r"\S+\.(txt|conll|csv|tsv|jsonl?|ndjson|parquet|x?html?|srt|vtt|epub|docx"
+    r"|gz|bz2|xz|zstd?|zip|tar|tgz|tbz2|txz)",
+    re.IGNORECASE,
+)
 
 A_MODEL = "A model folder, the name of one in checkpoints/, or hf://OWNER/NAME"
 NEWEST = "[default: the newest in checkpoints/]"

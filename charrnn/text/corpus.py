@@ -26,11 +26,13 @@ from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry
 from charrnn.formats.tables import columns
 from charrnn.formats.tables.columns import MissingColumnError
+from charrnn.outputs import is_model
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
+from charrnn.words import counted, first_few
 
 __all__ = [
     "Corpus",
@@ -144,6 +146,8 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
             for file in place.files:
                 if not doubles.leave_out(file):
                     yield from registry.documents(file, reading, heeded)
+            if place.notes:
+                yield Piece(place.source, "", first=False, notes=place.notes)
         elif not doubles.leave_out(place.source):
             yield from _document(place.source, reading, heeded)
     if notes := doubles.notes():
@@ -166,7 +170,7 @@ class Place(NamedTuple):
         files: those it stands for, in their order; none if it is a data set, a bundled text or
             standard input.
         folder: the folder that it is, if it is one.
-        passed: what was passed by in that folder.
+        passed: what was passed by in that folder; of a glob, folders, which are read by name alone.
         bundled: the bundled corpus that it is, if it is one.
     """
 
@@ -180,6 +184,16 @@ class Place(NamedTuple):
     def contents(self) -> Sequence[str | Path]:
         """Its files, of which a folder may have none, or what else it is."""
         return self.files if self.files or self.folder else [self.source]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say of what was passed by."""
+        if not self.passed:
+            return ()
+        if self.folder is not None:
+            return (registry.passed_note(self.passed),)
+        folders = f"left out {counted(len(self.passed), 'folder')}: {first_few(self.passed)}"
+        return (f"{folders} (a pattern with /** at its end reads what is in them)",)
 
     def check_task(self, task: TaskName | None) -> None:
         """See that a bundled corpus is for a task; for None, that it is a text.
@@ -209,7 +223,7 @@ def place_of(source: str) -> Place:
     bundled = BUNDLED.get(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
-        if finding.is_model(Path(source)):
+        if is_model(Path(source)):
             if bundled is not None:  # the model may well be named after it
                 return Place(source, bundled.files, bundled=bundled)
             advice = "go on with it with --resume, or start from it with --init-from"
@@ -220,9 +234,11 @@ def place_of(source: str) -> Place:
         return Place(source, files=(Path(source),))
     if bundled is not None:
         return Place(source, bundled.files, bundled=bundled)
-    matches = map(Path, sorted(glob.glob(source, recursive=True)))
-    if found := tuple(one for one in matches if os.path.isfile(one)):  # noqa: PTH113
-        return Place(source, files=found)  # even if one is called "-" or like a bundled corpus
+    matches = sorted(glob.glob(source, recursive=True))
+    # Paths, even if one is called "-" or like a bundled corpus.
+    if found := tuple(Path(one) for one in matches if os.path.isfile(one)):  # noqa: PTH113
+        folders = [one for one in matches if os.path.isdir(one)]  # noqa: PTH112
+        return Place(source, found, passed=() if "**" in source else tuple(folders))
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):
         advice = "leave ~ outside of quotation marks, or write the whole path"
@@ -269,7 +285,7 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
         )
     notes = [registry.skipped_note(skipped)] if skipped else []
     notes += [registry.lacking_note(lacking, reading, reason)] if reason else []
-    notes += [registry.passed_note(place.passed)] if place.passed else []
+    notes += place.notes
     if notes:
         yield Piece(str(place.folder), "", first=False, notes=tuple(notes))
 

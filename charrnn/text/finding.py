@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from charrnn.errors import MissingInputError
+from charrnn.outputs import is_model
 from charrnn.words import counted, first_few
 
-__all__ = ["Doubles", "below", "is_model"]
+__all__ = ["Doubles", "below"]
 
 HEAD = 1 << 16  # bytes by which most files of one size differ
 INSTALLED = frozenset({"node_modules", "__pycache__", "checkpoints"})
@@ -58,13 +59,6 @@ def below(folder: Path) -> tuple[list[Path], list[str]]:
             else:
                 passed.append(str(path.relative_to(folder)))
     return sorted(files), sorted(passed)
-
-
-def is_model(folder: Path) -> bool:
-    """Whether a folder is a model of ours, or one of those that are kept in the same form."""
-    names = ("config.json", "tokenizer.json", "series.json")
-    has = [os.path.isfile(folder / name) for name in names]  # noqa: PTH113
-    return has[0] and any(has[1:])  # a forecaster has no tokenizer
 
 
 def _is_passed(folder: Path) -> bool:

@@ -93,6 +93,10 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
             "the prompt and the text to compare with; use",
         ),
         (("--text-column", "body"), 2, "--split are for --novelty; leave them out"),
+        (("--length-penalty", 0), 2, "--length-penalty needs --beam; add --beam, or leave"),
+        (("--include-stop",), 2, "--include-stop needs --stop or --max-lines; add --stop"),
+        (("--repetition-window", 9), 2, "--repetition-window needs --repetition-penalty"),
+        (("--beam", 2, "-t", 1, "--seed", 3), 2, "--temperature and --seed can't be used with"),
     ],
 )
 def test_mistakes_end_in_a_line(

@@ -317,3 +317,22 @@ def test_reading_takes_little_memory(kind: str) -> None:
 
     assert count == found
     assert int(megabytes) < 40
+
+
+def test_a_name_in_a_zip_that_is_not_what_it_is_said_to_be_is_damage() -> None:
+    data = bytearray(zipped({"é.txt": b"one"}))
+    name = "é".encode()
+    Path("a.zip").write_bytes(data.replace(name, b"\xff" * len(name)))
+    with pytest.raises(BadDataError, match=r"^a\.zip: broken container file \("):
+        text_of("a.zip")
+
+
+def test_a_header_of_a_tar_with_words_for_numbers_is_damage() -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a.txt")
+        member.pax_headers = {"GNU.sparse.map": "one,two", "GNU.sparse.size": "3"}
+        archive.addfile(member)
+    Path("a.tar").write_bytes(data.getvalue())
+    with pytest.raises(BadDataError, match=r"^a\.tar: broken container file \("):
+        text_of("a.tar")

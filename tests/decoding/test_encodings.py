@@ -192,3 +192,10 @@ def test_padded_logs_lose_their_padding_and_say_so() -> None:
 def test_what_is_no_text_is_called_what_it_is(head: bytes, found: str) -> None:
     Path("a.txt").write_bytes(head + b"1234" * 20)
     assert re.search(found, advice("a.txt"))
+
+
+@pytest.mark.parametrize("stated", ["base64", "hex", "quopri", "rot13", "zlib", "bz2", "nonsense"])
+def test_what_is_stated_and_is_no_encoding_of_texts_is_passed_by(stated: str) -> None:
+    """XML and mail state how bytes are packed, too, by names that Python knows."""
+    Path("a.txt").write_bytes(f'<data encoding="{stated}">Café</data>\n'.encode("latin-1"))
+    assert "it may be cp1252 (" in advice("a.txt")

@@ -255,3 +255,10 @@ def test_values_are_parsed_as_by_the_library(
 @example([1e300, -1e-07, 2.5, 12, -3], 2)
 def test_elements_of_any_kind_are_parsed_as_by_the_library(values: list[Any], chunk: int) -> None:
     assert parsed("a.json", json.dumps(values), chunk) == values
+
+
+def test_a_byte_order_mark_is_told() -> None:
+    Path("a.jsonl").write_text('\ufeff{"text": "one"}\n', encoding="utf-8")
+    corpus = read_corpus("a.jsonl")
+    assert corpus.text == "one"
+    assert corpus.notes == ("a.jsonl: dropped the byte-order mark",)

@@ -357,3 +357,9 @@ def test_the_lines_for_a_book_leave_out_its_licence_and_join_its_lines() -> None
 def test_a_log_is_no_chat(line: str) -> None:
     Path("a.txt").write_text(line * 9)
     assert read_corpus(["a.txt"]).notes == ()
+
+
+@pytest.mark.parametrize("section", ["<![foo]>", "<![%x;[b]]>", "<![endif]>"])
+def test_sections_that_no_standard_knows_are_passed_by(section: str) -> None:
+    Path("a.html").write_text(f"<p>one</p>{section}<p>two</p>")
+    assert text_of("a.html") == "one\ntwo\n"

@@ -308,3 +308,14 @@ def begin_before(folder: Path, rules: int | None) -> None:
     progress["reading"] |= {} if rules is None else {"rules": rules}
     metadata = {"progress": json.dumps(progress)}
     write_files(folder, {STATE: safetensors.numpy.save(tensors, metadata=metadata)})
+
+
+def test_folders_that_a_pattern_matches_are_told() -> None:
+    for name in ("book/a.txt", "book/more/b.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(Path(name).stem)
+    corpus = read_corpus("book/*")
+    assert corpus.text == "a"
+    pattern = "a pattern with /** at its end reads what is in them"
+    assert corpus.notes == (f"book/*: left out 1 folder: book/more ({pattern})",)
+    assert (read_corpus("book/**").text, read_corpus("book/**").notes) == ("a\nb", ())

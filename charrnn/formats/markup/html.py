@@ -101,6 +101,13 @@ class _Page(HTMLParser):
         self._ready.clear()
         return text
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """As in Python's parser, which does not know all that can stand between <![ and ]>."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def _end_line(self) -> None:
         if self._begun:
             self._ready.append("\n")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from charrnn.decoding.containers import Allowance, Bounded, Source
+from charrnn.decoding.containers import Allowance, Bounded, Source, zip_archive
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = ["Package", "opened"]
@@ -67,7 +67,8 @@ class Package:
                             within[-1].remove(element)
                     if len(within) > DEEPEST:
                         raise self.broken(f"{name} is nested too deeply")
-            except (ParseError, ValueError) as error:  # the latter for entities, which can explode
+            # ValueError for entities, which can explode, LookupError for an unknown encoding.
+            except (ParseError, ValueError, LookupError) as error:
                 reason = str(error) or type(error).__name__
                 raise self.broken(f"{name}: {reason}") from None
 
@@ -93,5 +94,5 @@ def opened(source: Source) -> Iterator[Package]:
             f"{source.name}: .{suffix} files need the package defusedxml", advice
         ) from None
     assert source.path is not None, "the registry sees to it"
-    with zipfile.ZipFile(source.path) as archive:
+    with zip_archive(source.path) as archive:
         yield Package(source, archive, ElementTree.iterparse)

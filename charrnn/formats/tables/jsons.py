@@ -49,6 +49,8 @@ def records(
         BadDataError: if it is not JSON, or an object with all values of each column.
     """
     values = _Values(source.name, decoded(source.name, source.stream, reading, notes))
+    if values.was_marked:
+        notes.append("dropped the byte-order mark")
     by_line = source.file_name.lower().endswith((".jsonl", ".ndjson"))
     return _records(values, columns, by_line)
 
@@ -124,6 +126,7 @@ class _Values:
 
     Attributes:
         name: of the file, for errors.
+        was_marked: whether the text began with a byte-order mark.
     """
 
     def __init__(self, name: str, parts: Iterable[str]) -> None:
@@ -132,6 +135,7 @@ class _Values:
         self._text, self._at, self._passed = "", 0, 0
         self._line, self._line_start = 1, 0  # of the first character of the text that is kept
         self._fill(1)
+        self.was_marked = self._text.startswith(BOM)
         self._text = self._text.removeprefix(BOM)
 
     def _fill(self, count: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from charrnn.config import Reading
 from charrnn.decoding.containers import HARMLESS, RATIO, Source
 from charrnn.decoding.pieces import Piece
-from charrnn.errors import BadDataError, first_line
+from charrnn.errors import BadDataError, UsageError, first_line
 from charrnn.formats.tables.columns import column_of, documents, refuse_doubled
 
 __all__ = ["records", "rows"]
@@ -37,9 +37,16 @@ def records(
 
     Raises:
         BadDataError: if it is broken, or grows past all reason.
+        UsageError: without the package pyarrow.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        advice = "pip install pyarrow, or save it as .csv"
+        raise UsageError(
+            f"{source.name}: .parquet files need the package pyarrow", advice
+        ) from None
 
     assert source.path is not None, "the registry sees to it"
     size = source.path.stat().st_size
@@ -63,7 +70,7 @@ def records(
                     spent += sum(len(cell) for cell in row.values() if isinstance(cell, str))
                     _refuse(source.name, spent, size)
                     yield dict.fromkeys(names) | row
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, OverflowError, ValueError) as error:  # the latter for dates
         raise BadDataError(f"{source.name}: {first_line(error)}", "check the table") from None
 
 
