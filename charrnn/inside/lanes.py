@@ -77,7 +77,7 @@ def activity(
     A text shorter than `scoring.lanes.EXACT` tokens is read from its first token to its last, as
     `run_with_cache` reads it. A longer one is read in up to 64 lanes side by side; each begins 512
     tokens before its part, with an empty state, so that its values are nearly those of a single
-    pass. (The first lane's are exactly those.)
+    pass. (The first lane's are those, but for rounding.)
 
     Args:
         model: what reads.

@@ -13,7 +13,7 @@ from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
 from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.optimizer import Optimizer
-from charrnn.learning.seeds import seed_of
+from charrnn.learning.seeds import generator_for, seed_of
 from charrnn.learning.task import Cost, Task
 from charrnn.network.base import Network
 from charrnn.network.stack.recurrent import detach
@@ -56,7 +56,7 @@ class EagerUpdates:
         self.optimizer, self.config, self.ranks = optimizer, config, ranks
         self.usual, self.bf16 = usual, bf16
         self.device = network.device
-        self.generator = torch.Generator(self.device)
+        self.generator = generator_for(self.device)
         self.state: State | None = None
         self.loss: Tensor
         self.grad_norm: Tensor
@@ -80,7 +80,7 @@ class EagerUpdates:
         loss, number, state = (self._alone if self.ranks.count == 1 else self._together)(batch)
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
-        if math.isfinite(self.grad_norm + loss):  # the only time the CPU waits for a GPU
+        if math.isfinite(self.grad_norm + loss):  # for which the CPU waits for a GPU
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             # As a folder holds it, so that a resumed run has the same numbers before it.
             self.state = None if state is None else tuple(s.float() for s in detach(state))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["generator", "seed_of"]
+__all__ = ["generator", "generator_for", "seed_of"]
 
 
 def seed_of(*key: int) -> int:
@@ -20,3 +20,9 @@ def generator(*key: int) -> torch.Generator:
     in the same process can be disturbed, or disturb.
     """
     return torch.Generator().manual_seed(seed_of(*key))
+
+
+def generator_for(device: torch.device) -> torch.Generator:
+    """A generator of random numbers that are used on a device, to be seeded."""
+    on_apple = device.type == "mps"  # where PyTorch draws no words of 64 bits
+    return torch.Generator("cpu" if on_apple else device)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Clamped", "held_units", "unit_of"]
 
 NUMBER = r"(0|[1-9]\d*)"
+LARGEST = 1e30  # of a value; products of larger ones would leave float32
 
 
 class Clamped(LanguageModel):
@@ -73,11 +74,14 @@ def held_units(clamp: Mapping[str, float], config: ModelConfig) -> dict[int, Hel
     """The units that `clamp` names, by layer.
 
     Raises:
-        UsageError: for a unit that the model does not have.
+        UsageError: for a unit that the model does not have, and a value beyond all use.
     """
     values: dict[int, dict[int, float]] = {}
     for name, value in clamp.items():
         layer, unit = unit_of(name, config, "clamp")
+        if abs(value) > LARGEST:
+            found, advice = f"clamp holds {name} at {value:g}", f"choose at most {LARGEST:g}"
+            raise UsageError(found, advice, "clamp")
         values.setdefault(layer, {})[unit] = value
     return {
         layer: Held(np.array(list(own), np.intp), np.array(list(own.values()), np.float32))

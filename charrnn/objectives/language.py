@@ -252,5 +252,5 @@ def reset_some_lanes(
 
 def _dice(rows: Rows, generator: torch.Generator, device: torch.device) -> Tensor:
     """A number from 0 to 1 for each of these lanes, in float32: other types draw other ones."""
-    dice = torch.empty(rows.size, dtype=torch.float32, device=device)
-    return dice.uniform_(generator=generator)[rows.first : rows.last]
+    dice = torch.empty(rows.size, dtype=torch.float32, device=generator.device)
+    return dice.uniform_(generator=generator)[rows.first : rows.last].to(device)

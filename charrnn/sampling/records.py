@@ -79,7 +79,8 @@ def draw_records(wish: Wish, wanted: Wanted, stop: Stop = never) -> Iterator[Sam
 
 def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
     seed = new_seed() if wish.config.seed is None else wish.config.seed
-    longest = wish.config.max_new_tokens or LONGEST_RECORD
+    longest = wish.config.max_new_tokens
+    longest = LONGEST_RECORD if longest is None else longest
     wish = wish._replace(config=msgspec.structs.replace(wish.config, max_new_tokens=longest))
     begun = wish.model.tokenizer.decode(wish.prompt[1:])  # without the end that stands before it
     found = in_vain = 0

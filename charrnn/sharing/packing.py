@@ -1,8 +1,8 @@
 """A model's weights as they travel: a byte for each, with a scale for each row, or as they are.
 
-What is rounded is what the writer in machine code rounds (see `native.writing`): the matrices
-of the recurrent stack. The embedding, the head and the biases stay as they are: they are few, and
-the head decides what is drawn.
+The matrices of the recurrent stack are rounded, as by the writer in machine code (see
+`native.writing`), which keeps a table of the first layer's input products as it is. The embedding,
+the head and the biases stay as they are: they are few, and the head decides what is drawn.
 """
 
 from __future__ import annotations

@@ -21,8 +21,18 @@ from numpy.typing import NDArray
 
 from charrnn.errors import ReadWriteError
 
-__all__ = ["by_last_use", "cached_ids", "clear", "create", "entries", "location"]
+__all__ = [
+    "cached_ids",
+    "clear",
+    "clear_folder",
+    "create",
+    "delete_least_recent",
+    "entries",
+    "entries_of",
+    "location",
+]
 
+PATTERN = "*.ids"
 LARGEST = 8 << 30  # bytes of all files together
 ABANDONED = 86_400  # seconds after which an incomplete file belongs to a crashed process
 
@@ -67,10 +77,10 @@ def cached_ids(
 
 def entries() -> list[Path]:
     """The files, the least recently used first."""
-    return by_last_use(location(), "*.ids")
+    return entries_of(location(), PATTERN)
 
 
-def by_last_use(folder: Path, pattern: str) -> list[Path]:
+def entries_of(folder: Path, pattern: str) -> list[Path]:
     """The files of a folder that fit a pattern, the least recently used first."""
     used: dict[Path, int] = {}
     for path in folder.glob(pattern):
@@ -81,10 +91,15 @@ def by_last_use(folder: Path, pattern: str) -> list[Path]:
 
 def clear() -> int:
     """Delete all files and return how many there were. Runs that have mapped them go on."""
-    paths = entries()
+    return clear_folder(location(), PATTERN)
+
+
+def clear_folder(folder: Path, pattern: str) -> int:
+    """Delete all files of a folder that fit a pattern and return how many there were."""
+    paths = entries_of(folder, pattern)
     for path in paths:
         path.unlink(missing_ok=True)
-    _delete_abandoned()
+    _delete_abandoned(folder)
     return len(paths)
 
 
@@ -107,7 +122,7 @@ def _mapped(path: Path, dtype: np.dtype) -> NDArray[np.integer]:
     ids = np.asarray(np.memmap(path, dtype, mode="r"))
     with suppress(OSError):
         os.utime(path)
-    _delete_least_recent(keep=path)
+    delete_least_recent(location(), PATTERN, LARGEST, keep=path)
     return ids
 
 
@@ -129,21 +144,21 @@ def _build(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> P
         raise
 
 
-def _delete_least_recent(keep: Path) -> None:
-    """Delete files until all together fit into `LARGEST`, but never `keep`."""
-    _delete_abandoned()
+def delete_least_recent(folder: Path, pattern: str, largest: int, keep: Path) -> None:
+    """Delete files of a folder until all together have `largest` bytes, but never `keep`."""
+    _delete_abandoned(folder)
     with suppress(FileNotFoundError):  # another process deletes files, too
-        sizes = {path: path.stat().st_size for path in entries()}
+        sizes = {path: path.stat().st_size for path in entries_of(folder, pattern)}
         for path in list(sizes):
-            if sum(sizes.values()) > LARGEST and path != keep:
+            if sum(sizes.values()) > largest and path != keep:
                 del sizes[path]
                 with suppress(PermissionError):  # Windows refuses while the file is mapped
                     path.unlink()
 
 
-def _delete_abandoned() -> None:
+def _delete_abandoned(folder: Path) -> None:
     """Delete the incomplete files of crashed processes."""
-    for path in location().glob(".*.new"):
+    for path in folder.glob(".*.new"):
         with suppress(OSError):
             if path.stat().st_mtime < time.time() - ABANDONED:
                 path.unlink()

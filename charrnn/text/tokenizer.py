@@ -13,10 +13,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, checked_ids, code_points
@@ -65,7 +66,7 @@ class CharTokenizer(
     """
 
     characters: str
-    end: str | None = None
+    end: Annotated[str, Meta(min_length=1)] | None = None
     unit: ClassVar[str] = "character"  # what a token is, for people
     loss_per: ClassVar[str] = "character"  # and what its loss is a loss per; an end counts as one
 
@@ -227,7 +228,7 @@ class ByteTokenizer(
         end: how the end of a record reads; None if the text has no records.
     """
 
-    end: str | None = None
+    end: Annotated[str, Meta(min_length=1)] | None = None
     unit: ClassVar[str] = "byte"  # what a token is, for people
 
     @property

@@ -11,9 +11,9 @@
     return new Kind(await new Response(stream).arrayBuffer());
   }
   const [best, chances, bits, changes, standIns, ...values] = await Promise.all([
-    unpack(data.best, Uint16Array), unpack(data.chances, Float32Array),
+    unpack(data.best, Uint32Array), unpack(data.chances, Float32Array),
     unpack(data.bits, Float32Array), unpack(data.changes, Float32Array),
-    unpack(data.standIns, Uint16Array),
+    unpack(data.standIns, Uint32Array),
     ...data.quantities.map((quantity) => unpack(quantity.values, Uint8Array)),
   ]);
 

@@ -116,11 +116,11 @@ def _data(
             }
             for name in shown
         ],
-        "best": _pack(best.astype("<u2")),
+        "best": _pack(best.astype("<u4")),
         "chances": _pack(np.take_along_axis(chances, best, 1).astype("<f4")),
         "bits": _pack(bits.astype("<f4")),
         "changes": _pack((-changes / math.log(2)).astype("<f4")),  # bits that a token saves
-        "standIns": _pack(stand_ins.astype("<u2")),
+        "standIns": _pack(stand_ins.astype("<u4")),
     }
 
 

@@ -19,7 +19,9 @@ SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """The device to train on; `auto` takes a GPU if there is one.
+    """The device to train on; `auto` takes an NVIDIA GPU if there is one, else the processor.
+
+    Apple's GPUs have never run this code.
 
     Raises:
         UsageError: if it is not there, or not for each process that torchrun has started here, or
@@ -31,7 +33,7 @@ def choose_device(name: DeviceName) -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
+        name = "cuda" if available["cuda"] else "cpu"
     if not available[name]:
         there = ", ".join(kind for kind, there in available.items() if there)
         raise UsageError(f"there is no device {name} here", f"choose --device from {there}")

@@ -302,7 +302,7 @@ def _lost() -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # of this process's own GPU
         raise
     except RuntimeError:
         raise LostError(

@@ -29,6 +29,7 @@ from charrnn.text import cache
 
 __all__ = ["cached", "clear", "compiled_once", "entries", "source_digest"]
 
+PATTERN = "*.o"
 LARGEST = 32 << 20  # bytes of all files together
 DIGEST_BYTES = hashlib.sha256().digest_size  # at the head of a file, of what follows
 
@@ -82,15 +83,12 @@ def cached(key: object, make: Callable[[], bytes]) -> bytes:
 
 def entries() -> list[Path]:
     """The files, the least recently used first."""
-    return cache.by_last_use(_folder(), "*.o")
+    return cache.entries_of(_folder(), PATTERN)
 
 
 def clear() -> int:
     """Delete all files and return how many there were. Processes that have loaded them go on."""
-    paths = entries()
-    for path in paths:
-        path.unlink(missing_ok=True)
-    return len(paths)
+    return cache.clear_folder(_folder(), PATTERN)
 
 
 def _folder() -> Path:
@@ -145,13 +143,4 @@ def _write(path: Path, content: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _delete_least_recent(keep=path)
-
-
-def _delete_least_recent(keep: Path) -> None:
-    """Delete files until all together fit into `LARGEST`, but never `keep`."""
-    sizes = {path: path.stat().st_size for path in entries()}
-    for path in list(sizes):
-        if sum(sizes.values()) > LARGEST and path != keep:
-            del sizes[path]
-            path.unlink(missing_ok=True)
+        cache.delete_least_recent(_folder(), PATTERN, LARGEST, keep=path)

@@ -330,7 +330,7 @@ class SamplingCode:
     def draw(self, n: Int) -> None:
         """The next token of each sequence, and its probability under the model itself.
 
-        That is exp(excess) / totals, where all logits are taken less the largest permitted one.
+        That is exp(excess) / totals, where all logits are taken less the largest of them.
         """
         code, vocab = self.code, self.shape.vocab_size
         width = -(-vocab // code.lanes) * code.lanes
@@ -339,16 +339,18 @@ class SamplingCode:
         with code.loop(code["first"] + begin, code["first"] + end) as row:
             logits, weights = (code[name] + row * (width * 4) for name in ("logits", "weights"))
             here = (n * code["B"] + row) * 4
-            with code.fold(0, width, [code.vector(-np.inf)], code.lanes) as (v, values, results):
-                permitted = code.load(logits + v * 4, "fp32")
-                permitted = permitted + code.load(code["mask"] + v * 4, "fp32")
+            lowest = [code.vector(-np.inf)] * 2  # of the permitted ones, and of all
+            with code.fold(0, width, lowest, code.lanes) as (v, values, results):
+                logit = code.load(logits + v * 4, "fp32")
+                permitted = logit + code.load(code["mask"] + v * 4, "fp32")
                 code.store(weights + v * 4, permitted, "fp32")
                 results.append(intrinsics.maximum(permitted, values[0]))
-            peak = intrinsics.maximum_of_lanes(results[0])
+                results.append(intrinsics.maximum(logit, values[1]))
+            peak, highest = map(intrinsics.maximum_of_lanes, results)
             with code.fold(0, width, [code.vector(0.0)], code.lanes) as (v, values, totals):
                 excess = code.load(weights + v * 4, "fp32") - peak
                 code.store(weights + v * 4, intrinsics.exp(excess * inverse_temperature), "fp32")
-                unmasked = intrinsics.exp(code.load(logits + v * 4, "fp32") - peak)
+                unmasked = intrinsics.exp(code.load(logits + v * 4, "fp32") - highest)
                 totals.append(values[0] + unmasked)
             intrinsics.running_sum(code, weights, width)
             uniform = intrinsics.broadcast_float(code, code["uniforms"] + here)
@@ -357,6 +359,6 @@ class SamplingCode:
             count = intrinsics.count_up_to(code, weights, width, reached)
             token = count.minimum(vocab - 1)
             intrinsics.store_integer(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, token)
-            excess = intrinsics.broadcast_float(code, logits + token * 4) - peak
+            excess = intrinsics.broadcast_float(code, logits + token * 4) - highest
             intrinsics.store_float(code, code["excess"] + here, excess)
             intrinsics.store_float(code, code["totals"] + here, intrinsics.sum_of_lanes(totals[0]))

@@ -217,7 +217,7 @@ class Recurrent(nn.Module):
         # PyTorch's Bernoulli draws otherwise on Intel's processors, and takes twice as long.
         dice = _words(math.prod(shape), output.device, generator).bitwise_and_(2**53 - 1)
         kept = (dice < math.ceil(keep * 2**53)).view(shape)[:, rows.first : rows.last]
-        return kept.to(output.dtype).div_(keep)
+        return kept.to(output).div_(keep)
 
     def _layer(
         self,
@@ -287,18 +287,24 @@ def _dropped(weight: Tensor, share: float, generator: torch.Generator | None) ->
     """Recurrent weights with a share of them dropped, the same at every step and in every lane.
 
     Merity, Keskar and Socher, "Regularizing and optimizing LSTM language models", 2018.
+
+    Args:
+        weight: the weights.
+        share: rounded to one of 256, from 1 to 255 of them.
+        generator: of the random numbers.
     """
     # A random byte for each weight, eight of them drawn at once: a tenth of a Bernoulli's time.
     words = _words(-(-weight.numel() // 8), weight.device, generator)
     dice = words.view(torch.uint8)[: weight.numel()].view_as(weight)
     lost = min(max(round(256 * share), 1), 255)
-    kept = (dice >= lost).to(weight.dtype) * (256 / (256 - lost))
+    kept = (dice >= lost).to(weight) * (256 / (256 - lost))
     return weight * kept
 
 
 def _words(count: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
-    """Random words of 64 bits, the same on every processor: (count,)."""
-    words = torch.empty(count, dtype=torch.int64, device=device)
+    """Random words of 64 bits, the same on every processor: (count,), where they are drawn."""
+    drawn_on = device if generator is None else generator.device
+    words = torch.empty(count, dtype=torch.int64, device=drawn_on)
     return words.random_(-(2**63), None, generator=generator)
 
 

@@ -65,13 +65,14 @@ def schedule(plan: Plan, steps: int) -> TrainConfig:
     """The complete settings of a run of `plan` with `steps` updates."""
     affordable = steps * plan.tokens_per_step * EVALUATION_SHARE / (plan.val_tokens * SCORING_COST)
     evaluations = min(max(int(affordable), 2), 40, steps)
+    eval_every = plan.settings.get("eval_every", math.ceil(steps / evaluations))
     return settings_from(
         TrainConfig,
         {
             "steps": steps,
             "warmup_steps": min(200, steps // 10),
-            "eval_every": math.ceil(steps / evaluations),
-            "patience": max(3, round(evaluations / 4)),
+            "eval_every": eval_every,
+            "patience": max(3, round(math.ceil(steps / eval_every) / 4)),
             "rules": RULES,
         }
         | plan.settings,

@@ -69,7 +69,7 @@ def count_steps(
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
     update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps), watch) / LASTING
     tokens = READING * enough * plan.tokens_per_step / update
-    some = task.beginning(min(TIMED_TOKENS, math.ceil(tokens)))
+    some = task.beginning(min(TIMED_TOKENS, max(2, math.ceil(tokens))))
 
     def evaluate() -> None:
         for _ in Scoring(some, learner.network):

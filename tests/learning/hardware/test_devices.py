@@ -10,6 +10,9 @@ import torch
 from charrnn.config import DeviceName
 from charrnn.errors import UsageError
 from charrnn.learning.hardware import devices
+from charrnn.learning.seeds import generator_for
+from charrnn.network.stack.recurrent import Recurrent, Rows, _dropped
+from charrnn.objectives.language import _dice
 
 SETTING = "CUBLAS_WORKSPACE_CONFIG"
 
@@ -48,3 +51,22 @@ def test_a_gpu_keeps_its_bits_unless_the_user_decides(
     devices.keep_bits(torch.device(device))
     found = os.environ.pop(SETTING, None)
     assert found == kept
+
+
+def test_an_apple_gpu_is_taken_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert devices.choose_device("auto").type == "cpu"
+    assert devices.choose_device("mps").type == "mps"
+
+
+def test_random_numbers_for_an_apple_gpu_are_drawn_by_the_processor() -> None:
+    """PyTorch draws no words of 64 bits there."""
+    generator = generator_for(torch.device("mps"))
+    assert generator.device.type == "cpu"
+    elsewhere = torch.device("meta")  # stands for a GPU: a tensor on it can't be mixed with others
+    weights, output = torch.empty((3, 4), device=elsewhere), torch.empty((7, 2, 5), device="meta")
+    stack = Recurrent("gru", 3, 5, dropout=0.5)
+    assert _dropped(weights, 0.5, generator).device == elsewhere
+    assert stack._mask(output, generator).device == elsewhere
+    assert _dice(Rows(0, 2, 2), generator, elsewhere).device == elsewhere

@@ -241,3 +241,35 @@ def test_bytes_move_log_probabilities_little(cell: CellName, tmp_path: Path) -> 
     exact = model.log_probs(VERSE)
     assert exact.mean() > -2.5, "it has learnt something"
     assert np.abs(scores - exact).mean() < 0.01
+
+
+@each_code
+def test_banned_characters_may_be_the_likeliest_by_far(
+    shape: dict[str, Any], target: Target, processor: Processor
+) -> None:
+    """Sums of what was banned overflowed, relative to what was permitted."""
+    processor(target)
+    model = make("gru", shape, Model)
+    banned = np.array([1, 4, 7, 8])
+    bias = model.weights["head.bias"].copy()
+    bias[banned] += 100.0
+    model = changed(model, {"head.bias": bias})
+    mask = np.zeros(shape["vocab_size"])
+    mask[banned] = -np.inf
+    state = random_state(model, 3)
+    ids, log_probs = draw(model, state, 5, mask=mask)
+    assert not np.isin(ids, banned).any()
+    read = np.arange(3, dtype=np.int32)
+    for token, found in zip(ids, log_probs, strict=True):
+        logits, state = model(read[:, None], state)
+        np.testing.assert_allclose(found, log_softmax(logits[:, 0])[range(3), token], atol=0.3)
+        read = token
+
+
+def test_a_state_that_bytes_cannot_hold_is_left_to_numpy(cell: CellName) -> None:
+    """Those of other cells are between -1 and 1 after a step."""
+    model = make(cell, SHAPES[0], Model)
+    state = model.start()
+    assert model.sampler(state, None) is not None
+    state[0][0, 0, 5] = -1.5
+    assert (model.sampler(state, None) is None) == (cell == "gru")

@@ -56,6 +56,13 @@ def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
     assert config.eval_every <= max(math.ceil(steps / 2), 1)
 
 
+@given(st.integers(1, 10_000), st.integers(1, 10_000))
+def test_a_run_ends_early_after_a_quarter_of_its_evaluations(steps: int, every: int) -> None:
+    config = schedule(plan(50_000, 60, Budget(steps=steps), {"eval_every": every}), steps)
+    assert config.eval_every == every
+    assert config.patience == max(3, round(math.ceil(steps / every) / 4))
+
+
 @given(st.integers(100, 100_000), st.integers(20_000, 3_000_000))
 def test_evaluations_take_three_hundredths_of_a_run(steps: int, tokens: int) -> None:
     """But for two, which every run has: at its half and at its end."""
