@@ -300,7 +300,7 @@ NEEDS = {
     "include_stop": ("stop_strings", "max_lines"),
     "repetition_window": ("repetition_penalty",),
 }
-DRAWING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "seed")
+DRAWING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
 
 
 def _refuse_idle(given: dict[str, Any]) -> None:

@@ -96,7 +96,7 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
         (("--length-penalty", 0), 2, "--length-penalty needs --beam; add --beam, or leave"),
         (("--include-stop",), 2, "--include-stop needs --stop or --max-lines; add --stop"),
         (("--repetition-window", 9), 2, "--repetition-window needs --repetition-penalty"),
-        (("--beam", 2, "-t", 1, "--seed", 3), 2, "--temperature and --seed can't be used with"),
+        (("--beam", 2, "-t", 1, "--top-k", 3), 2, "--temperature and --top-k can't be used with"),
     ],
 )
 def test_mistakes_end_in_a_line(
