@@ -117,6 +117,17 @@ def test_a_stop_ends_the_text_before_it(client: openai.OpenAI, model: Model) -> 
         assert choices[-1].finish_reason == "stop"
 
 
+def test_as_many_and_as_long_stops_as_are_allowed_are_looked_for(
+    server: Server, model: Model
+) -> None:
+    whole = model.generate("the ", max_new_tokens=60, seed=1)
+    longest = ["§" * 999 + chr(97 + number) for number in range(15)]
+    found = server.complete(
+        prompt="the ", max_tokens=60, seed=1, stop=[*longest, whole[40:42]]
+    ).json["choices"]
+    assert found[0]["text"] == whole.partition(whole[40:42])[0]
+
+
 def test_log_probabilities_of_a_text_that_is_echoed(client: openai.OpenAI, model: Model) -> None:
     text = "the clerk"
     found = client.completions.create(
@@ -186,6 +197,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"seed": 2**63}, "seed"),
     ({"stop": [""]}, "stop[0]"),
     ({"stop": 3}, "stop"),
+    ({"stop": ["a"] * 17}, "stop"),
+    ({"stop": "a" * 1001}, "stop"),
+    ({"stop": ["a", "b" * 1001]}, "stop[1]"),
     ({"logprobs": 21}, "logprobs"),
     ({"prompt": []}, "prompt"),
     ({"prompt": ["a", 3]}, "prompt[1]"),

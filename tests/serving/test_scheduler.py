@@ -240,6 +240,27 @@ def test_a_text_that_nobody_waits_for_is_written_no_more() -> None:
     assert before == after
 
 
+def test_those_who_leave_during_a_step_are_written_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of hundreds was, and each may have long stop strings to look for."""
+    model = small_model("lstm")
+    texts = [text_of(model, "", k) for k in range(20)]
+    write = Text.write
+
+    def leave(self: Text, *given: Any) -> None:
+        write(self, *given)
+        for text in texts:
+            text.abandoned = True
+
+    monkeypatch.setattr(Text, "write", leave)
+    batch = batches.Batch(model)
+    for text in texts:
+        batch.join(text)
+    assert batch.step() == []
+    assert sum(text.growing.tokens for text in texts) == 1
+
+
 def test_those_who_wait_hear_of_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
