@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from charrnn.config import Count, Unknown
+from charrnn.config import Count, NonNegative, Unknown
 from charrnn.serving.limits import ApiError
 
 __all__ = ["CompletionRequest", "ScoreRequest", "decode"]
@@ -51,7 +51,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     model: str | None = None
     prompt: str | Annotated[list[str], Meta(min_length=1)] = ""
     max_tokens: Count | None = None
-    temperature: Annotated[float, Meta(ge=0, le=100)] | None = None
+    temperature: NonNegative | None = None
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
     top_k: Annotated[int, Meta(ge=1)] | None = None
     n: Annotated[int, Meta(ge=1)] | None = None

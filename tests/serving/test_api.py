@@ -186,7 +186,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": 10_001}, "max_tokens"),
     ({"max_tokens": "many"}, "max_tokens"),
     ({"max_tokens": 2**63}, "max_tokens"),
-    ({"temperature": 101}, "temperature"),
     ({"temperature": -0.5}, "temperature"),
     ({"top_p": 0}, "top_p"),
     ({"top_p": 1.5}, "top_p"),
@@ -221,6 +220,19 @@ def test_a_wrong_field_is_named(server: Server, body: dict[str, Any], field: str
     assert error["type"] == "invalid_request_error"
     assert error["param"] == field
     assert error["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 400])
+def test_a_temperature_that_is_no_number_of_64_bits_is_refused(server: Server, number: str) -> None:
+    reply = server.ask("POST", "/v1/completions", f'{{"temperature": {number}}}'.encode())
+    assert (reply.status, reply.json["error"]["param"]) == (422, "temperature")
+
+
+def test_a_temperature_may_be_as_high_as_it_likes(server: Server, model: Model) -> None:
+    for temperature in (101, 1e308):
+        found = server.complete(max_tokens=20, temperature=temperature, seed=1).json["choices"]
+        expected = model.generate(max_new_tokens=20, temperature=temperature, seed=1)
+        assert found[0]["text"] == expected
 
 
 def test_values_that_change_nothing_are_taken(server: Server) -> None:
