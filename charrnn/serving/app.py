@@ -358,7 +358,7 @@ def create_app(service: Service) -> Starlette:
         HTTPException: _no_such_path,
         ClientDisconnect: _nobody_there,
     }
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", service.page),
             Route("/health", service.health),
@@ -372,3 +372,5 @@ def create_app(service: Service) -> Starlette:
         exception_handlers=handlers,
         lifespan=service.running,
     )
+    app.router.redirect_slashes = False  # a path with one more is not there
+    return app

@@ -294,6 +294,10 @@ def test_what_is_skipped_whole_is_neither_shown_nor_counted_nor_scored(
         ("GET", "/v1/completions", b"", 405, "method_not_allowed"),
         ("POST", "/v1/chat/completions", b"{}", 404, "not_found"),
         ("GET", "/../../etc/passwd", b"", 404, "not_found"),
+        ("POST", "/v1/score/", b'{"text": "a"}', 404, "not_found"),
+        ("POST", "/v1/completions/", b"{}", 404, "not_found"),
+        ("GET", "/health/", b"", 404, "not_found"),
+        ("GET", "/v1/models/", b"", 404, "model_not_found"),
     ],
 )
 def test_what_is_refused(
