@@ -126,8 +126,7 @@ class Service:
             raise ApiError(429, message, code="busy", retry_after=1)
         self.taken += len(texts)
         try:
-            for text in texts:
-                self.scheduler.submit(text)
+            self.scheduler.submit(texts)
             yield
         finally:
             self.taken -= len(texts)
