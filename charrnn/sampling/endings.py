@@ -110,6 +110,9 @@ class Ending:
         self.ended = False
         self.open = not has_stops(config)
         self._stops = config.stop_strings
+        # How much of each stop string what is held back may end with: never more than that and
+        # the next piece, so that a long wait for one does not make each look for another long.
+        self._begun = [0] * len(self._stops)
         self._include = config.include_stop
         self._lines = config.max_lines
         self._held = ""
@@ -121,7 +124,13 @@ class Ending:
         if self.open:
             return piece
         self._held += piece
-        found = [(at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        found = []
+        for number, stop in enumerate(self._stops):
+            most = self._begun[number] + len(piece)
+            at = self._held.find(stop, len(self._held) - most)
+            if at >= 0:
+                found.append((at, stop))
+            self._begun[number] = _overlap(self._held, stop, most)
         line_end = self._line_end(len(piece))
         if line_end is not None:
             found.append((line_end, "\n"))
@@ -129,9 +138,7 @@ class Ending:
             at, stop = min(found)
             self.ended = True
             return self._release(at + len(stop) * self._include)
-        return self._release(
-            len(self._held) - max((_overlap(self._held, stop) for stop in self._stops), default=0)
-        )
+        return self._release(len(self._held) - max(self._begun, default=0))
 
     def rest(self) -> str:
         """What was held back, when nothing more will arrive."""
@@ -153,6 +160,9 @@ class Ending:
         return text
 
 
-def _overlap(text: str, stop: str) -> int:
-    """The length of the longest suffix of `text` that is a proper prefix of `stop`."""
-    return next(n for n in range(min(len(text), len(stop) - 1), -1, -1) if text.endswith(stop[:n]))
+def _overlap(text: str, stop: str, most: int) -> int:
+    """The length, up to `most`, of the longest suffix of `text` that begins `stop`, not whole."""
+    length = min(most, len(stop) - 1)
+    while not text.endswith(stop[:length]):
+        length -= 1
+    return length

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.drawing.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless, with_checked_ends
 from charrnn.sampling.language_model import (
+    TIME_CHUNK,
     LanguageModel,
     Stop,
     TokenSampler,
@@ -118,14 +119,20 @@ def token_source(wish: Wish, seeds: Sequence[int], stop: Stop, *, streamed: bool
         streamed: whether texts are shown as they grow, or returned in one piece, with
             log-probabilities.
     """
-    source = native_source(wish, seeds, stop, streamed=streamed)
-    return source or _NumPySource(wish, seeds, stop, scored=not streamed)
+    source = native_source(wish, seeds, streamed=streamed)
+    if source is None:
+        return _NumPySource(wish, seeds, stop, scored=not streamed)
+    for _ in source.reading():
+        if stop():
+            break
+    return source
 
 
-def native_source(
-    wish: Wish, seeds: Sequence[int], stop: Stop, *, streamed: bool
-) -> NativeSource | None:
-    """As `token_source`, but None where machine code can't draw the texts, or would not pay."""
+def native_source(wish: Wish, seeds: Sequence[int], *, streamed: bool) -> NativeSource | None:
+    """As `token_source`, but its prompt is to be read; see `NativeSource`.
+
+    None where machine code can't draw the texts, or would not pay.
+    """
     model, prompt, config = wish
     draws = Draws(model.tokenizer, config, prompt, seeds)
     sampler = model.sampler(model.start(), _tokens_to_expect(wish)) if draws.plain else None
@@ -134,7 +141,7 @@ def native_source(
     # Texts that end together are drawn at once: nothing is drawn in vain.
     together = not streamed and not has_stops(config) and model.tokenizer.end is None
     first = sys.maxsize if together else FIRST_TOKENS
-    return NativeSource(sampler, prompt, draws, len(seeds), stop, first)
+    return NativeSource(sampler, prompt, draws, len(seeds), first)
 
 
 def _tokens_to_expect(wish: Wish) -> int | None:
@@ -179,22 +186,27 @@ class _NumPySource(TokenSource):
 
 
 class NativeSource(TokenSource):
-    """Many tokens of each text at a time, in machine code."""
+    """Many tokens of each text at a time, in machine code, once all of `reading` is done."""
 
     def __init__(
-        self, sampler: TokenSampler, prompt: Ids, draws: Draws, count: int, stop: Stop, first: int
+        self, sampler: TokenSampler, prompt: Ids, draws: Draws, count: int, first: int
     ) -> None:
         self.sampler = sampler
+        self.prompt = prompt
         self.draws = draws
         self.count = first  # tokens to draw next
-        # Not read by NumPy: its threads stay awake for a tenth of a second, and take a core.
-        at_once = sampler.max_tokens
-        for begin in range(0, len(prompt) - 1, at_once):
-            if stop():
-                break
-            sampler.read(prompt[:-1, None][begin : begin + at_once])
-        sampler.keep(np.zeros(count, np.intp))
         self.ids = np.repeat(prompt[-1:], count)  # (B,), the newest, not yet read
+
+    def reading(self) -> Iterator[int]:
+        """Read the prompt, once for all texts; yields how many tokens each slice of it had."""
+        # Not read by NumPy: its threads stay awake for a tenth of a second, and take a core.
+        ids = self.prompt[:-1, None]  # (N, 1)
+        at_once = min(self.sampler.max_tokens, TIME_CHUNK)
+        for begin in range(0, len(ids), at_once):
+            slice_ = ids[begin : begin + at_once]
+            self.sampler.read(slice_)
+            yield len(slice_)
+        self.sampler.keep(np.zeros(len(self.ids), np.intp))
 
     def next(self, limit: int) -> Tokens:
         """See `TokenSource`."""

@@ -126,8 +126,7 @@ class Service:
             raise ApiError(429, message, code="busy", retry_after=1)
         self.taken += len(texts)
         try:
-            for text in texts:
-                self.scheduler.submit(text)
+            self.scheduler.submit(texts)
             yield
         finally:
             self.taken -= len(texts)
@@ -358,7 +357,7 @@ def create_app(service: Service) -> Starlette:
         HTTPException: _no_such_path,
         ClientDisconnect: _nobody_there,
     }
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", service.page),
             Route("/health", service.health),
@@ -372,3 +371,5 @@ def create_app(service: Service) -> Starlette:
         exception_handlers=handlers,
         lifespan=service.running,
     )
+    app.router.redirect_slashes = False  # a path with one more is not there
+    return app

@@ -81,6 +81,8 @@ class Batch:
         ids, unsure = draw(logits[rows], first.how, first.temperature, uniforms, alone=False)
         undecided = set(unsure.tolist())
         for place, (row, token) in enumerate(zip(rows, ids.tolist(), strict=True)):
+            if self.texts[row].over:
+                continue  # its client has left while others were written
             if place in undecided:
                 yield row, float(uniforms[place])
             else:

@@ -3,14 +3,14 @@
 A text may join before any call and leave after any other. In machine code a text beside others is
 rounded as it is alone; so each is the one that its seed gives alone.
 
-long_texts.join(text, source)
+long_texts.join(texts, source)
 for _ in long_texts.slices():    # until all are written
     ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class LongTexts:
     def __init__(self, drawn: Callable[[Text], None]) -> None:
         self._drawn = drawn
         self._rows: list[_Row] = []
-        self._coming: list[tuple[_Row, NativeSource]] = []
+        self._coming: list[tuple[list[_Row], NativeSource]] = []
         self._source: NativeSource | None = None
 
     @property
@@ -63,9 +63,9 @@ class LongTexts:
         """Whether there is nothing to write."""
         return not self._rows and not self._coming
 
-    def join(self, text: Text, source: NativeSource) -> None:
-        """Write a text, whose prompt `source` has read, from the next call on."""
-        self._coming.append((_Row(text), source))
+    def join(self, texts: Sequence[Text], source: NativeSource) -> None:
+        """Write the texts of `source`, which has read their prompt, from the next call on."""
+        self._coming.append(([_Row(text) for text in texts], source))
 
     def slices(self) -> Iterator[None]:
         """Write all texts, and those that join meanwhile, a slice of the work at a time."""
@@ -83,17 +83,17 @@ class LongTexts:
 
     def _arranged(self) -> NativeSource | None:
         """What goes on without the texts that are over, and with those that have come."""
-        kept = [number for number, row in enumerate(self._rows) if not row.over]
-        if self._source is not None and 0 < len(kept) < len(self._rows):
-            self._source.keep(np.array(kept))
-        if not kept:
-            self._source = None
-        self._rows = [self._rows[number] for number in kept]
-        coming, self._coming = self._coming, []
-        for row, source in coming:
-            if row.over:
+        groups, self._coming = self._coming, []
+        if self._source is not None:
+            groups.insert(0, (self._rows, self._source))
+        self._rows, self._source = [], None
+        for rows, source in groups:
+            kept = [number for number, row in enumerate(rows) if not row.over]
+            if not kept:
                 continue
-            self._rows.append(row)
+            if len(kept) < len(rows):
+                source.keep(np.array(kept))
+            self._rows += [rows[number] for number in kept]
             if self._source is None:
                 self._source = source
             else:

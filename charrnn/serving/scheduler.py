@@ -1,9 +1,10 @@
 """The thread that writes all texts, those of all clients and all models.
 
-Each turn is a step of every batch and one slice of other work: long texts in machine code, or a
-text that is read again alone. Every few milliseconds the event loop is told what is new, and waited
-for: the two threads take turns. If they competed for Python's lock, each system call of the event
-loop would cost it a wait, and with hundreds of clients it would fall behind for good.
+Each turn is a step of every batch, some reading of the prompts of long texts, and one slice of
+other work: long texts in machine code, or a text that is read again alone. Every few milliseconds
+the event loop is told what is new, and waited for: the two threads take turns. If they competed for
+Python's lock, each system call of the event loop would cost it a wait, and with hundreds of clients
+it would fall behind for good.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from queue import Empty, SimpleQueue
 
 from charrnn.errors import CharRNNError
-from charrnn.sampling.language_model import LanguageModel
-from charrnn.sampling.token_source import native_source
+from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel
+from charrnn.sampling.token_source import NativeSource, native_source
 from charrnn.serving.batch import Batch, read_alone
 from charrnn.serving.long_texts import LongTexts
 from charrnn.serving.texts import Text
@@ -26,6 +28,7 @@ from charrnn.use_config import SampleConfig
 
 __all__ = ["Scheduler"]
 
+TOKENS_READ = TIME_CHUNK  # of prompts of long texts in a turn, before others have theirs
 TURN_SECONDS = 0.002  # after which the event loop has its turn
 
 
@@ -39,18 +42,19 @@ class Scheduler:
 
     def __init__(self, announce: Callable[[list[Text]], None]) -> None:
         self._announce = announce
-        self._arrivals: SimpleQueue[Text | None] = SimpleQueue()  # None: no more come
+        self._arrivals: SimpleQueue[Sequence[Text] | None] = SimpleQueue()  # None: no more come
         self._texts: list[Text] = []
         self._batches: dict[LanguageModel, Batch] = {}
         self._long_texts: dict[tuple[LanguageModel, SampleConfig], LongTexts] = {}
+        self._readings: deque[Iterator[int]] = deque()  # of the prompts of long texts
         self._slices: deque[Iterator[None]] = deque()
         self._announced = time.monotonic()  # when the event loop last had its turn
         self._thread = threading.Thread(target=self._run, name="charrnn writes", daemon=True)
         self._thread.start()
 
-    def submit(self, text: Text) -> None:
-        """Have a text written."""
-        self._arrivals.put(text)
+    def submit(self, texts: Sequence[Text]) -> None:
+        """Have texts written; those that share a wish stand side by side."""
+        self._arrivals.put(texts)
 
     def close(self) -> None:
         """End after the turn that is going on; texts that are not finished stay as they are."""
@@ -60,11 +64,12 @@ class Scheduler:
     def _run(self) -> None:
         while True:
             try:
-                for text in self._arrived():
-                    if text is None:
+                for texts in self._arrived():
+                    if texts is None:
                         return
-                    self._texts.append(text)
-                    self._begin(text)
+                    self._texts += texts
+                    for _, alike in groupby(texts, lambda text: id(text.wish)):
+                        self._begin(list(alike))
                 self._turn()
             except CharRNNError as error:
                 self._fail(str(error))
@@ -79,9 +84,10 @@ class Scheduler:
     @property
     def _idle(self) -> bool:
         """Whether there is nothing to write."""
-        return not self._slices and all(batch.empty for batch in self._batches.values())
+        slices = self._readings or self._slices
+        return not slices and all(batch.empty for batch in self._batches.values())
 
-    def _arrived(self) -> Iterator[Text | None]:
+    def _arrived(self) -> Iterator[Sequence[Text] | None]:
         """What has arrived; waits for it if there is nothing else to do."""
         if self._idle:
             yield self._arrivals.get()
@@ -91,31 +97,49 @@ class Scheduler:
         except Empty:
             return
 
-    def _begin(self, text: Text) -> None:
-        text.start()
-        if text.over:
+    def _begin(self, texts: Sequence[Text]) -> None:
+        """Start texts of one wish."""
+        for text in texts:
+            text.start()
+        texts = [text for text in texts if not text.over]
+        if not texts:
             return
-        wish = text.wish
+        wish = texts[0].wish
         if wish.model not in self._batches:
             self._batches[wish.model] = Batch(wish.model)
-        batch = self._batches[wish.model]
         source = None
-        if not text.growing.ended:
-            source = native_source(wish, [text.seed], lambda: text.abandoned, streamed=True)
-        if source is None:
-            batch.join(text)
+        if not texts[0].growing.ended:
+            source = native_source(wish, [text.seed for text in texts], streamed=True)
+        if source is not None:
+            self._readings.append(self._read(texts, source))
             return
-        alike = wish.model, text.how
+        for text in texts:
+            self._batches[wish.model].join(text)
+
+    def _read(self, texts: Sequence[Text], source: NativeSource) -> Iterator[int]:
+        """Read the prompt of long texts, which then are written; yields as `reading` does."""
+        for count in source.reading():
+            yield count
+            if all(text.over for text in texts):
+                return
+        model = texts[0].wish.model
+        alike = model, texts[0].how
         if alike not in self._long_texts or self._long_texts[alike].empty:
             self._long_texts = {k: v for k, v in self._long_texts.items() if not v.empty}
-            self._long_texts[alike] = LongTexts(batch.join)
+            self._long_texts[alike] = LongTexts(self._batches[model].join)
             self._slices.append(self._long_texts[alike].slices())
-        self._long_texts[alike].join(text, source)
+        self._long_texts[alike].join(texts, source)
 
     def _turn(self) -> None:
         for batch in self._batches.values():
             for text, uniform in batch.step():
                 self._slices.append(_settle(text, uniform, batch))
+        read = 0
+        while self._readings and read < TOKENS_READ:
+            reading = self._readings.popleft()
+            if count := next(reading, 0):
+                read += count
+                self._readings.append(reading)
         if self._slices:
             work = self._slices.popleft()
             if _goes_on(work):
@@ -127,6 +151,7 @@ class Scheduler:
                 text.fail(reason)
         self._batches.clear()
         self._long_texts.clear()
+        self._readings.clear()
         self._slices.clear()
 
 

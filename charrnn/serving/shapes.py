@@ -13,14 +13,15 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from charrnn.config import Count, Unknown
+from charrnn.config import Count, NonNegative, Unknown
 from charrnn.serving.limits import ApiError
 
 __all__ = ["CompletionRequest", "ScoreRequest", "decode"]
 
 # Fields that clients send with the value that changes nothing.
 Zero = Annotated[float, Meta(ge=0, le=0)]
-NotEmpty = Annotated[str, Meta(min_length=1)]
+# Each is looked for in each text at each token, and all clients wait for it.
+StopString = Annotated[str, Meta(min_length=1, max_length=1000)]
 One = Annotated[int, Meta(ge=1, le=1)]
 
 
@@ -50,13 +51,13 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     model: str | None = None
     prompt: str | Annotated[list[str], Meta(min_length=1)] = ""
     max_tokens: Count | None = None
-    temperature: Annotated[float, Meta(ge=0, le=100)] | None = None
+    temperature: NonNegative | None = None
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
     top_k: Annotated[int, Meta(ge=1)] | None = None
     n: Annotated[int, Meta(ge=1)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    stop: NotEmpty | list[NotEmpty] | None = None
+    stop: StopString | Annotated[list[StopString], Meta(max_length=16)] | None = None
     seed: Count | None = None
     logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     echo: bool | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from random import Random
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import pytest
@@ -231,6 +231,27 @@ def test_endings_do_not_depend_on_how_the_text_arrives() -> None:
         ending, text = Ending(config), "once upon a time END of it"
         shown = "".join(ending.feed(text[k : k + size]) for k in range(0, len(text), size))
         assert shown == "once upon a time "
+
+
+class CountedStop(str):
+    """A stop string that counts how often a beginning of it is looked for."""
+
+    __slots__ = ()
+    looks = 0
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        CountedStop.looks += 1
+        return super().__getitem__(key)
+
+
+def test_a_long_wait_for_one_stop_makes_others_no_slower_to_look_for() -> None:
+    """Each was looked for with every length that what is held back has, at every character."""
+    stops = (CountedStop("a" * 900 + "b"), CountedStop("c" * 900), CountedStop("ab" * 450))
+    ending = Ending(SampleConfig(stop_strings=stops))
+    text = "a" * 850 + "x" + "ab" * 200 + "a" * 500
+    shown = "".join(ending.feed(character) for character in text)
+    assert shown + ending.rest() == text
+    assert 0 < CountedStop.looks <= 2 * len(stops) * len(text)
 
 
 @pytest.mark.parametrize("settings", [{}, {"top_p": 0.9, "top_k": 8, "min_p": 0.01}])

@@ -117,6 +117,17 @@ def test_a_stop_ends_the_text_before_it(client: openai.OpenAI, model: Model) -> 
         assert choices[-1].finish_reason == "stop"
 
 
+def test_as_many_and_as_long_stops_as_are_allowed_are_looked_for(
+    server: Server, model: Model
+) -> None:
+    whole = model.generate("the ", max_new_tokens=60, seed=1)
+    longest = ["§" * 999 + chr(97 + number) for number in range(15)]
+    found = server.complete(
+        prompt="the ", max_tokens=60, seed=1, stop=[*longest, whole[40:42]]
+    ).json["choices"]
+    assert found[0]["text"] == whole.partition(whole[40:42])[0]
+
+
 def test_log_probabilities_of_a_text_that_is_echoed(client: openai.OpenAI, model: Model) -> None:
     text = "the clerk"
     found = client.completions.create(
@@ -175,7 +186,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": 10_001}, "max_tokens"),
     ({"max_tokens": "many"}, "max_tokens"),
     ({"max_tokens": 2**63}, "max_tokens"),
-    ({"temperature": 101}, "temperature"),
     ({"temperature": -0.5}, "temperature"),
     ({"top_p": 0}, "top_p"),
     ({"top_p": 1.5}, "top_p"),
@@ -186,6 +196,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"seed": 2**63}, "seed"),
     ({"stop": [""]}, "stop[0]"),
     ({"stop": 3}, "stop"),
+    ({"stop": ["a"] * 17}, "stop"),
+    ({"stop": "a" * 1001}, "stop"),
+    ({"stop": ["a", "b" * 1001]}, "stop[1]"),
     ({"logprobs": 21}, "logprobs"),
     ({"prompt": []}, "prompt"),
     ({"prompt": ["a", 3]}, "prompt[1]"),
@@ -207,6 +220,19 @@ def test_a_wrong_field_is_named(server: Server, body: dict[str, Any], field: str
     assert error["type"] == "invalid_request_error"
     assert error["param"] == field
     assert error["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 400])
+def test_a_temperature_that_is_no_number_of_64_bits_is_refused(server: Server, number: str) -> None:
+    reply = server.ask("POST", "/v1/completions", f'{{"temperature": {number}}}'.encode())
+    assert (reply.status, reply.json["error"]["param"]) == (422, "temperature")
+
+
+def test_a_temperature_may_be_as_high_as_it_likes(server: Server, model: Model) -> None:
+    for temperature in (101, 1e308):
+        found = server.complete(max_tokens=20, temperature=temperature, seed=1).json["choices"]
+        expected = model.generate(max_new_tokens=20, temperature=temperature, seed=1)
+        assert found[0]["text"] == expected
 
 
 def test_values_that_change_nothing_are_taken(server: Server) -> None:
@@ -268,6 +294,10 @@ def test_what_is_skipped_whole_is_neither_shown_nor_counted_nor_scored(
         ("GET", "/v1/completions", b"", 405, "method_not_allowed"),
         ("POST", "/v1/chat/completions", b"{}", 404, "not_found"),
         ("GET", "/../../etc/passwd", b"", 404, "not_found"),
+        ("POST", "/v1/score/", b'{"text": "a"}', 404, "not_found"),
+        ("POST", "/v1/completions/", b"{}", 404, "not_found"),
+        ("GET", "/health/", b"", 404, "not_found"),
+        ("GET", "/v1/models/", b"", 404, "model_not_found"),
     ],
 )
 def test_what_is_refused(

@@ -79,10 +79,9 @@ def written(texts: Sequence[Text], together: int = 5) -> list[Piece]:
 
     async def write() -> list[Piece]:
         with scheduler() as writing:
-            for number, text in enumerate(texts):
-                writing.submit(text)
-                if number % together == together - 1:
-                    await asyncio.sleep(0.003)
+            for first in range(0, len(texts), together):
+                writing.submit(texts[first : first + together])
+                await asyncio.sleep(0.003)
             async with asyncio.timeout(60):
                 return [joined([piece async for piece in pieces_of(text)]) for text in texts]
 
@@ -135,14 +134,23 @@ def test_rounding_in_a_batch_changes_texts_unless_it_is_looked_for(
     assert_each_is_as_alone(model, smooth, 40)
 
 
+def model_in_machine_code(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Model, type[Any]]:
+    """A model whose texts of ten tokens are long already, and the class of its samplers."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
+    model = small_model(cell, hidden_size=32)
+    sampler = model.sampler(model.start(), 100)
+    if sampler is None:
+        pytest.skip("there is no machine code for this processor")
+    return model, type(sampler)
+
+
 def test_a_long_text_is_written_in_machine_code_as_it_would_be_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pytest.importorskip("llvmlite")
-    monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
-    model = small_model("gru", hidden_size=32)
-    if model.sampler(model.start(), 100) is None:
-        pytest.skip("there is no machine code for this processor")
+    model, _ = model_in_machine_code("gru", monkeypatch)
     assert_each_is_as_alone(model, WAYS, 25)
     text = text_of(model, "bad", 3, 2, max_new_tokens=100)
     (piece,) = written([text])
@@ -151,27 +159,22 @@ def test_a_long_text_is_written_in_machine_code_as_it_would_be_alone(
 
 
 def test_long_texts_that_are_drawn_alike_share_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("llvmlite")
-    monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
-    model = small_model("lstm", hidden_size=32)
-    sampler = model.sampler(model.start(), 100)
-    if sampler is None:
-        pytest.skip("there is no machine code for this processor")
+    model, sampler = model_in_machine_code("lstm", monkeypatch)
     together: list[int] = []
     all_have_come = threading.Event()
-    draw, submit = type(sampler).draw, Scheduler.submit
+    draw, submit = sampler.draw, Scheduler.submit
 
     def counted(self: Any, ids: Any, *given: Any) -> Any:
         assert all_have_come.wait(60)
         together.append(len(ids))
         return draw(self, ids, *given)
 
-    def seen(self: Scheduler, text: Text) -> None:
-        submit(self, text)
-        if text is texts[-1]:
+    def seen(self: Scheduler, given: Sequence[Text]) -> None:
+        submit(self, given)
+        if given[-1] is texts[-1]:
             all_have_come.set()
 
-    monkeypatch.setattr(type(sampler), "draw", counted)
+    monkeypatch.setattr(sampler, "draw", counted)
     monkeypatch.setattr(Scheduler, "submit", seen)
     how: list[dict[str, Any]] = [
         {"temperature": 0.8, "max_new_tokens": 300 + 40 * k} for k in range(9)
@@ -183,6 +186,73 @@ def test_long_texts_that_are_drawn_alike_share_each_call(monkeypatch: pytest.Mon
     for k, (way, piece) in enumerate(zip(how, pieces, strict=True)):
         alone = model.generate("bad", seed=k, **way)
         assert piece.text == ("bad" + alone if k == 5 else alone)
+
+
+LONG_PROMPT = "bad cab\n" * 400  # of 13 slices
+
+
+def test_others_have_their_turns_while_long_prompts_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each was read whole before anybody else had a turn."""
+    model, sampler = model_in_machine_code("lstm", monkeypatch)
+    asked = [(f"{letter}{LONG_PROMPT}", 12) for letter in "abcdef"]
+    asked += [("a", 5), ("b", 40)]  # step by step, and in machine code
+    alone = [model.generate(prompt, seed=4, max_new_tokens=count) for prompt, count in asked]
+    texts = [text_of(model, prompt, 4, max_new_tokens=count) for prompt, count in asked]
+    turns: list[int] = []  # the tokens read in each
+    ends: dict[Text, int] = {}  # the turn in which each text was finished
+    turn, read = Scheduler._turn, sampler.read
+
+    def counted_turn(self: Scheduler) -> None:
+        turns.append(0)
+        turn(self)
+        for text in texts:
+            if text.over:
+                ends.setdefault(text, len(turns))
+
+    def counted_read(self: Any, ids: Any) -> None:
+        turns[-1] += len(ids)
+        read(self, ids)
+
+    monkeypatch.setattr(Scheduler, "_turn", counted_turn)
+    monkeypatch.setattr(sampler, "read", counted_read)
+    assert [piece.text for piece in written(texts, together=len(texts))] == alone
+    assert sum(turns) == 6 * len(LONG_PROMPT)
+    assert max(turns) < 2 * 256
+    *long, stepwise, in_machine_code = texts
+    assert ends[stepwise] <= 10
+    assert ends[in_machine_code] <= 15, "its prompt waits for a slice of each other"
+    assert min(ends[text] for text in long) >= 60
+
+
+def test_texts_of_one_prompt_are_read_once_and_no_further_than_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, sampler = model_in_machine_code("gru", monkeypatch)
+    config = SampleConfig(max_new_tokens=30)
+    alone = [model.generate(LONG_PROMPT, seed=k, max_new_tokens=30) for k in range(6)]
+    wishes = [Wish(model, encode_prompt(model.tokenizer, LONG_PROMPT), config) for _ in range(2)]
+    texts = [Text(wishes[k // 3], k, None, echo=False, streamed=False) for k in range(6)]
+    read_tokens: dict[object, int] = {}  # by the sampler
+    read = sampler.read
+
+    def counted(self: Any, ids: Any) -> None:
+        read_tokens[self] = read_tokens.get(self, 0) + len(ids)
+        read(self, ids)
+        if list(read_tokens.values()) == [512, 256]:
+            for text in texts[:4]:
+                text.abandoned = True
+
+    async def write() -> list[str]:
+        with scheduler() as writing:
+            writing.submit(texts)
+            return [(await whole_text(text)).text for text in texts[4:]]
+
+    monkeypatch.setattr(sampler, "read", counted)
+    assert asyncio.run(write()) == alone[4:]
+    assert list(read_tokens.values()) == [512, len(LONG_PROMPT) - 1]
+    assert [text.growing.tokens for text in texts] == [0, 0, 0, 0, 30, 30]
 
 
 def test_bytes_that_are_part_of_a_character_are_handed_on_with_it() -> None:
@@ -226,11 +296,11 @@ def test_a_text_that_nobody_waits_for_is_written_no_more() -> None:
     async def leave() -> tuple[int, int]:
         with scheduler() as writing:
             text = text_of(model, "", 1, max_new_tokens=None, stop_strings=("zzz",))
-            writing.submit(text)
+            writing.submit([text])
             await text.news()
             text.abandoned = True
             other = text_of(model, "", 2, max_new_tokens=5)
-            writing.submit(other)
+            writing.submit([other])
             await whole_text(other)
             before = text.growing.tokens
             await asyncio.sleep(0.05)
@@ -238,6 +308,27 @@ def test_a_text_that_nobody_waits_for_is_written_no_more() -> None:
 
     before, after = asyncio.run(leave())
     assert before == after
+
+
+def test_those_who_leave_during_a_step_are_written_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of hundreds was, and each may have long stop strings to look for."""
+    model = small_model("lstm")
+    texts = [text_of(model, "", k) for k in range(20)]
+    write = Text.write
+
+    def leave(self: Text, *given: Any) -> None:
+        write(self, *given)
+        for text in texts:
+            text.abandoned = True
+
+    monkeypatch.setattr(Text, "write", leave)
+    batch = batches.Batch(model)
+    for text in texts:
+        batch.join(text)
+    assert batch.step() == []
+    assert sum(text.growing.tokens for text in texts) == 1
 
 
 def test_those_who_wait_hear_of_a_failure(
@@ -254,12 +345,12 @@ def test_those_who_wait_hear_of_a_failure(
             with monkeypatch.context() as patch:
                 patch.setattr(batches.Batch, "step", broken)
                 text = text_of(model, "", 2)
-                writing.submit(text)
+                writing.submit([text])
                 with pytest.raises(ApiError, match="could not be written") as refused:
                     await whole_text(text)
                 assert refused.value.status == 500
             again = text_of(model, "", 2, max_new_tokens=9)
-            writing.submit(again)
+            writing.submit([again])
             return (await whole_text(again)).text
 
     assert asyncio.run(fail()) == model.generate("", seed=2, max_new_tokens=9)
