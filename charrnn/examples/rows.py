@@ -329,10 +329,14 @@ def opened(
             raise UsageError(f"{place.source} is a bundled text, not a file", "name a file")
     doubles = Doubles([one for place in places for one in place.contents])
     for place in places:
-        for one in place.contents:
+        skipped: list[str] = []
+        for one in place.texts(reading, skipped):
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes, before_waiting)
-        notes += [f"{place.source}: {note}" for note in place.notes]
+        if skipped and len(skipped) == len(place.files):
+            raise MissingInputError(f"{place.folder}: a folder without text files", "name another")
+        left_out = [formats.skipped_note(skipped)] if skipped else []
+        notes += [f"{place.source}: {note}" for note in (*left_out, *place.notes)]
     notes += doubles.notes()
 
 
