@@ -130,8 +130,10 @@ def test_half_a_character_in_a_record_is_refused_or_replaced_wherever_it_is(plac
         rows_of("a.jsonl")
     found = r"a.jsonl: '\ud83d' is half a character"
     assert str(caught.value) == f"{found}; mend the table, or choose --errors replace"
-    (file,) = opened(["a.jsonl"], Reading(errors="replace"), [])
+    notes = list[str]()
+    (file,) = opened(["a.jsonl"], Reading(errors="replace"), notes)
     assert list(file.rows(never)) == [Row(1, record(mark))]
+    assert notes == ["a.jsonl: half a character became U+FFFD"]
 
 
 def nested(text: str, depth: int) -> None:
