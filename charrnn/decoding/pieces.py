@@ -263,8 +263,12 @@ def _wrong(
             f"{name}: {byte} is not {encoding}",
             "choose the right --encoding, or --errors replace, or --tokenizer byte",
         )
+    seems = f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}"
+    if found[0][0] == encodings.UTF8:
+        advice = f"leave --encoding out, or convert it to {encoding} if the other files are"
+        return NotTextError(seems, advice)
     return NotTextError(
-        f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}",
+        seems,
         f"convert it to {encoding}, or choose the --encoding in which all files read right, or "
         "--errors replace, or --tokenizer byte",
     )
