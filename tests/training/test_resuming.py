@@ -239,10 +239,28 @@ def test_another_corpus_is_refused_and_a_moved_one_is_not(text: Path, tmp_path: 
     ):
         resume(path)
     text.unlink()
-    with pytest.raises(CharRNNError, match=r"verse\.txt"):
-        resume(path)
     _consume(resume(path, tmp_path / "moved.txt"), 30)
     _consume(resume(path))
+
+
+def test_a_text_that_was_moved_is_to_be_named_where_it_is_now(text: Path, tmp_path: Path) -> None:
+    """The error named a path that nobody had typed, and advised to check it."""
+    text.rename(tmp_path / "old one.txt")
+    (tmp_path / "more.txt").write_text(VERSE)
+    sources = ("old one.txt", "more.txt")
+    settings = ("--steps", "4", "--rnn-size", "8", "--out", "m", "--eval-every", "2")
+    assert run(tmp_path, "train", *sources, *settings).returncode == 0
+    (tmp_path / "old one.txt").rename(tmp_path / "new.txt")
+    gone, there = tmp_path / "old one.txt", tmp_path / "more.txt"
+    for way, python in (("resume", "resume('m', …)"), ("repeat", "train(…, repeat='m')")):
+        refused = run(tmp_path, "train", f"--{way}", "m")
+        assert refused.returncode == 66
+        assert refused.stderr == (
+            f"charrnn: m was trained on {gone}, which is not there; name the text where it is now: "
+            f"charrnn train TEXT {there} --{way} m (in Python {python})\n"
+        )
+        moved = run(tmp_path, "train", "new.txt", there, f"--{way}", "m")
+        assert moved.returncode == 0, moved.stderr
 
 
 def test_what_cannot_be_resumed_says_why(text: Path, tmp_path: Path) -> None:
