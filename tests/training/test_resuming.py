@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterable
@@ -261,6 +262,19 @@ def test_a_text_that_was_moved_is_to_be_named_where_it_is_now(text: Path, tmp_pa
         )
         moved = run(tmp_path, "train", "new.txt", there, f"--{way}", "m")
         assert moved.returncode == 0, moved.stderr
+
+
+def test_a_run_without_weights_is_not_to_be_started_from(text: Path, tmp_path: Path) -> None:
+    """--resume sent the user to --init-from, and that to --resume."""
+    events = iter(train(text, out=tmp_path / "m", **SMALL))
+    next(events)  # it has begun; a copy is as if it were killed
+    shutil.copytree(tmp_path / "m", tmp_path / "killed")
+    text.write_text(TEXT + "!")
+    with pytest.raises(CharRNNError) as caught:
+        resume(tmp_path / "killed")
+    assert caught.value.advice == "give the same text, or train anew under another --name"
+    refused = run(tmp_path, "train", "--resume", "killed", "--rnn-size", "9")
+    assert refused.stderr.endswith("; leave it out, or train anew under another --name\n")
 
 
 def test_what_cannot_be_resumed_says_why(text: Path, tmp_path: Path) -> None:

@@ -18,7 +18,13 @@ import msgspec
 from charrnn.config import Budget, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.place import Place
-from charrnn.folder.reading import find_model, read_model, read_record, read_tokenizer
+from charrnn.folder.reading import (
+    can_start_others,
+    find_model,
+    read_model,
+    read_record,
+    read_tokenizer,
+)
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
@@ -222,8 +228,11 @@ def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> N
     sizes = [""] * 2
     if record.task is None:
         sizes = [f"{one.characters:,} characters and " for one in (found, before)]
+    otherwise = "train anew under another --name"
+    if can_start_others(folder, record):
+        otherwise = "start a new run from these weights with --init-from"
     raise UsageError(
         f"the corpus is not the one that {folder} was trained on: it has {sizes[0]}SHA-256 "
         f"{found.sha256[:12]}…, the earlier one has {sizes[1]}{before.sha256[:12]}…",
-        "give the same text, or start a new run from these weights with --init-from",
+        f"give the same text, or {otherwise}",
     )
