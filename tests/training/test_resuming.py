@@ -221,6 +221,14 @@ def test_a_finished_run_for_a_task_is_not_to_be_started_from(tmp_path: Path) -> 
     *_, finished = resume(tmp_path / "m")
     assert isinstance(finished, Finished)
     assert finished.advice.endswith("for a better model train anew for longer")
+    (tmp_path / "rows.csv").write_text(f"text,label\nc,yes\n{rows}")
+    with pytest.raises(CharRNNError) as caught:
+        resume(tmp_path / "m")
+    assert caught.value.advice == "give the same text, or train anew under another --name"
+    (tmp_path / "m" / STATE).unlink()
+    with pytest.raises(CharRNNError) as caught:
+        resume(tmp_path / "m")
+    assert caught.value.advice == "start anew with another --name or --out"
 
 
 def test_a_run_that_goes_on_gets_advice_on_what_it_learnt(text: Path, tmp_path: Path) -> None:
