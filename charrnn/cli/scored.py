@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from charrnn.folder.record import ModelRecord
     from charrnn.scoring.score import Score
     from charrnn.text.records import Records, Text
-    from charrnn.text.spool import Spool
     from charrnn.text.tokenizer import Tokenizer
     from charrnn.use_config import EvalConfig
 
@@ -139,9 +138,10 @@ def _story(
 
     corpus = read_corpus(asked.sources, asked.reading)
     say_new(corpus.notes, said)
+    # Of another text, it is no help that it has characters that the models don't know.
+    trained = _trained(records, corpus.sha256, "text", corpus.name) if asked.validation else []
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
-    if asked.validation:
-        trained = _trained(records, corpus.sha256, "text", corpus.name)
+    if trained:
         ids = ids[_the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
@@ -166,6 +166,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
             spool.refuse_undivided()
         for note in spool.notes:
             say(note)
+        trained = _trained(records, spool.sha256, "list", spool.name) if asked.validation else []
         text = spool.text(tokenizer, asked.unknown)
     assert isinstance(text, Records)
     if reading.records == DOCUMENTS and text.count == 1:
@@ -173,14 +174,10 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
             f"{spool.name} is scored as one record, as a row or a file is one; "
             "--records lines or --records blocks divides it"
         )
-    return spool.name, _for_validation(text, spool, records) if asked.validation else text
-
-
-def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> Records:
-    """The records that training kept for validation."""
-    trained = _trained(records, spool.sha256, "list", spool.name)
-    parts = {(one.training_tokens(text.different), one.seed) for one in trained}
-    return text.divided(*_the_one(parts, spool.name))[1]
+    if trained:
+        parts = {(one.training_tokens(text.different), one.seed) for one in trained}
+        text = text.divided(*_the_one(parts, spool.name))[1]
+    return spool.name, text
 
 
 def _training_ids(

@@ -35,11 +35,13 @@ def serve(models: ModelsArgument = None, **given: Any) -> None:
     def load_all() -> dict[str, Model]:
         return {name: load(path) for name, path in folders.items()}
 
+    def announce() -> None:
+        say(f"{', '.join(folders)} at {server.address(listening)}/v1; press Ctrl-C to stop")
+        if config.api_key is None and config.host not in ("127.0.0.1", "localhost", "::1"):
+            say("anyone who reaches this address can use it: there is no --api-key")
+
     listening = server.listen(config)
-    say(f"{', '.join(folders)} at {server.address(listening)}/v1; press Ctrl-C to stop")
-    if config.api_key is None and config.host not in ("127.0.0.1", "localhost", "::1"):
-        say("anyone who reaches this address can use it: there is no --api-key")
-    server.serve(load_all, config, listening)
+    server.serve(load_all, config, listening, announce)
 
 
 def _folders(models: list[Any]) -> dict[str, Path]:

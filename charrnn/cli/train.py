@@ -176,15 +176,18 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
     """See that a run goes on, or is made again, with the settings it was started with."""
     if not given:
         return
-    from charrnn.folder.reading import find_model, read_record
+    from charrnn.folder.reading import can_start_others, find_model, read_record
 
-    record = read_record(find_model(model))
+    folder = find_model(model)
+    record = read_record(folder)
     found = []
     for name, option in option_names(given).items():
         places = (record.model, record.training, record.task and record.task.settings)
         kept = next((getattr(p, name) for p in places if hasattr(p, name)), None)
         found.append(option if kept is None else f"{option} (it has {kept})")
-    otherwise = "" if "init_from" in given else ", or start a new run with --init-from"
+    otherwise = ", or train anew under another --name"
+    if can_start_others(folder, record):
+        otherwise = "" if "init_from" in given else ", or start a new run with --init-from"
     raise UsageError(
         f"{', '.join(found)} can't be given with {command}, which keeps the settings of the run",
         leave_out(found) + otherwise,

@@ -5,6 +5,7 @@
 kinds       what a file is, seen in its first bytes
 encodings   which encodings a text may be in that is not in the one expected
 cleaning    line ends, byte-order marks, NULs
+replacing   U+FFFD for bytes that are not text, counted
 streams     bytes that are read once, whose beginning can be looked at first
 pieces      bytes → text
 containers  compressed files

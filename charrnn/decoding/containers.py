@@ -35,11 +35,14 @@ from charrnn.errors import (
 __all__ = [
     "COMPRESSED",
     "HARMLESS",
+    "LOCKS",
     "RATIO",
     "Allowance",
     "Bounded",
     "Source",
     "is_archive",
+    "is_hidden",
+    "is_zip",
     "plain_name",
     "reading_errors",
     "sources",
@@ -57,6 +60,7 @@ COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zst
 ARCHIVES = {".zip": ("zip", ""), ".tar": ("tar", "")}
 ARCHIVES |= {".tgz": ("tar", "gzip"), ".tbz2": ("tar", "bzip2"), ".txz": ("tar", "xz")}
 IGNORED = ("__MACOSX",)
+LOCKS = "~$"  # how the names begin of what Word leaves beside a document that is open
 
 
 class Source(NamedTuple):
@@ -86,6 +90,11 @@ def plain_name(name: str) -> str:
 def is_archive(name: str) -> bool:
     """Whether a file is an archive, by its name."""
     return PurePosixPath(plain_name(name).lower()).suffix in ARCHIVES
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is passed by, by its name."""
+    return name.startswith((".", LOCKS))
 
 
 def whole_file(path: Path) -> Source:
@@ -289,6 +298,19 @@ def zip_archive(file: BinaryIO | Path) -> zipfile.ZipFile:
         raise zipfile.BadZipFile(str(error)) from None
 
 
+def is_zip(path: Path) -> bool:
+    """Whether a file is a zip archive, as far as its list of files tells.
+
+    Raises:
+        OSError: if it can't be read.
+    """
+    try:
+        zip_archive(path).close()
+    except zipfile.BadZipFile:
+        return False
+    return True
+
+
 def _is_of_an_office(name: str) -> bool:
     """Whether a file of this name stands in documents of Office, LibreOffice or Apple alone."""
     is_apples = name.startswith("Index/") and name.endswith(".iwa")
@@ -332,7 +354,7 @@ def _hidden(name: str) -> str:
     """The name of what is hidden, or of the hidden folder that it is in; else empty."""
     parts = PurePosixPath(name).parts
     for count, part in enumerate(parts, 1):
-        if part in IGNORED or (part.startswith(".") and part not in (".", "..")):
+        if part in IGNORED or (is_hidden(part) and part not in (".", "..")):
             return printable(str(PurePosixPath(*parts[:count])))
     return ""
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from charrnn.decoding.kinds import decodes
 
-__all__ = ["SeemsUtf8", "likely", "shown"]
+__all__ = ["UTF8", "SeemsUtf8", "likely", "shown"]
+
+UTF8 = "utf-8"
 
 # The encodings that files are in, apart from Unicode's; a detector that looks for all of them
 # finds rare ones in short texts.
@@ -68,6 +70,8 @@ class SeemsUtf8:
 def likely(sample: bytes, place: int, expected: str) -> list[tuple[str, str]]:
     """The two or three likeliest encodings of a text, each with the place as it reads then.
 
+    What can be read as UTF-8 is hardly ever anything else, so that is then the only one.
+
     Args:
         sample: whole lines, if possible.
         place: the byte of `sample` to show.
@@ -80,6 +84,8 @@ def likely(sample: bytes, place: int, expected: str) -> list[tuple[str, str]]:
     end = sample.find(b"\n", place)
     line = sample[start : end if end >= 0 else len(sample)]
     found: dict[str, str] = {}
+    if _is_utf8(sample, expected) and (read := _around(line, place - start, UTF8)):
+        return [(UTF8, read)]
     for name in _candidates(sample):
         read = _around(line, place - start, name)
         if read and read not in found.values() and name != expected:
@@ -96,6 +102,18 @@ def shown(found: list[tuple[str, str]]) -> str:
         known = f", known as {KNOWN_AS[name]}," if name in KNOWN_AS else ""
         parts.append(f"{name}{known} ({read!r})")
     return " or ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _is_utf8(sample: bytes, expected: str) -> bool:
+    """Whether a part of a text is in UTF-8, where another encoding is expected."""
+    if codecs.lookup(expected).name in (UTF8, "utf-8-sig"):
+        return False
+    cut = re.match(rb"[\x80-\xbf]{0,3}", sample)  # the end of a character
+    try:
+        text, _ = codecs.utf_8_decode(sample[cut.end() if cut else 0 :], "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return not text.isascii()
 
 
 def _candidates(sample: bytes) -> Iterator[str]:

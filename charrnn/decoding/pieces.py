@@ -7,9 +7,7 @@ document(name, texts, notes)      # str, str, … → Piece, Piece, …, of what
 
 from __future__ import annotations
 
-import codecs
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
@@ -17,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding import encodings, kinds
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched, is_clean
+from charrnn.decoding.replacing import Decoder
 from charrnn.decoding.streams import Readable, Stream
 from charrnn.errors import BadDataError
 
@@ -126,14 +125,14 @@ def read_text(name: str, file: Readable, reading: Reading) -> tuple[str, tuple[s
 
 
 def decoded(name: str, stream: Stream, reading: Reading, notes: list[str]) -> Iterator[str]:
-    """The text of a file as it is; `notes` gets what it seems to be instead.
+    """The text of a file as it is; `notes` gets what was replaced, and what it seems to be.
 
     Raises:
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
     _refuse_other_kinds(name, stream.head, reading)
-    decoder = _decoder(reading, stream.head)
+    decoder = Decoder(reading, stream.head)
     before, read, seen = b"", 0, len(stream.head)
     seems = encodings.SeemsUtf8(reading.encoding)
     while True:
@@ -154,7 +153,7 @@ def decoded(name: str, stream: Stream, reading: Reading, notes: list[str]) -> It
         except UnicodeError:  # some codecs, like punycode, don't say where the error is
             raise _wrong(name, stream.head, reading.encoding) from None
         if last:
-            notes += seems.notes()
+            notes += [*decoder.notes(), *seems.notes()]
             return
         before = (before + data)[-AROUND:]
 
@@ -225,15 +224,6 @@ def _cleaner(stream: Stream, reading: Reading) -> AnyCleaner:
     return Untouched() if is_binary and not is_text else Cleaner()
 
 
-def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
-    name = codecs.lookup(reading.encoding).name
-    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
-    if name in ("utf-16", "utf-32") and not start.startswith(marks):
-        # Without a mark, Python assumes the machine's byte order, but only for a whole text.
-        name += "-le" if sys.byteorder == "little" else "-be"
-    return codecs.getincrementaldecoder(name)(reading.errors)
-
-
 def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
     """Refuse what can be decoded and is yet no text, or one in another encoding."""
     if reading.errors == "surrogateescape":
@@ -273,8 +263,12 @@ def _wrong(
             f"{name}: {byte} is not {encoding}",
             "choose the right --encoding, or --errors replace, or --tokenizer byte",
         )
+    seems = f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}"
+    if found[0][0] == encodings.UTF8:
+        advice = f"leave --encoding out, or convert it to {encoding} if the other files are"
+        return NotTextError(seems, advice)
     return NotTextError(
-        f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}",
+        seems,
         f"convert it to {encoding}, or choose the --encoding in which all files read right, or "
         "--errors replace, or --tokenizer byte",
     )

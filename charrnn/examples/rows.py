@@ -32,10 +32,10 @@ from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import (
     MISSING,
+    Halves,
     nesting_errors,
     refuse_doubled,
     shown,
-    whole,
 )
 from charrnn.text.corpus import place_of
 from charrnn.text.finding import Doubles
@@ -233,17 +233,17 @@ class File:
         self.notes += [f"{self.name}: {note}" for note in (*notes, *widths.notes())]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
-        notes: list[str] = []
+        notes, halves = list[str](), Halves(self.name, self.reading)
         with nesting_errors(self.name), closing(self._records(columns, notes)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
                     found = f"{self.at(number)} is {shown(record)}, not a record"
                     raise BadDataError(found, 'write {"column": value, …} for each row')
                 is_json = self.form is Form.JSON  # only there texts can hold half a character
-                cells = whole(self.name, record, self.reading) if is_json else record
+                cells = halves.replaced_in(record) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
-        self.notes += [f"{self.name}: {note}" for note in notes]
+        self.notes += [f"{self.name}: {note}" for note in (*notes, *halves.notes())]
 
     def _records(
         self, columns: Sequence[str] | None, notes: list[str]
@@ -329,10 +329,14 @@ def opened(
             raise UsageError(f"{place.source} is a bundled text, not a file", "name a file")
     doubles = Doubles([one for place in places for one in place.contents])
     for place in places:
-        for one in place.contents:
+        skipped: list[str] = []
+        for one in place.texts(reading, skipped):
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes, before_waiting)
-        notes += [f"{place.source}: {note}" for note in place.notes]
+        if skipped and len(skipped) == len(place.files):
+            raise MissingInputError(f"{place.folder}: a folder without text files", "name another")
+        left_out = [formats.skipped_note(skipped)] if skipped else []
+        notes += [f"{place.source}: {note}" for note in (*left_out, *place.notes)]
     notes += doubles.notes()
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "checked_metadata",
     "create_folder",
     "is_first_save",
+    "is_saved",
     "manifest_of",
     "pretty_json",
     "read_header",
@@ -134,6 +135,15 @@ def is_first_save(path: Path) -> bool:
     return True
 
 
+def is_saved(path: Path) -> bool:
+    """Whether a folder holds a save that was completed."""
+    try:
+        known = read_manifest(path) is not None
+    except (CharRNNError, OSError):
+        known = False
+    return not is_first_save(path) if known else os.path.isfile(path / STATE)  # noqa: PTH113
+
+
 def cannot_create(path: Path, error: OSError | ValueError) -> CannotCreateError:
     """The error for a folder that can't be made."""
     found = error.strerror if isinstance(error, OSError) else error
@@ -148,7 +158,7 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         ReadWriteError: if a write fails; each file is then either the old one or the new one.
     """
-    incomplete = {name: _incomplete(path / name) for name in files}
+    incomplete, has_earlier = {name: _incomplete(path / name) for name in files}, is_saved(path)
     try:
         manifest = read_manifest(path) or {}
         new = manifest_of(files)
@@ -169,8 +179,10 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
                 file.unlink()
             with suppress(OSError):  # the folder is not empty
                 file.parent.rmdir()
-        advice = "make room or check the disk; what was saved before is still there"
-        raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
+        kept = "what was saved before is still there" if has_earlier else "nothing was saved"
+        raise ReadWriteError(
+            f"{path}: {error.strerror}", f"make room or check the disk; {kept}"
+        ) from None
 
 
 def sweep(path: Path) -> None:

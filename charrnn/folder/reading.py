@@ -50,6 +50,7 @@ from charrnn.task_config import Forecast
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
+    "can_start_others",
     "checked_record",
     "checked_step",
     "checked_tokenizer",
@@ -142,6 +143,14 @@ def _candidates(model: str | Path) -> list[Path]:
     forms = [str(model), *(unicodedata.normalize(form, str(model)) for form in ("NFC", "NFD"))]
     shelves = (Path(), CHECKPOINTS)
     return [shelf / form for form in dict.fromkeys(forms) for shelf in shelves if form]
+
+
+def can_start_others(path: Path, record: ModelRecord) -> bool:
+    """Whether a new run can start from the weights of the folder at `path`.
+
+    A run has none before its first evaluation, and those of a task start no other.
+    """
+    return record.task is None and (path / WEIGHTS).exists()
 
 
 def read_record(path: Path) -> ModelRecord:

@@ -22,8 +22,13 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_settled, read_tensors
-from charrnn.folder.reading import checked_record, checked_step, checked_tokenizer
-from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
+from charrnn.folder.reading import (
+    can_start_others,
+    checked_record,
+    checked_step,
+    checked_tokenizer,
+)
+from charrnn.folder.record import Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.text.origin import Origin
@@ -139,7 +144,7 @@ def _read_run(path: Path) -> RunState:
     tokenizer = checked_tokenizer(path, record)
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
-    progress = _checked_progress(path, record.training)
+    progress = _checked_progress(path, record, record.training)
     shapes = _shapes(record, progress.best is not None)
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
@@ -155,7 +160,7 @@ def origin_of_run(path: Path) -> Origin | None:
         return None
 
 
-def _checked_progress(path: Path, config: TrainConfig) -> RunProgress:
+def _checked_progress(path: Path, record: ModelRecord, config: TrainConfig) -> RunProgress:
     """How far the run whose folder is at `path` has come, and where its corpus was read.
 
     Raises:
@@ -166,7 +171,7 @@ def _checked_progress(path: Path, config: TrainConfig) -> RunProgress:
         progress = _progress(path)
     except FileNotFoundError:
         advice = "start anew with another --name or --out"
-        if (path / WEIGHTS).exists():
+        if can_start_others(path, record):
             advice += ", or start from its weights with --init-from"
         raise MissingInputError(f"{path} holds no state to resume from", advice) from None
     if not 0 <= progress.step <= config.steps:

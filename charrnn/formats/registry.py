@@ -16,6 +16,7 @@ from charrnn.decoding import kinds
 from charrnn.decoding.containers import (
     Source,
     is_archive,
+    is_zip,
     plain_name,
     reading_errors,
     sources,
@@ -71,6 +72,8 @@ JSON = Format(jsons.rows, DECODING | COLUMNS)
 PARQUET = Format(parquet.rows, COLUMNS, whole=True)
 PAGE = Format(html.texts)
 SUBTITLES = Format(subtitles.texts)
+BOOK = Format(epub.texts, frozenset(), whole=True)
+LETTER = Format(docx.texts, frozenset(), whole=True)
 FORMATS = {
     ".csv": TABLE,
     ".tsv": TABLE,
@@ -83,8 +86,8 @@ FORMATS = {
     ".xhtml": PAGE,
     ".srt": SUBTITLES,
     ".vtt": SUBTITLES,
-    ".epub": Format(epub.texts, frozenset(), whole=True),
-    ".docx": Format(docx.texts, frozenset(), whole=True),
+    ".epub": BOOK,
+    ".docx": LETTER,
 }
 
 
@@ -168,11 +171,15 @@ def _passed(name: str, passed: Iterable[str]) -> Iterator[Piece]:
 
 
 def is_no_text(path: Path, reading: Reading) -> bool:
-    """Whether a file of a folder is left out: a picture, a program.
+    """Whether a file of a folder is left out: a picture, a program, a document that is none.
 
     A file with control characters at its start may yet be text, and is read to its end.
     """
-    if format_of(path.name) is not PLAIN:
+    form = format_of(path.name)
+    if form in (BOOK, LETTER) and path.name == plain_name(path.name):
+        with reading_errors(str(path)):
+            return not is_zip(path)
+    if form is not PLAIN:
         return False
     with reading_errors(str(path)), closing(sources(path, reading)) as found:
         for source in found:

@@ -164,6 +164,17 @@ class _Listening(socket.socket):
             self._spare = None
 
 
+class _Announced(Service):
+    """A service that tells when its models are there, and found to be sound."""
+
+    announce: Callable[[], object]
+
+    async def _loaded(self) -> None:
+        await super()._loaded()
+        if self.models:
+            self.announce()
+
+
 def listen(config: ServeConfig) -> socket.socket:
     """A socket that listens where `config` says.
 
@@ -191,7 +202,10 @@ def address(listening: socket.socket) -> str:
 
 
 def serve(
-    load: Callable[[], Mapping[str, Model]], config: ServeConfig, listening: socket.socket
+    load: Callable[[], Mapping[str, Model]],
+    config: ServeConfig,
+    listening: socket.socket,
+    announce: Callable[[], object] = lambda: None,
 ) -> None:
     """Answer requests until Ctrl-C.
 
@@ -199,6 +213,7 @@ def serve(
         load: gives the models by name, while the server already says that it is loading.
         config: who may ask, and for how much.
         listening: see `listen`.
+        announce: called once the models are loaded and can be asked.
 
     Raises:
         CharRNNError: what `load` raises.
@@ -222,7 +237,9 @@ def serve(
         "limit_concurrency": _allowed(config.max_texts + BESIDE_TEXTS),  # connections
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
-    app = _in_origin_form(create_app(Service(load, config, failed)))
+    service = _Announced(load, config, failed)
+    service.announce = announce
+    app = _in_origin_form(create_app(service))
     server = uvicorn.Server(uvicorn.Config(app, **settings))
     server.run(sockets=[listening])
     if failures:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from charrnn.arguments import checked
 from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
-from charrnn.decoding.containers import plain_name
+from charrnn.decoding.containers import LOCKS, plain_name
 from charrnn.decoding.pieces import Piece
 from charrnn.decoding.streams import standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
@@ -171,6 +171,7 @@ class Place(NamedTuple):
             standard input.
         folder: the folder that it is, if it is one.
         passed: what was passed by in that folder; of a glob, folders, which are read by name alone.
+        hidden: of a glob, what Word leaves beside documents that are open.
         bundled: the bundled corpus that it is, if it is one.
     """
 
@@ -178,6 +179,7 @@ class Place(NamedTuple):
     files: tuple[Path, ...] = ()
     folder: Path | None = None
     passed: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     bundled: Bundled | None = None
 
     @property
@@ -188,12 +190,23 @@ class Place(NamedTuple):
     @property
     def notes(self) -> tuple[str, ...]:
         """What to say of what was passed by."""
-        if not self.passed:
-            return ()
         if self.folder is not None:
-            return (registry.passed_note(self.passed),)
-        folders = f"left out {counted(len(self.passed), 'folder')}: {first_few(self.passed)}"
-        return (f"{folders} (a pattern with /** at its end reads what is in them)",)
+            return (registry.passed_note(self.passed),) if self.passed else ()
+        notes = []
+        if self.hidden:
+            notes.append(f"left out Word's lock files: {first_few(self.hidden)}")
+        if self.passed:
+            folders = f"left out {counted(len(self.passed), 'folder')}: {first_few(self.passed)}"
+            notes.append(f"{folders} (a pattern with /** at its end reads what is in them)")
+        return tuple(notes)
+
+    def texts(self, reading: Reading, skipped: list[str]) -> Iterator[str | Path]:
+        """Its contents, but of a folder the texts alone; `skipped` gets the names of the others."""
+        for one in self.contents:
+            if self.folder and isinstance(one, Path) and registry.is_no_text(one, reading):
+                skipped.append(str(one.relative_to(self.folder)))
+            else:
+                yield one
 
     def check_task(self, task: TaskName | None) -> None:
         """See that a bundled corpus is for a task; for None, that it is a text.
@@ -236,9 +249,11 @@ def place_of(source: str) -> Place:
         return Place(source, bundled.files, bundled=bundled)
     matches = sorted(glob.glob(source, recursive=True))
     # Paths, even if one is called "-" or like a bundled corpus.
-    if found := tuple(Path(one) for one in matches if os.path.isfile(one)):  # noqa: PTH113
+    matched = [Path(one) for one in matches if os.path.isfile(one)]  # noqa: PTH113
+    hidden = tuple(str(one) for one in matched if one.name.startswith(LOCKS))
+    if found := tuple(one for one in matched if str(one) not in hidden):
         folders = [one for one in matches if os.path.isdir(one)]  # noqa: PTH112
-        return Place(source, found, passed=() if "**" in source else tuple(folders))
+        return Place(source, found, None, () if "**" in source else tuple(folders), hidden)
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):
         advice = "leave ~ outside of quotation marks, or write the whole path"
@@ -264,11 +279,8 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
     found = False
     skipped, lacking = list[str](), list[str]()
     reason: MissingColumnError | None = None
-    for path in place.files:
-        inside = str(path.relative_to(place.folder))
-        if registry.is_no_text(path, reading):
-            skipped.append(inside)
-        elif doubles.leave_out(path):
+    for path in map(Path, place.texts(reading, skipped)):
+        if doubles.leave_out(path):
             found = True
         else:
             try:
@@ -276,7 +288,7 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
                 found = True
             except MissingColumnError as error:
                 reason = reason or error
-                lacking.append(inside)
+                lacking.append(str(path.relative_to(place.folder)))
     if reason and not found:
         raise reason
     if not found:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from charrnn.decoding.containers import is_hidden
 from charrnn.errors import MissingInputError
 from charrnn.outputs import is_model
 from charrnn.words import counted, first_few
@@ -50,7 +51,7 @@ def below(folder: Path) -> tuple[list[Path], list[str]]:
             continue
         for path in paths:
             is_folder = os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114
-            if path.name.startswith(".") or (is_folder and _is_passed(path)):
+            if is_hidden(path.name) or (is_folder and _is_passed(path)):
                 passed.append(str(path.relative_to(folder)))
             elif is_folder:
                 waiting.append(path)

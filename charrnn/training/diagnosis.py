@@ -10,6 +10,7 @@ from shlex import quote
 import torch
 
 from charrnn.errors import CharRNNError
+from charrnn.folder.files import is_saved
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 
@@ -24,13 +25,19 @@ def is_stuck(learner: Learner) -> bool:
     return learner.updates.seen_in_row >= MAX_SKIPPED
 
 
-def diverged(learner: Learner) -> CharRNNError:
-    """The error for a run whose loss is not a number any more."""
+def diverged(learner: Learner, *, has_weights: bool) -> CharRNNError:
+    """The error for a run whose loss is not a number any more.
+
+    Args:
+        learner: as it is now.
+        has_weights: whether the run has some that were evaluated, which are saved.
+    """
     rate = learning_rate(learner.step - 1, learner.config)
     return CharRNNError(
         f"the loss is not a number after {learner.step} updates (learning rate {rate:g}, "
         f"gradient norm {float(learner.updates.grad_norm):g})",
-        "try again with a lower --learning-rate; what was saved before is still there",
+        "try again with a lower --learning-rate"
+        + "; what was saved before is still there" * has_weights,
     )
 
 
@@ -43,8 +50,11 @@ def stopped_elsewhere(folder: Path) -> CharRNNError:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
+def memory_errors(path: Path | None = None) -> Iterator[None]:
     """Say what to do when there is not enough memory.
+
+    Args:
+        path: of the model folder, to say that what was saved there stays; None to say nothing.
 
     Raises:
         CharRNNError: in place of what PyTorch or Python raises then.
@@ -55,7 +65,7 @@ def memory_errors() -> Iterator[None]:
         known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
         if not known and not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
-        raise CharRNNError(
-            "there is not enough memory",
-            "choose a smaller --batch-size, --seq-length or --rnn-size; what was saved is there",
-        ) from None
+        advice = "choose a smaller --batch-size, --seq-length or --rnn-size"
+        if path is not None:
+            advice += "; what was saved is there" if is_saved(path) else "; nothing was saved"
+        raise CharRNNError("there is not enough memory", advice) from None

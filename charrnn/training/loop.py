@@ -83,7 +83,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         learner.update()
         if is_stuck(learner):
             recorder.save(learner)
-            raise diverged(learner)
+            raise diverged(learner, has_weights=recorder.best is not None)
         if learner.ranks.stopping:
             yield _progress(learner)  # whoever was asked to stop here, too, leaves
             recorder.close(learner)

@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.arrays import Weights
 from charrnn.config import BudgetName, Correction, DeviceName, Threads, TrainConfig
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, CharRNNError
 from charrnn.folder import card
 from charrnn.folder.files import STATE, check_file, read_manifest, write_files
 from charrnn.folder.place import Place
@@ -129,10 +129,10 @@ class Recorder:
     def _evaluation(self, learner: Learner, scored: Scored) -> Evaluation:
         updates, norm = learner.updates, float(learner.updates.grad_norm)
         if not updates.loss_count and not self.metrics:
-            raise diverged(learner)  # no update could be made
+            raise self._diverged(learner)  # no update could be made
         train_nats = learner.take_mean_loss() if updates.loss_count else self.metrics[-1].train_nats
         if not math.isfinite(scored.nats + train_nats):
-            raise diverged(learner)
+            raise self._diverged(learner)
         return Evaluation(
             step=learner.step,
             epoch=learner.epoch,
@@ -145,6 +145,9 @@ class Recorder:
             grad_norm=norm if math.isfinite(norm) else 0.0,
             tokens_per_second=learner.tokens_per_second,
         )
+
+    def _diverged(self, learner: Learner) -> CharRNNError:
+        return diverged(learner, has_weights=self.best is not None)
 
     def change_steps(self, learner: Learner, steps: int) -> Corrected:
         """Change how many updates there will be, and save that before the next of them is made.
@@ -195,7 +198,7 @@ class Recorder:
         self.saver.wait()
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-            raise diverged(learner)
+            raise self._diverged(learner)
         record, weights, found = self.record, self.best_weights, None
         progress = self.progress(learner)
         if self.best is not None:

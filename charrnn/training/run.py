@@ -341,7 +341,7 @@ def _stopped(place: Place, sources: Sources | None) -> StoppedRun:
     run = read_run(folder)
     progress, record = run.progress, run.record
     assert record.training is not None, "what can be resumed was trained"
-    sources = earlier.text_of(progress) if sources is None else sources
+    sources = earlier.text_of(progress, folder, "resume") if sources is None else sources
     data = earlier.read_again(sources, progress.reading, record, run.tokenizer, folder)
     return StoppedRun(
         data=data,

@@ -63,11 +63,13 @@ def test_the_text_that_was_trained_on_is_known_by_its_content(desk: Path) -> Non
 
 
 def test_no_part_of_another_text_was_kept_for_validation(desk: Path) -> None:
-    """It was told to have 0 of the two tokens it needs."""
-    done = run(desk, "eval", "verse", "other.txt", "--validation")
-    assert done.returncode == 2
-    assert "other is not the text that was trained on; leave --validation out" in done.stderr
-    assert done.stderr.count("\n") == 1
+    """It was told to have 0 of the two tokens it needs, or to lack unknown characters."""
+    (desk / "strange.txt").write_text("ж☃ " * 40)
+    for name in ("other", "strange"):
+        done = run(desk, "eval", "verse", f"{name}.txt", "--validation")
+        assert done.returncode == 2
+        assert f"{name} is not the text that was trained on; leave --validation out" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_costs_of_characters_add_up(desk: Path) -> None:

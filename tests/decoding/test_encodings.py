@@ -71,6 +71,32 @@ def test_a_page_that_names_no_encoding_of_python_is_still_one_error() -> None:
     assert "cp1252 (" in advice("a.html")
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "shift_jis", "cp1253"])
+@pytest.mark.parametrize(
+    "text",
+    ["“Hello,” she said.\n", "plain\n" * 400 + "“Hello,” she said.\n", "“Hello,” she said. " * 400],
+    ids=["short", "late", "long lines"],
+)
+def test_utf_8_read_in_another_encoding_is_recognised(encoding: str, text: str) -> None:
+    """Another wrong encoding was suggested."""
+    Path("a.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(BadDataError) as error:
+        text_of("a.txt", encoding=encoding)
+    found = rf"a\.txt: byte 0x\w\w at offset \d+ is not {encoding}; it may be utf-8 \('.*Hello.*'\)"
+    assert re.fullmatch(found, error.value.found)
+    way = f"leave --encoding out, or convert it to {encoding} if the other files are"
+    assert error.value.advice == way
+    assert text_of("a.txt") == text
+
+
+def test_what_is_no_utf_8_is_not_said_to_be() -> None:
+    for text in ("caf\xe9", "\x81abc", "h\xe9 \xc3\xa9"):
+        Path("a.txt").write_bytes(text.encode("latin-1"))
+        with pytest.raises(BadDataError) as error:
+            text_of("a.txt", encoding="ascii")
+        assert "utf-8" not in str(error.value)
+
+
 NOTE = "some of it looks like UTF-8: read as cp1252, 'schön' becomes 'schÃ¶n'"
 POEM = "Es war sehr schön,\nund es war spät.\n"
 

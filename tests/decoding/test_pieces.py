@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
+from charrnn.decoding import streams
 from charrnn.decoding.pieces import lines, whole_lines
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
 from tests.text.reading import PNG, gzipped, text_of
@@ -61,6 +62,30 @@ def test_invalid_bytes_are_located_and_the_ways_out_work() -> None:
     assert text_of("a.txt", errors="replace") == "déj\ufffd vu"
     raw = text_of("a.txt", errors="surrogateescape")
     assert ByteTokenizer().encode(raw).astype("u1").tobytes() == b"d\xc3\xa9j\xe0 vu"
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 1 << 20])
+@pytest.mark.parametrize(
+    ("encoding", "data", "text", "count"),
+    [
+        ("utf-8", "\ufffd déjà".encode() + b"\xe9\xff", "\ufffd déjà\ufffd\ufffd", 2),
+        ("utf-8", b"end \xe2\x82", "end \ufffd", 2),
+        ("cp1252", b"\x81 \x9d\x93", "\ufffd \ufffd“", 2),
+        ("shift_jis", b"\x93\xfa\xff", "日\ufffd", 1),
+        ("utf-16-le", "añ".encode("utf-16-le")[:-1], "a\ufffd", 1),
+        ("ascii", "déjà".encode(), "d\ufffd\ufffdj\ufffd\ufffd", 4),
+    ],
+)
+def test_bytes_that_are_replaced_are_counted(
+    encoding: str, data: bytes, text: str, count: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were destroyed without a word."""
+    monkeypatch.setattr(streams, "CHUNK", chunk)
+    Path("a.txt").write_bytes(data)
+    corpus = read_corpus("a.txt", Reading(encoding=encoding, errors="replace"))
+    assert corpus.text == text == data.decode(encoding, "replace")
+    what = "1 byte that is" if count == 1 else f"{count} bytes that are"
+    assert corpus.notes[0] == f"a.txt: {what} not {encoding} became U+FFFD"
 
 
 @given(st.binary(min_size=1) | st.lists(st.sampled_from([b"\r", b"\n", b"\xef\xbb\xbf"])))

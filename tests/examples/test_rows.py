@@ -22,6 +22,7 @@ from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.examples.rows import Form, Row, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING
 from charrnn.text.bundled import BUNDLED
+from tests.text.reading import PNG
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})
@@ -129,8 +130,10 @@ def test_half_a_character_in_a_record_is_refused_or_replaced_wherever_it_is(plac
         rows_of("a.jsonl")
     found = r"a.jsonl: '\ud83d' is half a character"
     assert str(caught.value) == f"{found}; mend the table, or choose --errors replace"
-    (file,) = opened(["a.jsonl"], Reading(errors="replace"), [])
+    notes = list[str]()
+    (file,) = opened(["a.jsonl"], Reading(errors="replace"), notes)
     assert list(file.rows(never)) == [Row(1, record(mark))]
+    assert notes == ["a.jsonl: half a character became U+FFFD"]
 
 
 def nested(text: str, depth: int) -> None:
@@ -253,6 +256,23 @@ def test_what_is_hidden_in_a_folder_or_an_archive_is_named() -> None:
         f"lists: left out {what} and installed packages: .b.txt",
         "c.zip: left out hidden files and entries that are not files: .git",
     ]
+
+
+def test_what_is_no_text_in_a_folder_is_skipped_and_told() -> None:
+    """A picture or a damaged document made all examples of the folder unreadable."""
+    Path("lists").mkdir()
+    Path("lists/a.txt").write_text("one\n")
+    for name in ("b.docx", "~$b.docx", "c.png"):
+        Path("lists", name).write_bytes(PNG)
+    notes = list[str]()
+    files = opened(["lists"], Reading(), notes)
+    assert [line for file in files for _, line in file.lines()] == ["one"]
+    skipped, hidden = notes
+    assert skipped == "lists: skipped 2 files that are not plain text: b.docx, c.png"
+    assert hidden.endswith(": ~$b.docx")
+    Path("lists/a.txt").unlink()
+    with pytest.raises(MissingInputError, match="lists: a folder without text files"):
+        next(opened(["lists"], Reading(), []))
 
 
 @pytest.mark.parametrize("hidden", [(), (".b.txt",)])

@@ -229,6 +229,23 @@ def test_a_save_that_fails_at_any_call_leaves_a_whole_state_and_no_litter(
         assert not list(path.rglob(".*"))
 
 
+def test_a_save_that_fails_says_what_is_there(before: Path, trained_folder: Path) -> None:
+    """ "what was saved before is still there" was said of a first save, too."""
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    is_first, files = not any(before.iterdir()), _files_of_save(before, trained_folder)
+    for call in (3, 12, 20):  # each save meets what the one before has left
+        before.mkdir(exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            FailPoints(patch, call, fail)
+            with pytest.raises(ReadWriteError) as caught:
+                write_files(before, files)
+        said = "nothing was saved" if is_first else "what was saved before is still there"
+        assert caught.value.advice == f"make room or check the disk; {said}"
+
+
 SAVE = """
 import sys
 from pathlib import Path

@@ -154,10 +154,26 @@ def test_documents_that_grow_past_all_reason_are_refused(monkeypatch: pytest.Mon
     [b"", b"plain text", b"PK\x03\x04 and no more", gzipped(b"text")],
     ids=["empty", "plain", "cut", "gzip"],
 )
-def test_what_is_no_document_is_broken(name: str, data: bytes) -> None:
+def test_what_is_no_document_says_what_to_do(name: str, data: bytes) -> None:
+    """The advice was to compress it again."""
     Path(name).write_bytes(data)
-    with pytest.raises(BadDataError, match=rf"^{name}: broken "):
+    kind, way = "an EPUB book", "copy it again"
+    if name.endswith(".docx"):
+        kind, way = "a Word document", "open it in Word and save it again"
+    with pytest.raises(BadDataError) as caught:
         text_of(name)
+    assert str(caught.value) == (
+        f"{name}: not {kind} (it is no zip archive); {way}, or use plain text"
+    )
+
+
+def test_a_document_that_is_damaged_within_is_to_be_saved_anew() -> None:
+    write_docx()
+    data = bytearray(Path("a.docx").read_bytes())
+    data[60] ^= 0xFF
+    Path("a.docx").write_bytes(data)
+    with pytest.raises(BadDataError, match=r"^a\.docx: broken document \(.*\); save it anew$"):
+        text_of("a.docx")
 
 
 def test_a_document_without_its_parts_is_broken() -> None:

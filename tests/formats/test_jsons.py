@@ -206,7 +206,9 @@ def test_broken_json_says_where(
 
 def test_half_a_character_can_be_replaced() -> None:
     Path("a.jsonl").write_text('{"text": "a\\ud83d b\\ud83d\\ude42"}')
-    assert text_of("a.jsonl", errors="replace") == "a\ufffd b🙂"
+    corpus = read_corpus("a.jsonl", Reading(errors="replace"))
+    assert corpus.text == "a\ufffd b🙂"
+    assert corpus.notes == ("a.jsonl: half a character became U+FFFD",)
 
 
 def test_what_is_no_json_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

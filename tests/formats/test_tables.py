@@ -351,7 +351,9 @@ def test_the_encoding_and_its_errors_are_the_users_for_every_table(name: str) ->
     content = '{"text": "déjà"}' if "json" in name else "text\ndéjà\n"
     Path(name).write_bytes(content.encode("latin-1"))
     assert text_of(name, encoding="latin-1") == "déjà"
-    assert text_of(name, errors="replace") == "d\ufffdj\ufffd"
+    replaced = read_corpus(name, Reading(errors="replace"))
+    assert replaced.text == "d\ufffdj\ufffd"
+    assert replaced.notes == (f"{name}: 2 bytes that are not utf-8 became U+FFFD",)
     with pytest.raises(BadDataError, match=r"byte 0xe9 at offset .*; it may be cp1252 \('"):
         text_of(name)
     raw = text_of(name, errors="surrogateescape")

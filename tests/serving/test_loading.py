@@ -96,9 +96,18 @@ def test_a_model_that_has_diverged_is_refused_at_the_start() -> None:
     write_files(path, model_files(read_model(path).record, model.tokenizer, weights, 0))
     done = commands.run(Path(), "serve", "model", "--port", 0)
     assert done.returncode == 65
-    said = done.stderr.splitlines()
-    assert len(said) == 2, said
-    assert said[1].startswith("charrnn: model: the model predicts NaN or infinity; its training")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("charrnn: model: the model predicts NaN or infinity; its training")
+
+
+def test_a_model_without_weights_is_refused_before_the_server_says_where_it_is() -> None:
+    """It announced its address, and failed."""
+    small_model("gru")
+    Path("model/model.safetensors").unlink()
+    done = commands.run(Path(), "serve", "model", "--port", 0)
+    assert done.returncode == 66
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("charrnn: model: no model.safetensors in it")
 
 
 def test_a_damaged_tokenizer_is_refused_before_the_server_says_where_it_is(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from charrnn.folder.resuming import RULES
 from charrnn.training.events import Evaluated
 from tests.commands import run as command
 from tests.conftest import VERSE
+from tests.formats.test_documents import TEXT as LETTER
+from tests.formats.test_documents import write_docx
 from tests.text.reading import PNG, text_of
 
 TINY: dict[str, Any] = {"steps": 20, "hidden_size": 8, "embed_size": 4, "batch_size": 4}
@@ -308,6 +310,36 @@ def begin_before(folder: Path, rules: int | None) -> None:
     progress["reading"] |= {} if rules is None else {"rules": rules}
     metadata = {"progress": json.dumps(progress)}
     write_files(folder, {STATE: safetensors.numpy.save(tensors, metadata=metadata)})
+
+
+def write_letters() -> None:
+    """A folder of Word documents, one of them open and one damaged."""
+    Path("letters").mkdir()
+    write_docx("letters/a.docx")
+    Path("letters/~$a.docx").write_bytes(b"\x04Anna" + bytes(157))
+    Path("letters/b.docx").write_bytes(Path("letters/a.docx").read_bytes()[:300])
+    Path("letters/c.epub").write_bytes(b"")
+
+
+def test_a_damaged_document_or_one_that_is_open_leaves_a_folder_readable() -> None:
+    """Either made the whole folder a broken container file."""
+    write_letters()
+    corpus = read_corpus("letters")
+    assert corpus.text == LETTER
+    skipped, hidden = corpus.notes
+    assert skipped == "letters: skipped 2 files that are not plain text: b.docx, c.epub"
+    assert hidden.startswith("letters: left out hidden ")
+    assert hidden.endswith(": ~$a.docx")
+    Path("letters/a.docx").unlink()
+    with pytest.raises(MissingInputError, match="letters: a folder without text files"):
+        text_of("letters")
+
+
+def test_what_word_leaves_beside_an_open_document_is_no_match_of_a_pattern() -> None:
+    write_letters()
+    corpus = read_corpus("letters/*a.docx")
+    assert corpus.text == LETTER
+    assert corpus.notes == ("letters/*a.docx: left out Word's lock files: letters/~$a.docx",)
 
 
 def test_folders_that_a_pattern_matches_are_told() -> None:

@@ -252,3 +252,13 @@ def test_noise_is_called_noise(tmp_path: Path) -> None:
 def test_whoever_lacks_memory_the_user_is_told_what_to_make_smaller(error: Exception) -> None:
     with pytest.raises(CharRNNError, match="not enough memory; choose a smaller"), memory_errors():
         raise error
+
+
+def test_who_lacks_memory_is_told_what_is_saved(trained_folder: Path, tmp_path: Path) -> None:
+    for path, said in (
+        (trained_folder, "what was saved is there"),
+        (tmp_path, "nothing was saved"),
+    ):
+        with pytest.raises(CharRNNError) as caught, memory_errors(path):
+            raise MemoryError
+        assert caught.value.advice.endswith(f"--rnn-size; {said}")

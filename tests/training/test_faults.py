@@ -71,7 +71,8 @@ def test_a_disk_that_fills_while_training_costs_nothing_that_was_saved(
         wait_until(filled)  # again and again: a save that finds room makes as much when it is over
     _, err = process.communicate()
     assert process.returncode == 74
-    _one_line(err, str(out), "No space left on device; make room")
+    said = "make room or check the disk; what was saved before is still there"
+    _one_line(err, str(out), f"No space left on device; {said}")
     assert not list(out.rglob(".*"))
     verify(str(out))
     (disk / "ballast").unlink()
@@ -85,7 +86,9 @@ def test_a_full_disk_gets_no_folder(disk: Path, tmp_path: Path, verse: Path) -> 
     (disk / "ballast").write_bytes(bytes(590_000))
     done = run(tmp_path, "train", verse, "--rnn-size", 256, "--steps", 3, "--out", disk / "model")
     assert done.returncode == 74
-    _one_line(done.stderr, "No space left on device")
+    _one_line(
+        done.stderr, "No space left on device; make room or check the disk; nothing was saved"
+    )
     assert [path.name for path in disk.iterdir()] == ["ballast"]
 
 
@@ -118,7 +121,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_a_full_disk(
     process = start(tmp_path, "train", verse, "--steps", 3, "--out", "m", limit=limit)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 74
-    _one_line(err.decode(), "m: File too large")
+    _one_line(err.decode(), "m: File too large", "nothing was saved")
     assert not (tmp_path / "m").exists()
 
 

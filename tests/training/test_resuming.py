@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterable
@@ -220,6 +221,14 @@ def test_a_finished_run_for_a_task_is_not_to_be_started_from(tmp_path: Path) -> 
     *_, finished = resume(tmp_path / "m")
     assert isinstance(finished, Finished)
     assert finished.advice.endswith("for a better model train anew for longer")
+    (tmp_path / "rows.csv").write_text(f"text,label\nc,yes\n{rows}")
+    with pytest.raises(CharRNNError) as caught:
+        resume(tmp_path / "m")
+    assert caught.value.advice == "give the same text, or train anew under another --name"
+    (tmp_path / "m" / STATE).unlink()
+    with pytest.raises(CharRNNError) as caught:
+        resume(tmp_path / "m")
+    assert caught.value.advice == "start anew with another --name or --out"
 
 
 def test_a_run_that_goes_on_gets_advice_on_what_it_learnt(text: Path, tmp_path: Path) -> None:
@@ -239,10 +248,41 @@ def test_another_corpus_is_refused_and_a_moved_one_is_not(text: Path, tmp_path: 
     ):
         resume(path)
     text.unlink()
-    with pytest.raises(CharRNNError, match=r"verse\.txt"):
-        resume(path)
     _consume(resume(path, tmp_path / "moved.txt"), 30)
     _consume(resume(path))
+
+
+def test_a_text_that_was_moved_is_to_be_named_where_it_is_now(text: Path, tmp_path: Path) -> None:
+    """The error named a path that nobody had typed, and advised to check it."""
+    text.rename(tmp_path / "old one.txt")
+    (tmp_path / "more.txt").write_text(VERSE)
+    sources = ("old one.txt", "more.txt")
+    settings = ("--steps", "4", "--rnn-size", "8", "--out", "m", "--eval-every", "2")
+    assert run(tmp_path, "train", *sources, *settings).returncode == 0
+    (tmp_path / "old one.txt").rename(tmp_path / "new.txt")
+    gone, there = tmp_path / "old one.txt", tmp_path / "more.txt"
+    for way, python in (("resume", "resume('m', …)"), ("repeat", "train(…, repeat='m')")):
+        refused = run(tmp_path, "train", f"--{way}", "m")
+        assert refused.returncode == 66
+        assert refused.stderr == (
+            f"charrnn: m was trained on {gone}, which is not there; name the text where it is now: "
+            f"charrnn train TEXT {there} --{way} m (in Python {python})\n"
+        )
+        moved = run(tmp_path, "train", "new.txt", there, f"--{way}", "m")
+        assert moved.returncode == 0, moved.stderr
+
+
+def test_a_run_without_weights_is_not_to_be_started_from(text: Path, tmp_path: Path) -> None:
+    """--resume sent the user to --init-from, and that to --resume."""
+    events = iter(train(text, out=tmp_path / "m", **SMALL))
+    next(events)  # it has begun; a copy is as if it were killed
+    shutil.copytree(tmp_path / "m", tmp_path / "killed")
+    text.write_text(TEXT + "!")
+    with pytest.raises(CharRNNError) as caught:
+        resume(tmp_path / "killed")
+    assert caught.value.advice == "give the same text, or train anew under another --name"
+    refused = run(tmp_path, "train", "--resume", "killed", "--rnn-size", "9")
+    assert refused.stderr.endswith("; leave it out, or train anew under another --name\n")
 
 
 def test_what_cannot_be_resumed_says_why(text: Path, tmp_path: Path) -> None:

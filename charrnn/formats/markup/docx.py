@@ -26,7 +26,8 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
         UsageError: without the extra `formats`.
     """
     notes: list[str] = []
-    with xml.opened(source) as package:
+    advice = "open it in Word and save it again, or use plain text"
+    with xml.opened(source, "a Word document", advice) as package:
         yield from document(source.name, cleaned(_text(package, notes), notes), notes)
 
 

@@ -27,7 +27,7 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
         UsageError: without the extra `formats`.
     """
     notes: list[str] = []
-    with xml.opened(source) as package:
+    with xml.opened(source, "an EPUB book", "copy it again, or use plain text") as package:
         yield from document(source.name, _chapters(source.name, package, notes), notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,21 +79,34 @@ class Package:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Package]:
+def opened(source: Source, kind: str, advice: str) -> Iterator[Package]:
     """A document, open for reading.
+
+    Args:
+        source: its file.
+        kind: what it should be: "a Word document".
+        advice: what to do if it is no archive.
 
     Raises:
         UsageError: without the extra `formats`.
-        BadDataError: if it is no archive.
+        BadDataError: if it is no archive, or a damaged one.
     """
     try:
         from defusedxml import ElementTree
     except ImportError:
         suffix = source.file_name.rpartition(".")[2].lower()
-        advice = "pip install defusedxml, or save it as plain text"
         raise UsageError(
-            f"{source.name}: .{suffix} files need the package defusedxml", advice
+            f"{source.name}: .{suffix} files need the package defusedxml",
+            "pip install defusedxml, or save it as plain text",
         ) from None
     assert source.path is not None, "the registry sees to it"
-    with zip_archive(source.path) as archive:
-        yield Package(source, archive, ElementTree.iterparse)
+    try:
+        archive = zip_archive(source.path)
+    except zipfile.BadZipFile:
+        raise BadDataError(f"{source.name}: not {kind} (it is no zip archive)", advice) from None
+    with archive:
+        package = Package(source, archive, ElementTree.iterparse)
+        try:
+            yield package
+        except (EOFError, zlib.error, zipfile.BadZipFile) as error:
+            raise package.broken(str(error)) from None

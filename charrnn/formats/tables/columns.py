@@ -21,6 +21,7 @@ from charrnn.words import NAMED, listing
 __all__ = [
     "MISSING",
     "SEARCHED",
+    "Halves",
     "MissingColumnError",
     "choice",
     "column_of",
@@ -29,7 +30,6 @@ __all__ = [
     "nesting_errors",
     "refuse_doubled",
     "shown",
-    "whole",
 ]
 
 LABEL = "label"  # a column that tells what a table is likely for
@@ -78,7 +78,7 @@ def documents(
             nested past all reason.
     """
     column, path = column_of(reading), _Path(column_of(reading))
-    cleaner, known = Cleaner(), dict[str, None]()
+    cleaner, halves, known = Cleaner(), Halves(name, reading), dict[str, None]()
     number = empty = missing = 0
     hints: list[str] = []
     with nesting_errors(name), closing(records):  # and the file that it reads, also after an error
@@ -89,7 +89,7 @@ def documents(
                 )
             text = record if isinstance(record, str) else path.text_in(record)
             if isinstance(text, str):
-                yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
+                yield Piece(name, cleaner.feed(halves.replaced(text), last=True))
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {shown(text.value)} in the column {column}, no text"
@@ -104,9 +104,9 @@ def documents(
     if number == missing and known:
         found = f"{name}: no text in a column {column}"
         raise MissingColumnError(found, choice(column, known))
-    everything = [*notes, *hints, *cleaner.notes(), *_without_text(path, empty, number)]
-    if everything:
-        yield Piece(name, "", first=False, notes=tuple(everything))
+    changed = [*halves.notes(), *cleaner.notes(), *_without_text(path, empty, number)]
+    if everything := (*notes, *hints, *changed):
+        yield Piece(name, "", first=False, notes=everything)
 
 
 def _without_text(path: _Path, empty: int, rows: int) -> Iterator[str]:
@@ -245,51 +245,67 @@ def refuse_doubled(name: str, header: Sequence[str], wanted: Iterable[str]) -> N
         raise BadDataError(found, "give each column a name of its own")
 
 
-def whole(name: str, record: dict[str, Any], reading: Reading) -> dict[str, Any]:
-    """A record of JSON, whose texts and keys are without halves of characters.
+class Halves:
+    """Puts U+FFFD in the place of halves of characters, which JSON can hold, and counts them.
 
     Args:
         name: of the table.
-        record: may hold other records, and lists.
-        reading: whether U+FFFD replaces them.
-
-    Raises:
-        BadDataError: for half a character, which JSON can hold.
-        RecursionError: if such a record is nested too deeply.
+        reading: whether they may be replaced.
     """
-    try:
-        msgspec.json.encode(record)  # far quicker than to look at each value
-    except UnicodeEncodeError:
-        found: dict[str, Any] = _mended(name, record, reading)
-        return found
-    return record
 
+    def __init__(self, name: str, reading: Reading) -> None:
+        self._name, self._errors, self._count = name, reading.errors, 0
 
-def _mended(name: str, value: Any, reading: Reading) -> Any:
-    match value:
-        case str():
-            return _whole(name, value, reading)
-        case list():
-            return [_mended(name, one, reading) for one in value]
-        case dict():
-            return {
-                _mended(name, key, reading): _mended(name, one, reading)
-                for key, one in value.items()
-            }
-    return value
+    def replaced_in(self, record: dict[str, Any]) -> dict[str, Any]:
+        """A record of JSON, whose texts and keys are without them, also in lists and records in it.
 
+        Raises:
+            BadDataError: for one, unless they may be replaced.
+            RecursionError: if such a record is nested too deeply.
+        """
+        try:
+            msgspec.json.encode(record)  # far quicker than to look at each value
+        except UnicodeEncodeError:
+            found: dict[str, Any] = self._without(record)
+            return found
+        return record
 
-def _whole(name: str, text: str, reading: Reading) -> str:
-    if text.isascii():
+    def _without(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.replaced(value)
+            case list():
+                return [self._without(one) for one in value]
+            case dict():
+                return {self._without(key): self._without(one) for key, one in value.items()}
+        return value
+
+    def replaced(self, text: str) -> str:
+        """A text without them.
+
+        Raises:
+            BadDataError: for one, unless they may be replaced.
+        """
+        if text.isascii():
+            return text
+        keep = self._errors if self._errors == "surrogateescape" else "strict"
+        try:
+            text.encode("utf-8", keep)
+        except UnicodeEncodeError as error:
+            if self._errors == "replace":
+                mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                self._count += mended.count("\ufffd") - text.count("\ufffd")
+                return mended
+            half = f"{text[error.start]!r}"
+            raise BadDataError(
+                f"{self._name}: {half} is half a character",
+                "mend the table, or choose --errors replace",
+            ) from None
         return text
-    keep = reading.errors if reading.errors == "surrogateescape" else "strict"
-    try:
-        text.encode("utf-8", keep)
-    except UnicodeEncodeError as error:
-        if reading.errors == "replace":
-            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        half = f"{text[error.start]!r}"
-        raise BadDataError(
-            f"{name}: {half} is half a character", "mend the table, or choose --errors replace"
-        ) from None
-    return text
+
+    def notes(self) -> list[str]:
+        """What to say of those that were replaced, if there were any."""
+        if not self._count:
+            return []
+        halves = "half a character" if self._count == 1 else f"{self._count:,} halves of characters"
+        return [f"{halves} became U+FFFD"]

@@ -5,17 +5,26 @@ folder ──repeated──▶ NewRun
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, Literal
 
 import msgspec
 
 from charrnn.config import Budget, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.place import Place
-from charrnn.folder.reading import find_model, read_model, read_record, read_tokenizer
+from charrnn.folder.reading import (
+    can_start_others,
+    find_model,
+    read_model,
+    read_record,
+    read_tokenizer,
+)
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
@@ -25,7 +34,7 @@ from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, place_of
 from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
@@ -96,7 +105,8 @@ def _where(
         return sources, (reading or Reading()).for_tokens(tokenizer.unit), ()
     if reading is not None:
         raise refused_settings(["reading"])
-    return sources or text_of(progress), progress.reading, moved(progress, config)
+    sources = sources or text_of(progress, folder, "repeat")
+    return sources, progress.reading, moved(progress, config)
 
 
 def refused_settings(names: Sequence[str]) -> UsageError:
@@ -152,11 +162,17 @@ def read_again(
     return again
 
 
-def text_of(progress: RunProgress) -> Sources:
+def text_of(progress: RunProgress, folder: Path, way: Literal["resume", "repeat"]) -> Sources:
     """Where a run has read its text.
+
+    Args:
+        progress: its state.
+        folder: of the run.
+        way: what is done with the run again.
 
     Raises:
         UsageError: if that can't be read again.
+        MissingInputError: if it is no longer there.
     """
     if progress.origin.is_gone:
         advice = "name a file with its text"
@@ -165,7 +181,31 @@ def text_of(progress: RunProgress) -> Sources:
         raise UsageError(
             "the run read its text from standard input or a pipe, which is no longer there", advice
         )
+    _refuse_moved(progress.sources, folder, way)
     return progress.sources
+
+
+def _refuse_moved(sources: Sequence[str], folder: Path, way: str) -> None:
+    """Say how to name a text that is not where a run has read it."""
+    missing = list(filter(_is_missing, sources))
+    if not missing:
+        return
+    words = " ".join("TEXT" if one in missing else quote(one) for one in sources)
+    in_python = f"resume({str(folder)!r}, …)"
+    if way == "repeat":
+        in_python = f"train(…, repeat={str(folder)!r})"
+    raise MissingInputError(
+        f"{folder} was trained on {missing[0]}, which is not there",
+        f"name the text where it is now: charrnn train {words} --{way} {quote(str(folder))} "
+        f"(in Python {in_python})",
+    )
+
+
+def _is_missing(source: str) -> bool:
+    with suppress(MissingInputError):
+        place_of(source)
+        return False
+    return not os.path.exists(source)  # noqa: PTH110 - not one that may not be entered
 
 
 def moved(progress: RunProgress, config: TrainConfig) -> tuple[str, ...]:
@@ -188,8 +228,11 @@ def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> N
     sizes = [""] * 2
     if record.task is None:
         sizes = [f"{one.characters:,} characters and " for one in (found, before)]
+    otherwise = "train anew under another --name"
+    if can_start_others(folder, record):
+        otherwise = "start a new run from these weights with --init-from"
     raise UsageError(
         f"the corpus is not the one that {folder} was trained on: it has {sizes[0]}SHA-256 "
         f"{found.sha256[:12]}…, the earlier one has {sizes[1]}{before.sha256[:12]}…",
-        "give the same text, or start a new run from these weights with --init-from",
+        f"give the same text, or {otherwise}",
     )

@@ -293,7 +293,7 @@ def _locked_in(
     If they end before anything is saved, for whatever reason, the folder is removed if asked for.
     """
     try:
-        with locked(path) as lock, memory_errors():
+        with locked(path) as lock, memory_errors(path):
             sweep(path)
             yield from events(lock)
     finally:
