@@ -51,7 +51,7 @@ MAX_PASSES = ((20_000, 30), (600_000, 60), (math.inf, 100))
 DROPOUTS = (
     (4, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
     (6, (0.1, 0.0), (0.1, 0.0), (0.05, 0.0)),
-    (12, (0.2, 0.0), (0.2, 0.0), (0.1, 0.0)),
+    (12, (0.1, 0.0), (0.2, 0.0), (0.1, 0.0)),
     (60, (0.2, 0.1), (0.3, 0.2), (0.15, 0.1)),
     (300, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
     (400, (0.5, 0.3), (0.5, 0.3), (0.25, 0.25)),
@@ -61,8 +61,9 @@ DROPOUTS = (
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
 MUON_LOAD = 60  # from which on Muon learns no more than AdamW, as a GRU does at any
-DECAY_LOAD = 6  # from which on, with Muon, weights should decay faster
-MUON_RATE = 4 / 3  # of AdamW's learning rate
+# With Muon, for loads below so much: the learning rate by that of AdamW, and the weight decay.
+WITH_MUON = ((6, 16 / 9, 0.05), (math.inf, 8 / 3, 0.15))
+WEIGHT_DECAY = 0.05  # with AdamW
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
@@ -100,17 +101,21 @@ def plan(
         shares = story_shares(text, given, notes, unit)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
-    rate = speed * _efficiency(shares.tokens_per_step)
-    model = _network(shares.train, shape, budget, rate)
-    load = _load(shares.train, model, budget, rate)
+    speed *= _efficiency(shares.tokens_per_step)
+    model = _network(shares.train, shape, budget, speed)
+    load = _load(shares.train, model, budget, speed)
     dropouts = _dropouts(model.cell, load)
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     optimizer: OptimizerName = "adamw" if fine_tuning else _optimizer(model, load)
+    faster, decay = 1.0, WEIGHT_DECAY
+    if optimizer == "muon":
+        faster, decay = next(found for limit, *found in WITH_MUON if load < limit)
+    rate = _learning_rate(model, 0.3 if fine_tuning else 1.0)
     settings = {
         "batch_size": shares.batch_size,
         "seq_length": shares.seq_length,
-        "learning_rate": _learning_rate(model, optimizer, 0.3 if fine_tuning else 1.0),
-        "weight_decay": 0.15 if optimizer == "muon" and load >= DECAY_LOAD else 0.05,
+        "learning_rate": float(f"{faster * rate:.2g}"),
+        "weight_decay": decay,
         "optimizer": optimizer,
         **of_training(given),
         "val_frac": shares.val_frac,
@@ -206,8 +211,7 @@ def _dropouts(cell: CellName, load: float) -> dict[str, float]:
     return {"dropout": units, "weight_dropout": weights}
 
 
-def _learning_rate(model: ModelConfig, optimizer: OptimizerName, share: float) -> float:
-    """Larger steps for smaller networks, with Muon, and for cells with more gates."""
+def _learning_rate(model: ModelConfig, share: float) -> float:
+    """AdamW's: larger for smaller networks, and for cells with more gates."""
     rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
-    rate = float(f"{share * rate * RATES[model.cell]:.1g}")
-    return float(f"{MUON_RATE * rate:.2g}") if optimizer == "muon" else rate
+    return float(f"{share * rate * RATES[model.cell]:.1g}")

@@ -150,7 +150,7 @@ def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_text() ->
     decays = [made.settings["weight_decay"] for made in plans]
     assert decays == [0.05, 0.15, 0.05]
     rates = [made.settings["learning_rate"] for made in plans]
-    assert rates == [0.012, 0.012, 0.009]
+    assert rates == [0.016, 0.024, 0.009]
     tuned = planning.plan(1_000_000, 60, Budget(epochs=1), {}, 9e10, fine_tuning=True)
     assert tuned.settings["optimizer"] == "adamw"
 
