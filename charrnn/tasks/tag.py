@@ -123,7 +123,8 @@ class Tagger(TaskModel[Tagged]):
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
         """What is marked in each text; characters that the model does not know count as unknown."""
-        words = [words_of(text) for text in texts]  # as it is given, since spans are places in it
+        rules = self.task.rules  # of the first model, if there are several
+        words = [words_of(text, rules) for text in texts]  # as given: spans are places in it
         return list(map(marked, texts, words, self.tag(texts, words)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
@@ -154,7 +155,7 @@ class Tagger(TaskModel[Tagged]):
             raise UsageError(found, "leave it out", "label_column")
         named = bool(reading.text_column)
         reading, _ = columns_for(self.task, reading)
-        return read_tagged(sources, reading, notes, named=named)
+        return read_tagged(sources, reading, notes, named=named, rules=self.task.rules)
 
     def answers(self, examples: Sequence[Tagged]) -> list[list[str]]:
         """The tags of the words of each text."""

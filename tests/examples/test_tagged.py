@@ -94,6 +94,7 @@ def test_texts_are_cleaned_and_their_spans_move_with_them() -> None:
         "a.jsonl: CRLF became LF on 1 line",
         "a.jsonl: CR became LF on 1 line",
         "a.jsonl: left out 1 span that has no word of its own",
+        "a.jsonl: the F1 is of the altered spans",
     ]
 
 
@@ -186,6 +187,7 @@ def test_a_span_without_a_word_of_its_own_is_left_out_and_counted() -> None:
     assert notes == [
         "a.jsonl: 1 span begins or ends within a word, and takes all of it",
         "a.jsonl: left out 2 spans that have no word of their own",
+        "a.jsonl: the F1 is of the altered spans",
     ]
 
 
