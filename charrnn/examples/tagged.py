@@ -240,7 +240,7 @@ def _records(file: File, text_column: str | None, rules: int) -> Iterator[Tagged
             marked = _moved(marked, given)
         words = words_of(text, rules)
         tags = tags_of(words, [span for span in marked if span.start < span.end])
-        changes.add(marked, spans_of(words, tags))
+        changes.add(text, marked, spans_of(words, tags))
         yield Tagged(text, words, tags, place)
     file.notes += [f"{file.name}: {note}" for note in (*cleaner.notes(), *changes.notes())]
 
@@ -251,17 +251,22 @@ class _Changes:
 
     Attributes:
         empty: rows that hold no word.
+        trimmed: spans with a space at an edge.
         widened: spans with an edge within a word.
         lost: spans without a word of their own.
     """
 
     empty: int = 0
+    trimmed: int = 0
     widened: int = 0
     lost: int = 0
 
-    def add(self, marked: Sequence[Span], found: Sequence[Span]) -> None:
+    def add(self, text: str, marked: Sequence[Span], found: Sequence[Span]) -> None:
         """Count the spans that were marked in a text otherwise than they are learnt."""
-        self.widened += len(set(found) - set(marked))
+        changed = set(found) - set(marked)
+        trimmed = changed.intersection(_without_spaces(text, span) for span in marked)
+        self.trimmed += len(trimmed)
+        self.widened += len(changed) - len(trimmed)
         self.lost += len(marked) - len(found)
 
     def notes(self) -> Iterator[str]:
@@ -269,10 +274,13 @@ class _Changes:
         if self.empty:
             rows = "row that holds" if self.empty == 1 else "rows that hold"
             yield f"left out {self.empty:,} {rows} no word"
-        if self.widened:
-            one = "1 span begins or ends within a word, and takes all of it"
-            many = f"{self.widened:,} spans begin or end within a word, and take all of it"
-            yield one if self.widened == 1 else many
+        for count, where, what in (
+            (self.trimmed, "with a space", "which is left out"),
+            (self.widened, "within a word", "and takes all of it"),
+        ):
+            many = f"{count:,} spans begin or end {where}, {what.replace('takes', 'take')}"
+            if count:
+                yield f"1 span begins or ends {where}, {what}" if count == 1 else many
         if self.lost:
             spans = (
                 "span that has no word of its"
@@ -280,8 +288,15 @@ class _Changes:
                 else "spans that have no word of their"
             )
             yield f"left out {self.lost:,} {spans} own"
-        if self.widened or self.lost:
+        if self.trimmed or self.widened or self.lost:
             yield "the F1 is of the altered spans"
+
+
+def _without_spaces(text: str, span: Span) -> Span:
+    """A span without the spaces at its edges."""
+    inner = text[span.start : span.end]
+    start, end = len(inner) - len(inner.lstrip()), len(inner.rstrip())
+    return span._replace(start=span.start + start, end=span.start + end)
 
 
 def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) -> Tagged | None:
