@@ -38,7 +38,7 @@ from charrnn.formats.tables.columns import MISSING
 from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted
 
-__all__ = ["check_types", "has_tags", "read_tagged", "sentences_of"]
+__all__ = ["WORDS", "check_types", "has_tags", "read_tagged", "sentences_of"]
 
 SURE = re.compile(r"O|[BIESLUM][-_][^\W\d].*")  # a tag where hardly a text has one
 DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
