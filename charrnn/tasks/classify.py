@@ -27,7 +27,7 @@ from charrnn.tasks.answers import Label
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.nets.grams import grams, letters_of, summed
-from charrnn.tasks.scores.reports import Report, unknown_labels
+from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
 from charrnn.tasks.texts import (
     ADVICE,
     ENDS,
@@ -190,6 +190,7 @@ def report_of(
         scores=scores_of(wanted, answers),
         baselines={f"always {usual}": scores_of(wanted, [usual] * len(wanted))},
         notes=unknown_labels(wanted, labels, "text"),
+        all_unknown=are_unknown(wanted, labels),
     )
 
 

@@ -27,7 +27,7 @@ from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.nets.grams import grams_of_words, summed
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
-from charrnn.tasks.scores.reports import Report, unknown_labels
+from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
 from charrnn.tasks.texts import (
     ADVICE,
     Words,
@@ -231,6 +231,7 @@ def report_of(
         scores=scores_of(examples, tags),
         baselines={"each word's most frequent tag": scores_of(examples, trivial)},
         notes=unknown_labels(wanted, types, "span"),
+        all_unknown=are_unknown(wanted, types),
     )
 
 
