@@ -195,7 +195,7 @@ def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> Bad
     found = f"{file.at(numbers[odd])}: {cells[odd]!r} is not a time"
     if _is_date(cells[odd]):
         found = f"{file.name}: times such as {cells[odd]!r} are not all in one form"
-    return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")
+    return BadDataError(found, "write all times as 2024-01, 2024-01-31 or 2024-01-31 13:00")
 
 
 def _forms_of(cell: str) -> Sequence[str]:
