@@ -254,8 +254,9 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     seq_length: Annotated[
         Size,
         about(
-            "Time steps per update (T): how far back gradients reach. For other tasks, the longest "
-            "text, or the number of values that a forecaster reads.",
+            "Time steps per update (T): how far back gradients reach. For other tasks, the most "
+            "characters of a text that are read (config.json adds 2, for its ends), or the number "
+            "of values that a forecaster reads.",
             unset=BY_TEXT,
         ),
     ]

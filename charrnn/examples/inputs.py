@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from charrnn.config import Reading, TaskName
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import File, Form, opened, value_at
-from charrnn.examples.tagged import has_tags, sentences_of
+from charrnn.examples.rows import File, Form, Row, opened, value_at
+from charrnn.examples.tagged import WORDS, has_tags, sentences_of
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
 from charrnn.formats.tables.delimited import DELIMITERS
 
@@ -44,7 +45,8 @@ def texts_in(
         task: for which they are read. Sources of translations may stand beside their targets;
             unless a column is named, they are in the first one of a table as text without a header.
             Where spans are marked, a file may hold words with tags, as CoNLL has them: the texts
-            are then its sentences, without the tags.
+            are then its sentences, without the tags; a record may hold a list of words, and has
+            the text that these make with a space between them.
         before_waiting: called whenever all that has come by standard input is read.
 
     Raises:
@@ -61,7 +63,9 @@ def texts_in(
             )
             yield from (sentence.text for sentence in sentences_of(file))
         elif file.form is not Form.TEXT or reading.text_column is not None:
-            yield from _of(file, reading.text_column or column, headless, cleaner)
+            name = reading.text_column or column
+            words = (name, *(WORDS if name == "text" else ())) if task == "tag" else ()
+            yield from _of(file, name, headless, cleaner, words)
         elif seen := _as_table(file, column, pairs):
             file.notes.append(f"{file.name}: a table, since line {file.first_line[0]:,} {seen}")
             yield from _of(file, column, headless, cleaner)
@@ -82,18 +86,23 @@ def _as_table(file: File, column: str, pairs: bool) -> str:
     return "has a tab" if "\t" in first and (pairs or column.isdecimal()) else ""
 
 
-def _of(file: File, column: str, headless: bool, cleaner: Cleaner) -> Iterator[str]:
-    """The texts of a table, cleaned as lines are."""
+def _of(
+    file: File, column: str, headless: bool, cleaner: Cleaner, words: Sequence[str] = ()
+) -> Iterator[str]:
+    """The texts of a table, cleaned as lines are; or the `words` of its records, joined."""
     numbered = column.isdecimal()
     wanted, known, missing = column, False, 0
     last = int(column) if numbered else int(headless)
-    for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted], last):
+    read = [wanted] if file.form is Form.JSON else [wanted, *words]  # JSON may be one list of texts
+    for row in file.rows(lambda cells: not numbered and wanted in cells, read, last):
         if headless and file.is_text and column not in file.columns:
             if HEADERS.intersection(row.cells.values()) or file.line_with(column):
                 raise file.no_column(column, "--text-column")
             file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
             column = "1"
         value = value_at(row.cells, column)
+        if value in (MISSING, None) or isinstance(value, list):
+            value = _joined(file, row, words, value)
         known = known or value is not MISSING or column in file.columns
         if not known:  # a record may lack what later ones have
             missing += 1
@@ -108,3 +117,18 @@ def _of(file: File, column: str, headless: bool, cleaner: Cleaner) -> Iterator[s
         missing = 0
     if missing:
         raise file.no_column(column, "--text-column")
+
+
+def _joined(file: File, row: Row, words: Sequence[str], otherwise: Any) -> Any:
+    """The text of a record that holds a list of words in one of these columns."""
+    lists = ((name, value_at(row.cells, name)) for name in words)
+    name, found = next(((n, one) for n, one in lists if isinstance(one, list)), ("", None))
+    if found is None:
+        return otherwise
+    note = f"{file.name}: the words in {name} are read, with a space between them"
+    if note not in file.notes:
+        file.notes.append(note)
+    for word in found:
+        if not isinstance(word, str) or not word.strip():
+            raise BadDataError(f"{file.at(row.number)}: {word!r} is not a word", "leave it out")
+    return " ".join(found)

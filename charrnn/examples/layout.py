@@ -20,11 +20,13 @@ from charrnn.examples.numbers import is_gap, is_list, is_number, number_of
 from charrnn.examples.rows import File, Row
 from charrnn.examples.times import are_months, is_time
 from charrnn.formats.tables.delimited import DELIMITERS, longer
+from charrnn.words import listing
 
 __all__ = [
     "NAME",
     "TIME",
     "VALUE",
+    "advice_on",
     "has_no_header",
     "is_header",
     "is_ragged",
@@ -38,6 +40,7 @@ TIMES = frozenset(
     {TIME, "date", "datetime", "time", "timestamp"}
     | {"year", "quarter", "month", "week", "day", "hour"}
 )
+BEGINS_AS_NUMBER = re.compile(r"[^\w\s]*\s*\d")  # 5 kg, $5, but not Store 5
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a first column that may number the rows
 PANDAS = re.compile(r"__index_level_\d+__")  # those of one that does, or that holds times
 
@@ -132,6 +135,35 @@ def is_ragged(file: File, rows: Sequence[Row]) -> bool:
     if TIME in names or names[0].lower() in TIMES:
         return False  # who reads the times will refuse what is none
     return not is_number(cells[0]) and not is_time(cells[0])
+
+
+def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) -> str:
+    """What to do about a cell that should be a number.
+
+    Args:
+        file, rows: the table.
+        column: that it is in; None if each row is a series.
+        cell: what it holds.
+    """
+    if file.is_text and "," in cell and is_number(cell.replace(",", "")):
+        return "write 1234.5 without commas"
+    number, names = "write a number there, with a point for decimals", listing(file.columns)
+    long = f"name the columns {NAME}, {TIME} and {VALUE}"
+    if not is_time(cell) and BEGINS_AS_NUMBER.match(cell):  # 5 kg
+        return number
+    if column is None:
+        if has_no_header(file):
+            first = f"write {NAME},{TIME},{VALUE} above them"
+            return f"if each row is a time, {first}" if is_time(cell) else number
+        return f"if each row is a time, {long}, not {names}"
+    if column == VALUE or any(is_number(row.cells.get(column)) for row in rows):
+        return number
+    if is_time(cell) or NAME in file.columns:
+        return "leave the column out"
+    name = f"name it {NAME}" if VALUE in file.columns else f"{long}, not {names}"
+    if column == file.columns[0] and any(c.isdecimal() for c in cell):
+        return f"write times as 2024-01 or 2024-01-31, or, if it names the series, {name}"
+    return f"leave the column out, or, if it names the series, {name}"
 
 
 def times_and_others(

@@ -17,6 +17,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.layout import (
     NAME,
     VALUE,
+    advice_on,
     has_no_header,
     is_header,
     is_ragged,
@@ -207,7 +208,7 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
         growing = _Growing(file, series, steps=CELLS)
         for number, cell in cells[has_name:]:
             name = f"column {number}"
-            growing.add(row.number, {name: _value(file, row, name, cell, CELLS)}, "")
+            growing.add(row.number, {name: _value(file, rows, row, name, cell, CELLS)}, "")
         found.append(growing)
     return found
 
@@ -217,7 +218,8 @@ def _note_ragged(file: File, found: Sequence[_Growing]) -> None:
     first, *others = found
     counts = all(after == before + 1 for (before,), (after,) in pairwise(first.rows))
     if not has_no_header(file) and others:
-        each = f"each row is read as a series: {len(found):,} series, the first {first.name}"
+        each = f"each row is read as a series: {len(found):,} series, the first {first.name}; "
+        each += "if these are times, write them as 2024-01 or 2024-01-31"
         file.notes.append(f"{file.name}: {each}")
     elif others and len(first.rows) > 1 and counts and first.name != "1":
         number = f"{first.name}, whose numbers count up by 1, is read as a series"
@@ -249,7 +251,9 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
             advice = "name the series of each row"
             raise BadDataError(f"{file.at(row.number)}: no {NAME}", advice)
         growing = found.setdefault(name, _Growing(file, name, tuple(others)))
-        values = {column: _value(file, row, column, row.cells.get(column)) for column in columns}
+        values = {
+            column: _value(file, rows, row, column, row.cells.get(column)) for column in columns
+        }
         growing.add(row.number, values, _time_at(row, time))
     _note_left_out(file, found.values())
     return list(found.values())
@@ -263,7 +267,7 @@ def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
     found = {name: _Growing(file, "" if alone else name) for name in columns}
     for row in rows:
         for name, growing in found.items():
-            value = _value(file, row, name, row.cells.get(name))
+            value = _value(file, rows, row, name, row.cells.get(name))
             growing.add(row.number, {name: value}, _time_at(row, time))
     if alone:
         _note_left_out(file, found.values())
@@ -316,8 +320,10 @@ def _note_gaps(file: File, found: Sequence[_Growing]) -> None:
     file.notes.append(f"{place}: {gaps} {where}; read as if nothing were missing")
 
 
-def _value(file: File, row: Row, column: str, cell: Any, steps: str = ROWS) -> float:
-    """A number; NaN where there is none.
+def _value(
+    file: File, rows: Sequence[Row], row: Row, column: str, cell: Any, steps: str = ROWS
+) -> float:
+    """A number in a row of a table; NaN where there is none.
 
     Raises:
         BadDataError: for anything else.
@@ -326,9 +332,7 @@ def _value(file: File, row: Row, column: str, cell: Any, steps: str = ROWS) -> f
         value = number_of(cell)
     except ValueError:
         shown = repr(str(cell)[:30])
-        advice = "write a number there, with a point for decimals"
-        if file.is_text and "," in str(cell):
-            advice = "write 1234.5 without commas"
+        advice = advice_on(file, rows, column if steps == ROWS else None, str(cell).strip())
         raise BadDataError(
             f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice
         ) from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Row, called, opened, value_at
 from charrnn.examples.tags import (
     OUTSIDE,
+    RULES,
     Span,
     Tagged,
     in_bio,
@@ -36,7 +38,7 @@ from charrnn.formats.tables.columns import MISSING
 from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted
 
-__all__ = ["check_types", "has_tags", "read_tagged", "sentences_of"]
+__all__ = ["WORDS", "check_types", "has_tags", "read_tagged", "sentences_of"]
 
 SURE = re.compile(r"O|[BIESLUM][-_][^\W\d].*")  # a tag where hardly a text has one
 DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
@@ -48,7 +50,12 @@ WORDS, TAGS = ("tokens", "words"), ("tags", "ner_tags")
 
 
 def read_tagged(
-    sources: Sequence[str | Path], reading: Reading, notes: list[str], *, named: bool = True
+    sources: Sequence[str | Path],
+    reading: Reading,
+    notes: list[str],
+    *,
+    named: bool = True,
+    rules: int = RULES,
 ) -> list[Tagged]:
     """All texts of the sources, with a tag for each word.
 
@@ -60,6 +67,7 @@ def read_tagged(
         notes: gets what was changed.
         named: whether the user has named the column; that of the training does not count for files
             without columns.
+        rules: by which texts are divided into words; see `words_of`.
 
     Raises:
         BadDataError: for a tag that is none, lines with different numbers of columns, a span that
@@ -75,7 +83,7 @@ def read_tagged(
                 )
             found += sentences_of(file)
         else:
-            found += _records(file, reading.text_column)
+            found += _records(file, reading.text_column, rules)
     if not found:
         raise BadDataError(f"{called(sources)}: no text with tags in it", "name a file of examples")
     return found
@@ -208,16 +216,16 @@ def _sentence(file: File, lines: list[tuple[int, list[str]]]) -> Tagged:
     return joined(words, tags, file.at(lines[0][0]))
 
 
-def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
+def _records(file: File, text_column: str | None, rules: int) -> Iterator[Tagged]:
     """The texts of records: of words if the column that the user named holds them, or none."""
     column, words_in = text_column or "text", (text_column,) if text_column else WORDS
-    widened = lost = empty = 0
+    changes = _Changes()
     cleaner = Cleaner()
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
         divided = None if "spans" in row.cells else _divided(row, place, words_in, cleaner)
         if divided is not None:
-            empty += not divided.words
+            changes.empty += not divided.words
             if divided.words:
                 yield divided
             continue
@@ -230,23 +238,65 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
         marked = _marked(place, given, row.cells.get("spans"))
         if text != given:
             marked = _moved(marked, given)
-        words = words_of(text)
+        words = words_of(text, rules)
         tags = tags_of(words, [span for span in marked if span.start < span.end])
-        found = spans_of(words, tags)
-        widened += len(set(found) - set(marked))
-        lost += len(marked) - len(found)
+        changes.add(text, marked, spans_of(words, tags))
         yield Tagged(text, words, tags, place)
-    file.notes += [f"{file.name}: {note}" for note in cleaner.notes()]
-    if empty:
-        rows = "row that holds" if empty == 1 else "rows that hold"
-        file.notes.append(f"{file.name}: left out {empty:,} {rows} no word")
-    if widened:
-        one = "1 span begins or ends within a word, and takes all of it"
-        many = f"{widened:,} spans begin or end within a word, and take all of it"
-        file.notes.append(f"{file.name}: {one if widened == 1 else many}")
-    if lost:
-        spans = "span that has no word of its" if lost == 1 else "spans that have no word of their"
-        file.notes.append(f"{file.name}: left out {lost:,} {spans} own")
+    file.notes += [f"{file.name}: {note}" for note in (*cleaner.notes(), *changes.notes())]
+
+
+@dataclass
+class _Changes:
+    """What became of the records of a file.
+
+    Attributes:
+        empty: rows that hold no word.
+        trimmed: spans with a space at an edge.
+        widened: spans with an edge within a word.
+        lost: spans without a word of their own.
+    """
+
+    empty: int = 0
+    trimmed: int = 0
+    widened: int = 0
+    lost: int = 0
+
+    def add(self, text: str, marked: Sequence[Span], found: Sequence[Span]) -> None:
+        """Count the spans that were marked in a text otherwise than they are learnt."""
+        changed = set(found) - set(marked)
+        trimmed = changed.intersection(_without_spaces(text, span) for span in marked)
+        self.trimmed += len(trimmed)
+        self.widened += len(changed) - len(trimmed)
+        self.lost += len(marked) - len(found)
+
+    def notes(self) -> Iterator[str]:
+        """What the user should know."""
+        if self.empty:
+            rows = "row that holds" if self.empty == 1 else "rows that hold"
+            yield f"left out {self.empty:,} {rows} no word"
+        for count, where, what in (
+            (self.trimmed, "with a space", "which is left out"),
+            (self.widened, "within a word", "and takes all of it"),
+        ):
+            many = f"{count:,} spans begin or end {where}, {what.replace('takes', 'take')}"
+            if count:
+                yield f"1 span begins or ends {where}, {what}" if count == 1 else many
+        if self.lost:
+            spans = (
+                "span that has no word of its"
+                if self.lost == 1
+                else "spans that have no word of their"
+            )
+            yield f"left out {self.lost:,} {spans} own"
+        if self.trimmed or self.widened or self.lost:
+            yield "the F1 is of the altered spans"
+
+
+def _without_spaces(text: str, span: Span) -> Span:
+    """A span without the spaces at its edges."""
+    inner = text[span.start : span.end]
+    start, end = len(inner) - len(inner.lstrip()), len(inner.rstrip())
+    return span._replace(start=span.start + start, end=span.start + end)
 
 
 def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) -> Tagged | None:

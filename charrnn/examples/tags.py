@@ -12,12 +12,14 @@ Ramshaw and Marcus, "Text chunking using transformation-based learning", 1995.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 __all__ = [
     "OUTSIDE",
+    "RULES",
     "Span",
     "Tagged",
     "in_bio",
@@ -31,10 +33,11 @@ __all__ = [
 OUTSIDE = "O"
 TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
 # A word is what stands between spaces, without the marks that open and close it, which are words
-# of their own; in writing without spaces each character is one.
-WORD = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
-)
+# of their own; in writing without spaces each character is one, with the marks of its sound.
+UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{UNSPACED}][\u3099\u309a]*|[^\s{UNSPACED}]+")
+RULES = 2  # by which new runs divide texts; by the first, these alone were such marks:
+OLDER_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
 
 
@@ -110,23 +113,29 @@ def spans_of(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> list[Span
     return found
 
 
-def words_of(text: str) -> list[tuple[int, int]]:
-    """The words of a text that is not divided yet: (start, end) of each."""
+def words_of(text: str, rules: int = RULES) -> list[tuple[int, int]]:
+    """The words of a text that is not divided yet: (start, end) of each; see `Tag.rules`."""
     found: list[tuple[int, int]] = []
-    for match in WORD.finditer(text):
+    opens: Callable[[str], bool] = _is_punctuation if rules > 1 else OPENING.__contains__
+    closes: Callable[[str], bool] = _is_punctuation if rules > 1 else CLOSING.__contains__
+    for match in (WORD if rules > 1 else OLDER_WORD).finditer(text):
         start, end = match.span()
         if not any(c.isalnum() for c in match[0]):  # an emoticon, an ellipsis
             found.append((start, end))
             continue
-        while text[start] in OPENING:
+        while opens(text[start]):
             found.append((start, start + 1))
             start += 1
         last = end
-        while text[end - 1] in CLOSING:
+        while closes(text[end - 1]):
             end -= 1
         found.append((start, end))
         found += [(place, place + 1) for place in range(end, last)]
     return found
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P")
 
 
 def tags_of(words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[str]:

@@ -20,9 +20,12 @@ from charrnn.errors import BadDataError
 from charrnn.examples.rows import File
 
 __all__ = [
+    "QUARTER",
     "Time",
     "are_months",
+    "forms_of",
     "is_time",
+    "near",
     "odd_steps",
     "ordered_times",
     "steps_between",
@@ -101,7 +104,7 @@ def _is_date(text: str) -> bool:
     """Whether it can be a date, as 20240131 can."""
     if (time := time_of(text)) is not None:
         return not time.is_number
-    return any(_all_of([text], form) for form in _forms_of(text))
+    return any(_all_of([text], form) for form in forms_of(text))
 
 
 def are_months(cells: Sequence[Any]) -> bool:
@@ -137,7 +140,7 @@ def times_of(
         if numbers in (0, len(known)):
             return tuple(known), ""
         return _counters(cells, others)
-    read = [(times, form) for form in _forms_of(every[0]) if (times := _all_of(every, form))]
+    read = [(times, form) for form in forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None
     times, form = min(read, key=lambda one: _disorder(one[0][: len(cells)]))
@@ -195,10 +198,10 @@ def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> Bad
     found = f"{file.at(numbers[odd])}: {cells[odd]!r} is not a time"
     if _is_date(cells[odd]):
         found = f"{file.name}: times such as {cells[odd]!r} are not all in one form"
-    return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")
+    return BadDataError(found, "write all times as 2024-01, 2024-01-31 or 2024-01-31 13:00")
 
 
-def _forms_of(cell: str) -> Sequence[str]:
+def forms_of(cell: str) -> Sequence[str]:
     """Those with the marks between numbers that a cell has: no other can be that of it."""
     return _marked("".join(MARKS.findall(cell)))
 
@@ -213,12 +216,12 @@ def _all_of(cells: Sequence[str], form: str) -> list[Time] | None:
     """The times of cells in this form; None if one is not in it."""
     try:
         dates = [datetime.strptime(cell.strip(), form) for cell in cells]
-        return [_from(date) for date in (_near(dates) if "%y" in form else dates)]
+        return [_from(date) for date in (near(dates) if "%y" in form else dates)]
     except ValueError:
         return None
 
 
-def _near(dates: Sequence[datetime]) -> list[datetime]:
+def near(dates: Sequence[datetime]) -> list[datetime]:
     """Dates with years of two digits, each in the century in which it is nearest to the one before.
 
     Python takes 68 for 2068 and 69 for 1969; if one is later than that, all are a century earlier.

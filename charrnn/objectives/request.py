@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from charrnn.config import Budget, CellName, Reading, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
+from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import Corpus
 
 __all__ = ["Request", "Speed"]
@@ -32,6 +33,7 @@ class Request(NamedTuple):
         settings: that the user made, by the names of `ModelConfig` and `TrainConfig`; each of them
             in its bounds.
         tokenizer: whether a token is a character or a byte.
+        earlier: what the folder of a run that is to go on says of its task; None for a new run.
     """
 
     sources: Sequence[str | Path] | Corpus
@@ -41,6 +43,7 @@ class Request(NamedTuple):
     budget: Budget = Budget()
     settings: Mapping[str, Any] = MappingProxyType({})
     tokenizer: Literal["char", "byte"] = "char"
+    earlier: TaskRecord | None = None
 
     @property
     def files(self) -> Sequence[str | Path]:

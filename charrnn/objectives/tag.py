@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import check_types, read_tagged
-from charrnn.examples.tags import OUTSIDE, Tagged
+from charrnn.examples.tags import OUTSIDE, RULES, Tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
@@ -159,7 +159,9 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
         CharRNNError: as `read_tagged` and `check_types` do.
     """
     notes: list[str] = []
-    examples = read_tagged(request.files, request.reading, notes)
+    # A run goes on with its words as they were, else its texts would be others.
+    rules: int = getattr(request.earlier, "rules", RULES)
+    examples = read_tagged(request.files, request.reading, notes, rules=rules)
     types = check_types(examples)
     notes += twins(types, "types of spans")
     texts = [one.text for one in examples]
@@ -171,6 +173,7 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
             tags=len(tags_of_types(types)),
             in_parts=True,
             grams=rows_for(3 + len(types)),
+            rules=rules,
             text_column=request.reading.text_column,
         ),
         corpus=corpus_of(request.files, texts, "\0".join(" ".join(one.tags) for one in examples)),

@@ -27,17 +27,17 @@ from charrnn.tasks.answers import Label
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.nets.grams import grams, letters_of, summed
-from charrnn.tasks.scores.reports import Report, unknown_labels
+from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
 from charrnn.tasks.texts import (
     ADVICE,
     ENDS,
     as_ids,
+    as_known,
     columns_for,
     cut_note,
     labels_for,
     tokenizer_of,
 )
-from charrnn.text.tokenizer import as_trained
 from charrnn.threads.numpy_jobs import results_of
 
 __all__ = ["Classifier", "labels_in", "report_of"]
@@ -81,8 +81,8 @@ class _Network:
 
     def probabilities(self, texts: Sequence[str]) -> Logits:
         """Of each class for each text: (N, K)."""
-        whole = (as_ids(as_trained(text, self._tokenizer), self._tokenizer) for text in texts)
-        rows = [ids[: self.longest + ENDS] for ids in whole]
+        known = as_known(texts, self._tokenizer)
+        rows = [as_ids(text, self._tokenizer)[: self.longest + ENDS] for text in known]
         logits = np.empty((len(rows), len(self.labels.labels)), np.float32)
 
         def fill(group: Group) -> None:
@@ -190,6 +190,7 @@ def report_of(
         scores=scores_of(wanted, answers),
         baselines={f"always {usual}": scores_of(wanted, [usual] * len(wanted))},
         notes=unknown_labels(wanted, labels, "text"),
+        all_unknown=are_unknown(wanted, labels),
     )
 
 

@@ -27,13 +27,19 @@ from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.nets.grams import grams_of_words, summed
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
-from charrnn.tasks.scores.reports import Report, unknown_labels
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
+from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
+from charrnn.tasks.texts import (
+    ADVICE,
+    Words,
+    as_ids,
+    columns_for,
+    labels_for,
+    tokenizer_of,
+    with_known_words,
+)
 from charrnn.threads.numpy_jobs import results_of
 
 __all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
-
-Words = Sequence[tuple[int, int]]
 
 
 class _Network:
@@ -63,9 +69,14 @@ class _Network:
             table = None if table is None else product(table, parts)
         self._head, self._bias, self._table = head, bias, table  # (2·D·H, K), (K,), (N, K)
 
+    def known(self, texts: Sequence[str], words: Sequence[Words]) -> tuple[list[str], list[Words]]:
+        """Texts and their words in the form of Unicode that it knows."""
+        return with_known_words(texts, words, self._tokenizer)
+
     def logits(self, texts: Sequence[str], words: Sequence[Words]) -> list[Floats]:
         """Of each tag for each word: (W, K) a text."""
         found: list[Floats] = [np.zeros((0, len(self.tags)), np.float32) for _ in texts]
+        texts, words = self.known(texts, words)
         rows = [as_ids(text, self._tokenizer) for text in texts]
         size = self._encoder.config.hidden_size
 
@@ -112,7 +123,8 @@ class Tagger(TaskModel[Tagged]):
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
         """What is marked in each text; characters that the model does not know count as unknown."""
-        words = [words_of(text) for text in texts]  # as it is given, since spans are places in it
+        rules = self.task.rules  # of the first model, if there are several
+        words = [words_of(text, rules) for text in texts]  # as given: spans are places in it
         return list(map(marked, texts, words, self.tag(texts, words)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
@@ -143,7 +155,7 @@ class Tagger(TaskModel[Tagged]):
             raise UsageError(found, "leave it out", "label_column")
         named = bool(reading.text_column)
         reading, _ = columns_for(self.task, reading)
-        return read_tagged(sources, reading, notes, named=named)
+        return read_tagged(sources, reading, notes, named=named, rules=self.task.rules)
 
     def answers(self, examples: Sequence[Tagged]) -> list[list[str]]:
         """The tags of the words of each text."""
@@ -151,7 +163,13 @@ class Tagger(TaskModel[Tagged]):
 
     def judged(self, examples: Sequence[Tagged], answers: Sequence[Sequence[str]]) -> Report:
         """How many spans are found, and how many of those found are right."""
-        return report_of(examples, answers, self.types, self.usual)
+        texts, words = [one.text for one in examples], [one.words for one in examples]
+        known = zip(*self._networks[0].known(texts, words), strict=True)  # the usual tags are such
+        same = [
+            one._replace(text=text, words=list(own))
+            for one, (text, own) in zip(examples, known, strict=True)
+        ]
+        return report_of(same, answers, self.types, self.usual)
 
 
 def marked(text: str, words: Words, tags: Sequence[str]) -> MarkedText:
@@ -213,6 +231,7 @@ def report_of(
         scores=scores_of(examples, tags),
         baselines={"each word's most frequent tag": scores_of(examples, trivial)},
         notes=unknown_labels(wanted, types, "span"),
+        all_unknown=are_unknown(wanted, types),
     )
 
 

@@ -5,6 +5,9 @@ A character that the vocabulary lacks is U+FFFD, which stands for some character
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate, chain, islice, pairwise
+
 import msgspec
 import numpy as np
 
@@ -13,19 +16,24 @@ from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.folder.record import LABELS, Labels, ModelFolder, labels_of
 from charrnn.task_config import TaskRecord, Translate
-from charrnn.text.tokenizer import CharTokenizer
+from charrnn.text.tokenizer import CharTokenizer, as_trained
 
 __all__ = [
     "END",
     "ENDS",
     "STAND_IN",
+    "Words",
     "as_ids",
+    "as_known",
     "columns_for",
     "cut_note",
     "labels_for",
     "named_column",
     "tokenizer_of",
+    "with_known_words",
 ]
+
+Words = Sequence[tuple[int, int]]
 
 END = "\n"  # how the end of a text reads
 ENDS = 2  # tokens that a text has more than characters; see `as_ids`
@@ -41,6 +49,40 @@ def as_ids(text: str, tokenizer: CharTokenizer) -> Ids:
     ids = np.full(len(text) + ENDS, tokenizer.end_id, np.int32)  # np.pad takes far longer
     ids[1:-1] = tokenizer.ids_of(text, STAND_IN)
     return ids
+
+
+def as_known(texts: Sequence[str], tokenizer: CharTokenizer) -> list[str]:
+    """Texts as training would have read them, in the form of Unicode that the model knows.
+
+    Warns:
+        UserWarning: of each change.
+    """
+    return tokenizer.in_known_form([as_trained(text, tokenizer) for text in texts])
+
+
+def with_known_words(
+    texts: Sequence[str], words: Sequence[Words], tokenizer: CharTokenizer
+) -> tuple[list[str], list[Words]]:
+    """Texts in the form of Unicode that the model knows, and where their words then are.
+
+    Each word takes its form by itself, and so does what stands between two: thus it is known where
+    each begins and ends.
+
+    Warns:
+        UserWarning: if any is changed.
+    """
+    edges = [[0, *chain(*own), len(text)] for text, own in zip(texts, words, strict=True)]
+    parts = [text[a:b] for text, own in zip(texts, edges, strict=True) for a, b in pairwise(own)]
+    known = tokenizer.in_known_form(parts)
+    if known == parts:
+        return list(texts), list(words)
+    left, found, places = iter(known), list[str](), list[Words]()
+    for own in edges:
+        some = list(islice(left, len(own) - 1))
+        ends = list(accumulate(map(len, some)))  # before a word, behind it, before the next one, …
+        found.append("".join(some))
+        places.append(list(zip(ends[:-1:2], ends[1::2], strict=True)))
+    return found, places
 
 
 def cut_note(count: int, longest: int) -> str:

@@ -31,8 +31,8 @@ from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids, columns_for, tokenizer_of
-from charrnn.text.tokenizer import as_trained, same_vocabulary
+from charrnn.tasks.texts import as_ids, as_known, columns_for, tokenizer_of
+from charrnn.text.tokenizer import same_vocabulary
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 
@@ -90,7 +90,8 @@ class Translator(TaskModel[Pair]):
             num_beams: how many paths are followed for each; 1 always takes the likeliest token.
             length_penalty: above 0, longer translations are favoured.
         """
-        rows = [as_ids(as_trained(text, self._tokenizer), self._tokenizer) for text in texts]
+        known = as_known(texts, self._tokenizer)
+        rows = [as_ids(text, self._tokenizer) for text in known]
         found: dict[int, Translation] = {}
 
         def translate(group: Group) -> None:
@@ -156,7 +157,10 @@ class Translator(TaskModel[Pair]):
     def judged(self, pairs: Sequence[Pair], answers: Sequence[Translation]) -> Report:
         """How good translations are, beside copies and what could be looked up in the training."""
         notes: list[str] = []
-        report = report_of(pairs, answers, self._trained_on(notes))
+        # An answer is in the form of Unicode that the model knows; another would be all errors.
+        texts = self._tokenizer.in_known_form([text for pair in pairs for text in pair])
+        wanted = list(map(Pair, texts[::2], texts[1::2]))
+        report = report_of(wanted, answers, self._trained_on(notes))
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def _read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 import zipfile
@@ -379,3 +380,28 @@ def test_an_empty_line_below_what_separates_cells_is_passed_by() -> None:
     found = texts_in(["t.txt"], Reading(), notes, "source", task="translate")
     assert list(found) == ["a", "c"]
     assert "t.txt: a table, since line 3 names columns" in notes
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("name", ["tokens", "words", "mine"])
+def test_words_of_records_are_joined_where_spans_are_marked(name: str, form: str) -> None:
+    """A tagger learnt from them, and could not be asked: "tokens is a list, not a text"."""
+    rows = [{name: ["Ann", "went", "."], "ner_tags": ["B-x", "O", "O"]}, {name: ["Bo"]}, {name: []}]
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    parquet.write_table(pa.Table.from_pylist(rows), "a.parquet")
+    notes: list[str] = []
+    reading = Reading(text_column=name if name == "mine" else None)
+    assert list(texts_in([f"a.{form}"], reading, notes, task="tag")) == ["Ann went .", "Bo", ""]
+    assert notes == [f"a.{form}: the words in {name} are read, with a space between them"]
+    with pytest.raises(CharRNNError, match=r"there is no column text|is a list, not a text"):
+        list(texts_in([f"a.{form}"], reading, [], task="classify"))
+
+
+def test_a_text_beside_words_is_read_and_what_is_no_word_is_refused() -> None:
+    Path("a.jsonl").write_text('{"text": "a, b", "tokens": ["a", ",", "b"]}\n{"text": "c"}\n')
+    assert list(texts_in(["a.jsonl"], Reading(), [], task="tag")) == ["a, b", "c"]
+    Path("b.jsonl").write_text('{"tokens": ["a", null]}\n')
+    with pytest.raises(BadDataError, match=r"b\.jsonl: row 1: None is not a word; leave it out"):
+        list(texts_in(["b.jsonl"], Reading(), [], task="tag"))
+    Path("c.json").write_text('{"text": ["a", "b"]}')
+    assert list(texts_in(["c.json"], Reading(), [], task="tag")) == ["a", "b"]

@@ -276,7 +276,9 @@ class TestRowsAsSeries:
         found, notes = read(tmp_path, "monat,a,b\nJanuar 2020,5,7\nFebruar 2020,6,8\n")
         assert len(found) == 2
         each = "each row is read as a series: 2 series, the first Januar 2020"
-        assert notes == [f"{tmp_path}/x.csv: {each}"]
+        assert notes == [
+            f"{tmp_path}/x.csv: {each}; if these are times, write them as 2024-01 or 2024-01-31"
+        ]
         assert read(tmp_path, "H1,5,7\nH2,6,8\n")[1] == []
 
     def test_a_first_one_that_counts_is_told(self, tmp_path: Path) -> None:
@@ -294,3 +296,73 @@ def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[s
     written.write_table(pa.table(table), tmp_path / "x.parquet")
     notes: list[str] = []
     return read_series([tmp_path / "x.parquet"], Reading(), notes), notes
+
+
+LEFT, NAMED = "leave the column out", "or, if it names the series, "
+LONG = "name the columns unique_id, ds and y, not "
+
+
+class TestTexts:
+    """Whatever stood where a number should, one was to be written there."""
+
+    @pytest.mark.parametrize(
+        ("table", "advice", "mended"),
+        [
+            (
+                "region,month,sales\nnorth,2024-01,7\nsouth,2024-01,9\n",
+                f"if each row is a time, {LONG}region, month, sales",
+                "unique_id,ds,y\nnorth,2024-01,7\nsouth,2024-01,9\n",
+            ),
+            (
+                "month,region,sales\n2024-01,north,7\n2024-01,south,9\n",
+                f"{LEFT}, {NAMED}{LONG}month, region, sales",
+                "ds,unique_id,y\n2024-01,north,7\n2024-01,south,9\n",
+            ),
+            (
+                "ds,region,y\n2024-01,north,7\n2024-01,south,9\n",
+                f"{LEFT}, {NAMED}name it unique_id",
+                "ds,unique_id,y\n2024-01,north,7\n2024-01,south,9\n",
+            ),
+            (
+                "north,2024-01,7\nsouth,2024-01,9\n",
+                "if each row is a time, write unique_id,ds,y above them",
+                "unique_id,ds,y\nnorth,2024-01,7\nsouth,2024-01,9\n",
+            ),
+            (
+                "week,unique_id,y\nKW 1,north,7\nKW 2,south,9\n",
+                "write all times as 2024-01, 2024-01-31 or 2024-01-31 13:00",
+                "week,unique_id,y\n2024-01-01,north,7\n2024-01-08,south,9\n",
+            ),
+            (
+                "periode,y\nKW 1,7\nKW 2,9\n",
+                f"write times as 2024-01 or 2024-01-31, {NAMED}name it unique_id",
+                "periode,y\n2024-01,7\n2024-02,9\n",
+            ),
+        ],
+    )
+    def test_are_not_to_become_numbers_and_what_is_advised_works(
+        self, tmp_path: Path, table: str, advice: str, mended: str
+    ) -> None:
+        assert refused(tmp_path, table).advice == advice
+        found, notes = read(tmp_path, mended)
+        assert sum(len(one.values) for one in found) == 2
+        assert notes == []
+        assert all(one.times for one in found)
+
+    def test_of_a_column_that_names_nothing_is_left_out(self, tmp_path: Path) -> None:
+        for text in (
+            "unique_id,ds,y,sky\na,2024-01,7,blue\na,2024-02,8,grey\n",
+            "ds,y,until\n2024-01,7,2024-02\n2024-02,8,2024-03\n",
+        ):
+            assert refused(tmp_path, text).advice == LEFT
+
+    def test_that_are_slips_become_numbers(self, tmp_path: Path) -> None:
+        number = "write a number there, with a point for decimals"
+        for text in (
+            "ds,y,n\n2024-01,7,1\n2024-02,8,two\n",
+            "ds,y\n2024-01,seven\n2024-02,8\n",
+            "ds,a,b\n2024-01,7 kg,1\n2024-02,8 kg,2\n",
+        ):
+            assert refused(tmp_path, text).advice == number
+        thousands = "ds;y;n\n2024-01;1,234;1\n2024-02;2,345,678;2\n"
+        assert refused(tmp_path, thousands).advice == "write 1234.5 without commas"

@@ -355,7 +355,7 @@ def test_a_slip_in_a_date_of_eight_digits_makes_no_numbers_of_all(tmp_path: Path
     rows = "".join(f"{day:%Y%m%d},{day.day}\n" for day in days)
     assert read(tmp_path, f"ds,y\n{rows}")[1] == []
     slip = refused(tmp_path, f"ds,y\n{rows.replace('20210301', '20210229')}")
-    assert "line 61: '20210229' is not a time; write all times as 2024-01-31" in str(slip)
+    assert "line 61: '20210229' is not a time; write all times as 2024-01, " in str(slip)
 
 
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00+05:00"])

@@ -94,6 +94,7 @@ def test_texts_are_cleaned_and_their_spans_move_with_them() -> None:
         "a.jsonl: CRLF became LF on 1 line",
         "a.jsonl: CR became LF on 1 line",
         "a.jsonl: left out 1 span that has no word of its own",
+        "a.jsonl: the F1 is of the altered spans",
     ]
 
 
@@ -186,7 +187,27 @@ def test_a_span_without_a_word_of_its_own_is_left_out_and_counted() -> None:
     assert notes == [
         "a.jsonl: 1 span begins or ends within a word, and takes all of it",
         "a.jsonl: left out 2 spans that have no word of their own",
+        "a.jsonl: the F1 is of the altered spans",
     ]
+
+
+def test_a_space_at_the_edge_of_a_span_is_left_out_and_counted() -> None:
+    """It was said that the span takes all of a word."""
+    text = "met Ann Lee. Bo left"
+    one = [{"start": 3, "end": 12, "label": "x"}]
+    two = [{"start": 4, "end": 8, "label": "x"}, {"start": 12, "end": 16, "label": "y"}]
+    rows = [{"text": text, "spans": one}, {"text": text, "spans": two}]
+    for count, wanted in (
+        (1, "1 span begins or ends with a space, which is left out"),
+        (2, "3 spans begin or end with a space, which is left out"),
+    ):
+        Path("a.jsonl").write_text("\n".join(map(json.dumps, rows[:count])))
+        notes: list[str] = []
+        found = read("a.jsonl", notes=notes)
+        assert notes == [f"a.jsonl: {wanted}", "a.jsonl: the F1 is of the altered spans"]
+    assert [one.spans for one in found] == (
+        [[Span(4, 12, "x")], [Span(4, 7, "x"), Span(13, 15, "y")]]
+    )
 
 
 WRONG = {

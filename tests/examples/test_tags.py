@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,8 +46,28 @@ def test_words_of_many_kinds() -> None:
     def parts(text: str) -> list[str]:
         return [text[a:b] for a, b in words_of(text)]
 
-    assert parts("(Ann's) :-) @bob, 3.5%…") == (
-        ["(", "Ann's", ")", ":-)", "@bob", ",", "3.5%", "…"]
+    assert parts("(Ann's) :-) well-known, $3.5…") == (
+        ["(", "Ann's", ")", ":-)", "well-known", ",", "$3.5", "…"]
     )
     assert parts("東京 and日本") == ["東", "京", "and", "日", "本"]
-    assert parts("It 's") == ["It", "'s"]
+    assert parts("か\u3099き") == ["か\u3099", "き"]
+
+
+SCRIPTS = "العربية، لماذا؟ लिखा। שלום׃ ¿Qué? ¡No! „Linz“ »Graz« 'Rome' @bob #Wien 5%"
+
+
+@pytest.mark.parametrize("text", SCRIPTS.split())
+def test_the_punctuation_of_all_scripts_stands_apart(text: str) -> None:
+    """Only a few signs of the West did, and spans got wrong edges."""
+    inner = "".join(c for c in text if not unicodedata.category(c).startswith("P"))
+    words = [text[a:b] for a, b in words_of(text)]
+    assert "".join(words) == text
+    assert inner in words
+    assert all(len(word) == 1 for word in words if word != inner)
+
+
+def test_older_runs_keep_their_words() -> None:
+    text = "(Ann's) @bob, 3.5% „Linz“ 'Rome' لماذا؟ か\u3099"
+    assert [text[a:b] for a, b in words_of(text, 1)] == (
+        ["(", "Ann's", ")", "@bob", ",", "3.5%", "„", "Linz“", "'Rome'", "لماذا؟", "か", "\u3099"]
+    )

@@ -72,7 +72,7 @@ def write_bits(count: int = 190) -> None:
 def test_of_a_long_text_the_beginning_is_read() -> None:
     """In training, for its validation, and when it answers."""
     write_bits()
-    run = charrnn.train("bits.csv", task="classify", out="m", seq_length=6, **SMALL)
+    run = charrnn.train("bits.csv", task="classify", out="m", seq_length=4, **SMALL)
     model = run.finish(progress=False)
     assert model.longest == 4
     long, other, shorter = model.probabilities(["01101" + "0" * 9, "01101" + "1" * 7, "0110"])
@@ -497,10 +497,16 @@ def test_a_classifier_begun_by_older_rules_goes_on_by_them(
     assert new != whole
 
 
-def test_a_length_that_leaves_nothing_of_a_text_is_refused() -> None:
+@pytest.mark.parametrize(("given", "read"), [(1, 1), (6, 6), (10**9, 10**9 - ENDS)])
+def test_the_length_that_a_user_gives_is_of_characters(given: int, read: int) -> None:
+    """The two ends counted: of a text of six characters four were read."""
     write_bits()
-    with pytest.raises(UsageError, match=r"leaves no character of a text.*choose 3 or more"):
-        charrnn.train("bits.csv", task="classify", seq_length=2, steps=3)
+    request = request_of("classify", ["bits.csv"], seq_length=given)
+    data = classify.read(request, None)
+    config = schedule(classify.plan(data, request, lambda _: 1e9), steps=3)
+    assert config.seq_length == read + ENDS
+    longest = max(map(len, data.divided(config).train_rows)) - ENDS
+    assert longest == min(read, max(len(one.text) for one in data.examples))
 
 
 def test_groups_read_each_row_once_in_an_epoch() -> None:
@@ -518,7 +524,7 @@ def test_groups_read_each_row_once_in_an_epoch() -> None:
 def test_long_texts_are_cut_and_that_is_told() -> None:
     texts = "".join(f"{'ab' * 50}{k},x\n{'ba' * 3}{k},y\n" for k in range(10))
     Path("a.csv").write_text(f"text,label\n{texts}")
-    run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=20, **SMALL)
+    run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=18, **SMALL)
     assert "10 texts are longer than 18 characters: their beginnings are read" in run.notes
     run.finish(progress=False)
 
@@ -547,7 +553,7 @@ def write_long(name: str, length: int) -> None:
 @pytest.mark.parametrize("given", [{}, {"seq_length": 500}])
 def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -> None:
     """For sizes, dropout, passes and what an evaluation takes; texts that are cut are the same."""
-    longest = given.get("seq_length", 2002) - ENDS
+    longest = given.get("seq_length", 2000)
     found = []
     for name, length in (("cut.csv", longest), ("long.csv", 20_000)):
         write_long(name, length)

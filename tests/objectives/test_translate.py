@@ -24,7 +24,7 @@ from charrnn.folder.record import Evaluation
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
-from charrnn.objectives.plans.plan import RULES
+from charrnn.objectives.plans.plan import RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.translate import Batch, Translating, TranslatorNetwork
 from charrnn.task_config import Translate
@@ -311,16 +311,18 @@ def test_pairs_of_one_source_are_on_one_side() -> None:
 
 def test_long_pairs_are_left_out_and_that_is_told() -> None:
     write_pairs("pairs.tsv", strings(40, 1, 9, seed=1), str)
-    run = charrnn.train(["pairs.tsv"], task="translate", out="m", seq_length=7, **SMALL)
+    run = charrnn.train(["pairs.tsv"], task="translate", out="m", seq_length=5, **SMALL)
     (note,) = run.notes
     assert note.endswith("pairs with a text of over 5 characters")
     run.finish(progress=False)
     data = data_of()
-    assert all(len(pair.target) <= 5 for pair in data.divided(settings(seq_length=7)).train)
-    with pytest.raises(
-        UsageError, match="seq_length is 2, the pairs need 4 to 12 steps; choose 12"
-    ):
-        translate.plan(data, request_of(seq_length=2), lambda _: 1e9)
+    plan = translate.plan(data, request_of(seq_length=5), lambda _: 1e9)
+    read = data.divided(schedule(plan, steps=3)).train
+    assert max(len(pair.target) for pair in read) == 5  # the ends counted: it was 3
+    found = "seq_length is 1, and the longer text of a pair has 2 to 10 characters; choose 10 to"
+    with pytest.raises(UsageError, match=found):
+        translate.plan(data, request_of(seq_length=1), lambda _: 1e9)
+    translate.plan(data, request_of(seq_length=10), lambda _: 1e9)
 
 
 def test_too_few_pairs() -> None:

@@ -42,6 +42,15 @@ def test_a_report_is_a_line_whatever_the_labels_hold() -> None:
     assert list(report.baselines) == ["always a\nb"]
 
 
+def test_where_all_labels_are_unknown_no_training_helps() -> None:
+    """More examples or a longer run were advised."""
+    report = report_of(["gut", "schlecht"], ["a", "b"], ["a", "b"], "b")
+    assert report.notes == ("2 texts have labels that the model does not know: gut, schlecht",)
+    assert report.shortfall.endswith(": check the labels, or name another model or file")
+    some = report_of(["gut", "a"], ["b", "b"], ["a", "b"], "b")
+    assert "longer run may help" in some.shortfall
+
+
 def test_the_usual_class_is_that_of_training() -> None:
     examples = [Labelled("x", label, "") for label in "bbaacc"]
     assert labels_in(examples, "abcd").labels == ("a", "b", "c", "d")

@@ -62,6 +62,13 @@ def test_the_usual_tags_are_the_baseline() -> None:
     )
 
 
+def test_where_all_types_are_unknown_no_training_helps() -> None:
+    advice = "check the labels, or name another model or file"
+    for types, is_told in ((["x"], True), (["per"], False)):
+        assert (advice in report_of([GOLD], [["O"] * 7], types, {}).shortfall) is is_told
+    assert advice not in report_of([text_of("a", "O")], [["O"]], ["x"], {}).shortfall
+
+
 def test_a_word_is_its_highest_outputs_and_those_at_its_edges() -> None:
     both = np.array([[9, 9], [3, 1], [2, 4], [5, 6], [9, 9], [7, 8], [9, 9]], np.float32)
     found = pooled(both, [(0, 2), (2, 3), (4, 5)], hidden_size=1)  # END, five characters, END

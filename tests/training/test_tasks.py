@@ -76,6 +76,8 @@ def _translate() -> str:
     return "examples.tsv"
 
 
+OLDER_TAGS: dict[str, Any] = {"in_parts": False, "grams": 0, "rules": 1}
+
 WRITERS: dict[TaskName, Callable[[], str]] = {
     "classify": _classify,
     "tag": _tag,
@@ -206,7 +208,7 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
 @pytest.mark.parametrize(
     ("name", "before", "kind"),
     [
-        ("tag.Tag", lambda **given: Tag(**given | {"in_parts": False, "grams": 0}), Tag(tags=3)),
+        ("tag.Tag", lambda **given: Tag(**given | OLDER_TAGS), Tag(tags=3)),
         ("classify.rows_for", lambda _: 0, Classify(classes=2)),
     ],
 )
@@ -224,6 +226,44 @@ def test_a_run_begun_before_tags_had_parts_or_n_grams_counted_goes_on_as_it_was(
     assert load("stopped").task == kind
     _consume(train(repeat="stopped", out="again"))
     assert _content("again")[0] == _content("stopped")[0]
+
+
+def _noted(asked: list[Any], _: Any, words: Any) -> list[Any]:
+    """What stands for the scores of texts, and notes their words."""
+    asked += words
+    return [np.zeros((len(own), 3)) for own in words]
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_run_of_a_tagger_goes_on_with_its_words_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By other rules its texts would be another corpus; what it is asked is divided likewise."""
+    lines = (
+        {"text": f"¿{text}؟ so", "spans": [{"start": 1, "end": 1 + len(text), "label": "A"}]}
+        for text in _texts(40)
+    )
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    settings: dict[str, Any] = SMALL | {"task": "tag"}
+    with monkeypatch.context() as earlier:
+        earlier.setattr("charrnn.objectives.tag.RULES", 1)
+        _consume(train("a.jsonl", out="whole", **settings))
+        _consume(train("a.jsonl", out="stopped", **settings), 9)
+    _consume(resume("stopped"))
+    assert _content("stopped") == _content("whole")
+    older: Any = load("stopped")
+    assert older.task.rules == 1
+    assert any("within a word" in note for note in older.evaluate("a.jsonl").notes)
+    _consume(train("a.jsonl", out="new", **settings))
+    newer: Any = load("new")
+    assert newer.task.rules == 2
+    assert not any("within a word" in note for note in newer.evaluate("a.jsonl").notes)
+    asked: list[Any] = []
+    for models in ("stopped", "new", ["stopped", "new"]):  # the first of several decides
+        model: Any = load(models)
+        monkeypatch.setattr(model, "scores", partial(_noted, asked))
+        assert model.predict(["¿a؟"])
+    assert asked == [[(0, 3)], [(0, 1), (1, 2), (2, 3)], [(0, 3)]]
 
 
 def test_a_killed_process_goes_on_from_its_last_save(

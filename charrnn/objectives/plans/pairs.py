@@ -14,7 +14,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair
 from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
-from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
+from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training, with_ends
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
@@ -71,7 +71,8 @@ def plan_of(
     sources = [pair.source for pair in pairs]
     val_frac = given.get("val_frac") or min(0.1, MAX_VALIDATION / len(set(sources)))
     train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
-    longest = given.get("seq_length") or max(map(longest_of, pairs))
+    wanted = given.get("seq_length")  # characters; a run's own counts the ends, too
+    longest = with_ends(wanted) if wanted else max(map(longest_of, pairs))
     train = [pairs[k] for k in train_rows if longest_of(pairs[k]) <= longest]
     if not train:
         raise _too_long(pairs, longest)
@@ -85,11 +86,11 @@ def plan_of(
     batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")
     settings = {
         "batch_size": batch_size,
-        "seq_length": longest,
         "learning_rate": _learning_rate(model, FINE_TUNING if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": val_frac,
-    } | of_training(given)
+    }
+    settings |= of_training(given) | {"seq_length": longest}
     steps = math.ceil(len(train) / batch_size)
     return Plan(
         model=model,
@@ -113,8 +114,9 @@ def _pairs_at_once(pairs: int, tokens: int) -> int:
 
 def _too_long(pairs: Sequence[Pair], longest: int) -> UsageError:
     """The error where no pair is short enough."""
-    lengths = list(map(longest_of, pairs))
-    found = f"seq_length is {longest}, the pairs need {min(lengths)} to {max(lengths)} steps"
+    lengths = [longest_of(pair) - ENDS for pair in pairs]
+    found = f"seq_length is {longest - ENDS}, and the longer text of a pair has "
+    found += f"{min(lengths):,} to {counted(max(lengths), 'character')}"
     return UsageError(found, f"choose {max(lengths)} to read all of them", "seq_length")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from charrnn.config import MAX_STEPS, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.settings import settings_from, settings_of
+from charrnn.tasks.texts import ENDS
 
 __all__ = [
     "RULES",
@@ -24,6 +25,7 @@ __all__ = [
     "of_training",
     "refuse_unknown",
     "schedule",
+    "with_ends",
 ]
 
 SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
@@ -87,6 +89,11 @@ def of_model(given: Mapping[str, Any]) -> dict[str, Any]:
 def of_training(given: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are of training."""
     return {name: value for name, value in given.items() if name in TRAIN_FIELDS}
+
+
+def with_ends(characters: int) -> int:
+    """Steps in which so many characters of a text are read, with its ends."""
+    return min(characters + ENDS, MAX_STEPS)  # which no setting exceeds
 
 
 def refuse_unknown(given: Mapping[str, Any]) -> None:

@@ -12,9 +12,15 @@ from typing import Any, NamedTuple
 
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig
-from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
-from charrnn.objectives.plans.plan import UNSTOPPED, Plan, dropout_of, of_model, of_training
+from charrnn.objectives.plans.plan import (
+    UNSTOPPED,
+    Plan,
+    dropout_of,
+    of_model,
+    of_training,
+    with_ends,
+)
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS, cut_note
@@ -63,16 +69,8 @@ class Recipe:
 
 
 def longest_in(given: Mapping[str, Any]) -> int:
-    """How many steps of a text are read, with its ends, by these settings of a user.
-
-    Raises:
-        UsageError: if that leaves none of it.
-    """
-    longest: int = given.get("seq_length", LONGEST + ENDS)
-    if longest <= ENDS:
-        found = f"seq_length is {longest}, which leaves no character of a text between its two ends"
-        raise UsageError(found, f"choose {ENDS + 1} or more", "seq_length")
-    return longest
+    """How many steps of a text are read, with its ends, by these settings of a user."""
+    return with_ends(given.get("seq_length", LONGEST))
 
 
 def plan_of(
@@ -105,13 +103,13 @@ def plan_of(
     batch_size = batch_size_of(given.get("batch_size"), parts.usual_batch, parts.texts, "texts")
     settings = {
         "batch_size": batch_size,
-        "seq_length": parts.longest,
         "learning_rate": _learning_rate(model, recipe.fine_tuning if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": parts.val_frac,
         "patience": UNSTOPPED,
         "keep_classes": labels is not None,
-    } | of_training(given)
+    }
+    settings |= of_training(given) | {"seq_length": parts.longest}  # a user's is of characters
     steps_per_epoch = math.ceil(parts.texts / batch_size)
     return Plan(
         model=model,

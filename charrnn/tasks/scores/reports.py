@@ -14,7 +14,7 @@ import msgspec
 from charrnn.errors import printable
 from charrnn.words import first_few
 
-__all__ = ["Report", "unknown_labels"]
+__all__ = ["Report", "are_unknown", "unknown_labels"]
 
 CLOSE = 1e-9  # a model that is no better than that has learnt nothing
 
@@ -29,6 +29,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         baselines: of trivial answers: their name to their scores, under the same names.
         higher_is_better: of the score that counts.
         notes: what else a user should know.
+        all_unknown: whether the model knows no label that the examples have.
     """
 
     metric: str
@@ -37,6 +38,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     baselines: Mapping[str, Mapping[str, float]]
     higher_is_better: bool = True
     notes: tuple[str, ...] = ()
+    all_unknown: bool = False
 
     def __hash__(self) -> int:
         return hash((self.metric, self.count))
@@ -78,6 +80,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         perfect = 1 if self.higher_is_better else 0  # the best of each score that counts
         if self.baselines[best][self.metric] == perfect:
             return self._beaten(best)
+        if self.all_unknown:
+            return f"{self._beaten(best)}: check the labels, or name another model or file"
         return f"{self._beaten(best)}: more examples or a longer run may help"
 
     def _beaten(self, best: str) -> str:
@@ -100,3 +104,9 @@ def unknown_labels(wanted: Iterable[str], known: Iterable[str], noun: str) -> tu
     have = f"1 {noun} has a label" if count == 1 else f"{count:,} {noun}s have labels"
     named = printable(first_few(sorted(unknown)))
     return (f"{have} that the model does not know: {named}",)
+
+
+def are_unknown(wanted: Iterable[str], known: Iterable[str]) -> bool:
+    """Whether there are labels, and the model knows none of them."""
+    labels = set(wanted)
+    return bool(labels) and labels.isdisjoint(known)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import islice, pairwise
 
 from charrnn.examples.series import Series
+from charrnn.examples.times import QUARTER, are_months, forms_of, near
 
 __all__ = ["following", "last_times"]
 
@@ -21,6 +22,9 @@ DAY, WEEK = timedelta(days=1), 6  # days in a row, among which there is one of a
 COMPACT = ("%Y%m", "%Y%m%d")  # 202012 may be a month or a number
 DATES, CLOCKS = ("%Y-%m", "%Y-%m-%d"), ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S")
 FORMS = (*DATES, *(f"{DATES[1]}{clock}" for clock in CLOCKS[1:]))
+# As `strptime` has them, and %q for the quarter.
+QUARTERS = tuple(f"%Y{sign}{q}%q" for sign in ("", "-", " ") for q in "Qq")
+QUARTERS += tuple(f"{q}%q{sign}%Y" for sign in ("", "-", " ") for q in "Qq")
 
 
 def last_times(series: Series) -> tuple[str, ...]:
@@ -35,7 +39,8 @@ def following(times: Sequence[str], count: int) -> tuple[str, ...]:
     """The next `count` times of a series.
 
     Args:
-        times: as they are written: whole numbers, months, dates, or dates with a time of day.
+        times: as they are written: whole numbers, quarters, months, dates, or dates with a time of
+            day.
         count: how many are wanted.
 
     Returns:
@@ -57,18 +62,59 @@ def _following(last: tuple[str, ...], count: int) -> tuple[str, ...]:
             return () if steps else tuple(str(numbers[-1] + step * k) for k in range(1, count + 1))
     for form in FORMS:
         if dates := _dates(last, form):
-            with suppress(ValueError, OverflowError):  # beyond all calendars
-                return tuple(date.strftime(form) for date in islice(_after(dates), count))
+            return _next(dates, form, count)
+    # Of 1/2/2024 only its writer knows which number is the day: all that it can be must agree.
+    points = ("%m.%Y",) if are_months(last) else ()
+    found = {
+        _next(dates, form, count, padded=padded)
+        for form in (*QUARTERS, *FORMS, *points, *forms_of(last[0]))
+        for padded in (True, False)
+        if _are_regular(dates := _dates(last, form, padded=padded))
+    }
+    return found.pop() if len(found) == 1 else ()
+
+
+def _next(
+    dates: Sequence[datetime], form: str, count: int, *, padded: bool = True
+) -> tuple[str, ...]:
+    """The dates that follow, as they are written; none where that is not sure."""
+    with suppress(ValueError, OverflowError):  # beyond all calendars
+        return tuple(_written(date, form, padded) for date in islice(_after(dates), count))
     return ()
 
 
-def _dates(times: Sequence[str], form: str) -> list[datetime]:
+def _dates(times: Sequence[str], form: str, *, padded: bool = True) -> list[datetime]:
     """Times that are all written in one form; none if they are not."""
     with suppress(ValueError):
-        dates = [datetime.strptime(time, form) for time in times]
-        if [date.strftime(form) for date in dates] == list(times):
-            return dates
+        dates = [_read(time, form) for time in times]
+        if [_written(date, form, padded) for date in dates] == list(times):
+            return near(dates) if "%y" in form else dates
     return []
+
+
+def _read(time: str, form: str) -> datetime:
+    if "%q" not in form:
+        return datetime.strptime(time, form)
+    if (found := QUARTER.fullmatch(time)) is None:
+        raise ValueError("no quarter")
+    return datetime(int(found[1] or found[4]), 3 * int(found[2] or found[3]) - 2, 1)
+
+
+def _written(date: datetime, form: str, padded: bool) -> str:
+    """A date in a form, with zeros before numbers of one digit or without them."""
+    form = form.replace("%q", str((date.month + 2) // 3))
+    if not padded:
+        for code, number in (("%d", date.day), ("%m", date.month), ("%H", date.hour)):
+            form = form.replace(code, str(number))
+    return date.strftime(form)
+
+
+def _are_regular(dates: Sequence[datetime]) -> bool:
+    """Whether dates come in order, all so many months or so long apart; those of work may."""
+    months = {_month(after) - _month(before) for before, after in pairwise(dates)}
+    lengths = {after - before for before, after in pairwise(dates)}
+    rises = all(length > timedelta() for length in lengths)
+    return bool(dates) and rises and (len(lengths) == 1 or (len(months) == 1 and months != {0}))
 
 
 def _after(dates: Sequence[datetime]) -> Iterator[datetime]:

@@ -155,7 +155,7 @@ def read_again(
         )
     column = reading.text_column or record.task.text_column
     reading = msgspec.structs.replace(reading, text_column=column)
-    request = Request(sources, reading, record.task.settings)
+    request = Request(sources, reading, record.task.settings, earlier=record.task)
     data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)
     again: Data = replace(data, kind=record.task)  # of a tagger begun before tags had parts, say

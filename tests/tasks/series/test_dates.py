@@ -40,7 +40,9 @@ def test_times_go_on_as_they_are_written(times: str, wanted: str) -> None:
         "202010 202011 202012",
         "20200130 20200131",
         "1/2/2024 1/3/2024",
-        "2024-1 2024-2",
+        "1/10/2024 1/11/2024 1/12/2024",  # of January, or the first of months
+        "Jan-60 Mar-60 Apr-60",
+        "2024-01-01/2024-01-07 2024-01-08/2024-01-14",
         "2024-01 2024-02-01",
         "01 02",
         "2024-03-30 2024-04-30",  # no such day follows in all months
@@ -49,6 +51,30 @@ def test_times_go_on_as_they_are_written(times: str, wanted: str) -> None:
 )
 def test_times_that_can_go_on_in_several_ways_do_not(times: str) -> None:
     assert following(times.split(), 12) == ()
+
+
+@pytest.mark.parametrize(
+    ("times", "wanted"),
+    [
+        ("2000Q1,2000Q2,2000Q3", "2000Q4,2001Q1,2001Q2"),
+        ("2000-q3,2000-q4", "2001-q1,2001-q2,2001-q3"),
+        ("Q3 2000,Q4 2000", "Q1 2001,Q2 2001,Q3 2001"),
+        ("11/30/2023,12/31/2023,1/31/2024", "2/29/2024,3/31/2024,4/30/2024"),
+        ("1/31/2024,2/7/2024,2/14/2024", "2/21/2024,2/28/2024,3/6/2024"),
+        ("10/1/2023,11/1/2023,12/1/2023,1/1/2024", "2/1/2024,3/1/2024,4/1/2024"),
+        ("31.12.2023,31.01.2024", "29.02.2024,31.03.2024,30.04.2024"),
+        ("11.2019,12.2019,01.2020", "02.2020,03.2020,04.2020"),
+        ("Nov-60,Dec-60", "Jan-61,Feb-61,Mar-61"),
+        ("Nov-68,Dec-68,Jan-69", "Feb-69,Mar-69,Apr-69"),
+        ("Nov-99,Dec-99,Jan-00", "Feb-00,Mar-00,Apr-00"),
+        ("April 2024,May 2024", "June 2024,July 2024,August 2024"),
+        ("1/31/2024 9:00,1/31/2024 10:00", "1/31/2024 11:00,1/31/2024 12:00,1/31/2024 13:00"),
+        ("2024-1,2024-2", "2024-3,2024-4,2024-5"),
+    ],
+)
+def test_times_that_people_write_go_on_as_well(times: str, wanted: str) -> None:
+    """Such forecasts had no times, though the table's were read."""
+    assert following(times.split(","), 3) == tuple(wanted.split(","))
 
 
 def test_a_gap_long_ago_does_not_count() -> None:
