@@ -74,8 +74,8 @@ class Tag(_Record, frozen=True, kw_only=True, tag="tag"):
         in_parts: whether the score of a tag is the sum of those of its parts: O, or B or I and a
             type. In older models each tag has one of its own.
         grams: N, rows of the table of n-grams, as in `Classify`.
-        rules: of how texts are divided into words; see `examples.tags.words_of`. Since 2, all that
-            Unicode calls punctuation stands apart from a word, before it a few signs of the West.
+        rules: of how texts are divided into words; see `examples.tags.words_of`. Since 2, the
+            punctuation of all scripts stands apart from a word, before it that of a few.
     """
 
     tags: Size

@@ -38,6 +38,7 @@ UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{UNSPACED}][\u3099\u309a]*|[^\s{UNSPACED}]+")
 RULES = 2  # by which new runs divide texts; by the first, these alone were such marks:
 OLDER_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+OF_WORDS = "@#%&*/\\_-'"  # punctuation to Unicode, and yet part of @ann, 5% and 's
 OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
 
 
@@ -135,7 +136,7 @@ def words_of(text: str, rules: int = RULES) -> list[tuple[int, int]]:
 
 
 def _is_punctuation(character: str) -> bool:
-    return unicodedata.category(character).startswith("P")
+    return unicodedata.category(character).startswith("P") and character not in OF_WORDS
 
 
 def tags_of(words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[str]:

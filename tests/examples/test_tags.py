@@ -49,11 +49,12 @@ def test_words_of_many_kinds() -> None:
     assert parts("(Ann's) :-) well-known, $3.5…") == (
         ["(", "Ann's", ")", ":-)", "well-known", ",", "$3.5", "…"]
     )
+    assert parts("@bob, #Wien 5% 's") == ["@bob", ",", "#Wien", "5%", "'s"]
     assert parts("東京 and日本") == ["東", "京", "and", "日", "本"]
     assert parts("か\u3099き") == ["か\u3099", "き"]
 
 
-SCRIPTS = "العربية، لماذا؟ लिखा। שלום׃ ¿Qué? ¡No! „Linz“ »Graz« 'Rome' @bob #Wien 5%"
+SCRIPTS = "العربية، لماذا؟ लिखा। שלום׃ ¿Qué? ¡No! „Linz“ »Graz« ‹Bern›—"
 
 
 @pytest.mark.parametrize("text", SCRIPTS.split())
