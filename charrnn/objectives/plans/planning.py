@@ -53,6 +53,7 @@ DROPOUTS = (
     (6, (0.1, 0.0), (0.1, 0.0), (0.05, 0.0)),
     (12, (0.1, 0.0), (0.2, 0.0), (0.1, 0.0)),
     (60, (0.2, 0.1), (0.3, 0.2), (0.15, 0.1)),
+    (180, (0.3, 0.2), (0.4, 0.3), (0.2, 0.15)),
     (300, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
     (400, (0.5, 0.3), (0.5, 0.3), (0.25, 0.25)),
     (1_000, (0.5, 0.5), (0.5, 0.3), (0.25, 0.25)),
@@ -60,7 +61,7 @@ DROPOUTS = (
 )
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
-MUON_LOAD = 60  # from which on Muon learns no more than AdamW, as a GRU does at any
+MUON_LOAD = 200  # from which on Muon learns no more than AdamW, as a GRU does at any
 # With Muon, for loads below so much: the learning rate by that of AdamW, and the weight decay.
 WITH_MUON = ((6, 16 / 9, 0.05), (math.inf, 8 / 3, 0.15))
 WEIGHT_DECAY = 0.05  # with AdamW
