@@ -124,7 +124,8 @@ def words_of(text: str, rules: int = RULES) -> list[tuple[int, int]]:
         if not any(c.isalnum() for c in match[0]):  # an emoticon, an ellipsis
             found.append((start, end))
             continue
-        while opens(text[start]):
+        # .NET, .5 and ’tis are whole words.
+        while opens(text[start]) and not (text[start] in ".’" and text[start + 1].isalnum()):
             found.append((start, start + 1))
             start += 1
         last = end

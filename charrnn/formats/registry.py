@@ -73,7 +73,7 @@ PARQUET = Format(parquet.rows, COLUMNS, whole=True)
 PAGE = Format(html.texts)
 SUBTITLES = Format(subtitles.texts)
 BOOK = Format(epub.texts, frozenset(), whole=True)
-LETTER = Format(docx.texts, frozenset(), whole=True)
+WORD = Format(docx.texts, frozenset(), whole=True)
 FORMATS = {
     ".csv": TABLE,
     ".tsv": TABLE,
@@ -87,7 +87,7 @@ FORMATS = {
     ".srt": SUBTITLES,
     ".vtt": SUBTITLES,
     ".epub": BOOK,
-    ".docx": LETTER,
+    ".docx": WORD,
 }
 
 
@@ -176,7 +176,7 @@ def is_no_text(path: Path, reading: Reading) -> bool:
     A file with control characters at its start may yet be text, and is read to its end.
     """
     form = format_of(path.name)
-    if form in (BOOK, LETTER) and path.name == plain_name(path.name):
+    if form in (BOOK, WORD) and path.name == plain_name(path.name):
         with reading_errors(str(path)):
             return not is_zip(path)
     if form is not PLAIN:

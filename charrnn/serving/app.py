@@ -63,10 +63,15 @@ class Service:
         load: gives the models by name; called in a thread of its own.
         config: the limits.
         failed: called with what `load` raised.
+        announce: called once the models are there and found to be sound.
     """
 
     def __init__(
-        self, load: Load, config: ServeConfig, failed: Callable[[Exception], None]
+        self,
+        load: Load,
+        config: ServeConfig,
+        failed: Callable[[Exception], None],
+        announce: Callable[[], object] = lambda: None,
     ) -> None:
         self.config = config
         self.created = int(time.time())
@@ -74,6 +79,7 @@ class Service:
         self.taken = 0  # places
         self._load = load
         self._failed = failed
+        self._announce = announce
 
     @asynccontextmanager
     async def running(self, _app: Starlette) -> AsyncIterator[None]:
@@ -95,6 +101,7 @@ class Service:
     async def _loaded(self) -> None:
         try:
             self.models = await asyncio.to_thread(_sound, self._load)
+            self._announce()
         except Exception as error:
             self._failed(error)
 

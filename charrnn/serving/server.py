@@ -164,17 +164,6 @@ class _Listening(socket.socket):
             self._spare = None
 
 
-class _Announced(Service):
-    """A service that tells when its models are there, and found to be sound."""
-
-    announce: Callable[[], object]
-
-    async def _loaded(self) -> None:
-        await super()._loaded()
-        if self.models:
-            self.announce()
-
-
 def listen(config: ServeConfig) -> socket.socket:
     """A socket that listens where `config` says.
 
@@ -237,9 +226,7 @@ def serve(
         "limit_concurrency": _allowed(config.max_texts + BESIDE_TEXTS),  # connections
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
-    service = _Announced(load, config, failed)
-    service.announce = announce
-    app = _in_origin_form(create_app(service))
+    app = _in_origin_form(create_app(Service(load, config, failed, announce)))
     server = uvicorn.Server(uvicorn.Config(app, **settings))
     server.run(sockets=[listening])
     if failures:

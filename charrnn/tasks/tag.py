@@ -104,7 +104,7 @@ class Tagger(TaskModel[Tagged]):
 
     Raises:
         BadDataError: if the types in one don't fit its weights.
-        UsageError: if the types differ.
+        UsageError: if the types differ, or how texts are divided into words.
 
     Attributes:
         types: of spans, sorted.
@@ -117,13 +117,14 @@ class Tagger(TaskModel[Tagged]):
         self._networks = [_Network(found) for found in folders]
         first = self._networks[0]
         self.types = shared("labels", folders, [one.labels.labels for one in self._networks])
+        shared("rules of words", folders, [one.task.rules for one in self._networks])
         self.task, self.tags, self.usual = first.task, first.tags, first.labels.words
         self._may_follow = allowed(self.tags)
 
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
         """What is marked in each text; characters that the model does not know count as unknown."""
-        rules = self.task.rules  # of the first model, if there are several
+        rules = self.task.rules
         words = [words_of(text, rules) for text in texts]  # as given: spans are places in it
         return list(map(marked, texts, words, self.tag(texts, words)))
 

@@ -178,25 +178,14 @@ class CharTokenizer(
         """
         if (self._look_up("".join(texts)) >= 0).all():
             return list(texts)
-        found, forms = list[str](), set[str]()
-        for text in texts:
-            form, other = self._known_form(text)
-            found.append(other)
-            forms.add(form)
+        characters = frozenset(self.characters)
+        known = {text: _known_form(text, characters) for text in set(texts)}
+        forms = {form for form, _ in known.values()}
         if named := " or ".join(sorted(forms - {""})):
             # The same words, whatever the text: Python says them once for a line of a program.
             why = f"the model knows its characters only in the normal form {named} of Unicode"
             warn(f"the text is read in another form, since {why}")
-        return found
-
-    def _known_form(self, text: str) -> tuple[str, str]:
-        """The name of the form to take a text in, empty for its own, and the text in it."""
-        found, unknown = ("", text), set(text).difference(self.characters)
-        for form in FORMS if unknown else ():
-            other = unicodedata.normalize(form, text)
-            if (fewer := set(other).difference(self.characters)) < unknown:
-                found, unknown = (form, other), fewer
-        return found
+        return [known[text][1] for text in texts]
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""
@@ -210,6 +199,16 @@ class CharTokenizer(
         # A few ids at a time: quicker than `decode`.
         texts = self.characters if self.end is None else [*self.characters, self.end]
         return lambda ids, _final: "".join([texts[k] for k in ids])
+
+
+def _known_form(text: str, characters: frozenset[str]) -> tuple[str, str]:
+    """The name of the form to take a text in, empty for its own, and the text in it."""
+    found, unknown = ("", text), set(text) - characters
+    for form in FORMS if unknown else ():
+        other = unicodedata.normalize(form, text)
+        if (fewer := set(other) - characters) < unknown:
+            found, unknown = (form, other), fewer
+    return found
 
 
 class ByteTokenizer(

@@ -50,6 +50,7 @@ def test_words_of_many_kinds() -> None:
         ["(", "Ann's", ")", ":-)", "well-known", ",", "$3.5", "…"]
     )
     assert parts("@bob, #Wien 5% 's") == ["@bob", ",", "#Wien", "5%", "'s"]
+    assert parts(".NET .5 ’tis …so") == [".NET", ".5", "’tis", "…", "so"]
     assert parts("東京 and日本") == ["東", "京", "and", "日", "本"]
     assert parts("か\u3099き") == ["か\u3099", "き"]
 

@@ -162,9 +162,8 @@ def test_what_is_no_document_says_what_to_do(name: str, data: bytes) -> None:
         kind, way = "a Word document", "open it in Word and save it again"
     with pytest.raises(BadDataError) as caught:
         text_of(name)
-    assert str(caught.value) == (
-        f"{name}: not {kind} (it is no zip archive); {way}, or use plain text"
-    )
+    found = "its list of files is damaged" if data[:2] == b"PK" else "it is no zip archive"
+    assert str(caught.value) == f"{name}: not {kind} ({found}); {way}, or use plain text"
 
 
 def test_a_document_that_is_damaged_within_is_to_be_saved_anew() -> None:

@@ -103,7 +103,9 @@ def opened(source: Source, kind: str, advice: str) -> Iterator[Package]:
     try:
         archive = zip_archive(source.path)
     except zipfile.BadZipFile:
-        raise BadDataError(f"{source.name}: not {kind} (it is no zip archive)", advice) from None
+        head = source.stream.head
+        found = "its list of files is damaged" if head.startswith(b"PK") else "it is no zip archive"
+        raise BadDataError(f"{source.name}: not {kind} ({found})", advice) from None
     with archive:
         package = Package(source, archive, ElementTree.iterparse)
         try:

@@ -62,7 +62,7 @@ DROPOUTS = (
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
 MUON_LOAD = 200  # from which on Muon learns no more than AdamW, as a GRU does at any
-# With Muon, for loads below so much: the learning rate by that of AdamW, and the weight decay.
+# With Muon, for loads below so much: the factor on AdamW's learning rate, and the weight decay.
 WITH_MUON = ((6, 16 / 9, 0.05), (math.inf, 8 / 3, 0.15))
 WEIGHT_DECAY = 0.05  # with AdamW
 

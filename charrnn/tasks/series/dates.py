@@ -65,13 +65,15 @@ def _following(last: tuple[str, ...], count: int) -> tuple[str, ...]:
             return _next(dates, form, count)
     # Of 1/2/2024 only its writer knows which number is the day: all that it can be must agree.
     points = ("%m.%Y",) if are_months(last) else ()
-    found = {
-        _next(dates, form, count, padded=padded)
-        for form in (*QUARTERS, *FORMS, *points, *forms_of(last[0]))
-        for padded in (True, False)
-        if _are_regular(dates := _dates(last, form, padded=padded))
-    }
-    return found.pop() if len(found) == 1 else ()
+    for padded in (True, False):  # with zeros, where no number of one digit tells
+        found = {
+            _next(dates, form, count, padded=padded)
+            for form in (*QUARTERS, *FORMS, *points, *forms_of(last[0]))
+            if _are_regular(dates := _dates(last, form, padded=padded))
+        }
+        if found:
+            return found.pop() if len(found) == 1 else ()
+    return ()
 
 
 def _next(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from charrnn.config import Budget, Reading, TrainConfig
+from charrnn.config import HUB, Budget, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.place import Place
 from charrnn.folder.reading import (
@@ -155,6 +155,8 @@ def read_again(
         )
     column = reading.text_column or record.task.text_column
     reading = msgspec.structs.replace(reading, text_column=column)
+    if not isinstance(sources, Corpus) and not any(str(one).startswith(HUB) for one in sources):
+        reading = msgspec.structs.replace(reading, split=Reading().split)  # a copy of a data set
     request = Request(sources, reading, record.task.settings, earlier=record.task)
     data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)

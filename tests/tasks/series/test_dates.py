@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from charrnn.tasks.series.dates import following
@@ -80,3 +82,12 @@ def test_times_that_people_write_go_on_as_well(times: str, wanted: str) -> None:
 def test_a_gap_long_ago_does_not_count() -> None:
     days = ["2024-01-01", *(f"2024-03-{day:02}" for day in range(1, 10))]
     assert following(days, 1) == ("2024-03-10",)
+
+
+@pytest.mark.parametrize(
+    ("form", "after"),
+    [("%m/%d/%Y", "01/01/2025"), ("%d/%m/%Y", "01/01/2025"), ("%d.%m.%Y", "01.01.2025")],
+)
+def test_times_without_numbers_of_one_digit_go_on_with_zeros(form: str, after: str) -> None:
+    times = [(datetime(2024, 12, 31) - timedelta(days=k)).strftime(form) for k in range(12, -1, -1)]
+    assert following(times, 2)[0] == after
