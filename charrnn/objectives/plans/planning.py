@@ -108,9 +108,7 @@ def plan(
     dropouts = _dropouts(model.cell, load)
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     optimizer: OptimizerName = "adamw" if fine_tuning else _optimizer(model, load)
-    faster, decay = 1.0, WEIGHT_DECAY
-    if optimizer == "muon":
-        faster, decay = next(found for limit, *found in WITH_MUON if load < limit)
+    faster, decay = _by(optimizer, load)
     rate = _learning_rate(model, 0.3 if fine_tuning else 1.0)
     settings = {
         "batch_size": shares.batch_size,
@@ -193,6 +191,13 @@ def _optimizer(model: ModelConfig, load: float) -> OptimizerName:
     """Muon where it learns more than AdamW in as many updates; see benchmarks/NOTES.md."""
     gains = model.cell != "gru" and load < MUON_LOAD
     return "muon" if gains and model.hidden_size % MUON_ROWS == 0 else "adamw"
+
+
+def _by(optimizer: OptimizerName, load: float) -> tuple[float, float]:
+    """The factor on AdamW's learning rate, and the weight decay, for a load; see `_load`."""
+    if optimizer == "adamw":
+        return 1.0, WEIGHT_DECAY
+    return next((faster, decay) for limit, faster, decay in WITH_MUON if load < limit)
 
 
 def _efficiency(tokens: float) -> float:
