@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.examples.numbers import is_gap, is_list, is_number, number_of
+from charrnn.examples.numbers import is_gap, is_list, is_number, number_of, without_commas
 from charrnn.examples.rows import File, Row
 from charrnn.examples.times import are_months, is_time
 from charrnn.formats.tables.delimited import DELIMITERS, longer
@@ -145,8 +145,10 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
         column: that it is in; None if each row is a series.
         cell: what it holds.
     """
-    if file.is_text and "," in cell and is_number(cell.replace(",", "")):
-        return "write 1234.5 without commas"
+    beside = [str(row.cells.get(column)).strip() for row in rows] if column is not None else []
+    is_semicolon = file.is_text and ";" in file.first_line[1]
+    if commas := without_commas(cell, beside, is_semicolon=is_semicolon):
+        return commas
     number, names = "write a number there, with a point for decimals", listing(file.columns)
     long = f"name the columns {NAME}, {TIME} and {VALUE}"
     if not is_time(cell) and BEGINS_AS_NUMBER.match(cell):  # 5 kg

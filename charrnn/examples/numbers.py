@@ -21,6 +21,7 @@ __all__ = [
     "refuse_commas",
     "size_of",
     "thousands_in",
+    "without_commas",
 ]
 
 LARGEST = 1e300  # differences of larger ones may be infinite
@@ -28,6 +29,8 @@ GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")  # a point that may separate these
 BELOW = re.compile(r"-?\d{1,3}")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{2,3})*,\d{3}(\.\d+)?")  # 1,234.5; in India 1,23,456
+DECIMAL = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")  # 1234,5 and 1.234,5
 WITHIN = re.compile(r"\d,\d")  # a comma that may stand for a point
 APART = re.compile(r"[\s;]")  # what stands between numbers that have such commas
 
@@ -85,6 +88,34 @@ def thousands_in(cells: Iterable[Any]) -> tuple[str, str] | None:
             return None
         shown[place] = shown[place] or text
     return (shown[0], shown[1]) if all(shown) else None
+
+
+def without_commas(cell: str, others: Iterable[str], *, is_semicolon: bool) -> str:
+    """How to write a number that has commas, as advice; "" for what is no such number.
+
+    Args:
+        cell: the number.
+        others: numbers beside it, which tell what the comma of 1,234 is.
+        is_semicolon: whether semicolons stand between cells, so that commas may be decimal ones.
+    """
+    plain = cell.replace(",", "")
+    pointed = cell.replace(".", "").replace(",", ".")
+    thousands = f"write {plain} without commas"
+    decimal = f"write {pointed}, with a point for decimals and none for thousands"
+    ways = [_ways(cell), *map(_ways, others)]
+    sure = ways[0] if len(ways[0]) == 1 else set().union(*(way for way in ways if len(way) == 1))
+    if not ways[0]:
+        return ""
+    if len(sure) == 1:
+        return decimal if DECIMAL in sure else thousands
+    if not is_semicolon:
+        return thousands
+    return f"write {pointed} if its comma is a decimal one, {plain} if it separates thousands"
+
+
+def _ways(cell: str) -> set[re.Pattern[str]]:
+    """What the commas of a number may be."""
+    return {way for way in (GROUPED, DECIMAL) if way.fullmatch(cell)}
 
 
 def size_of(value: float) -> str:

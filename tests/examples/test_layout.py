@@ -365,4 +365,4 @@ class TestTexts:
         ):
             assert refused(tmp_path, text).advice == number
         thousands = "ds;y;n\n2024-01;1,234;1\n2024-02;2,345,678;2\n"
-        assert refused(tmp_path, thousands).advice == "write 1234.5 without commas"
+        assert refused(tmp_path, thousands).advice == "write 1234 without commas"
