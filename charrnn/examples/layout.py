@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from charrnn.examples.numbers import is_gap, is_list, is_number, number_of, without_commas
@@ -42,6 +42,7 @@ TIMES = frozenset(
 )
 BEGINS_AS_NUMBER = re.compile(r"[^\w\s]*\s*\d")  # 5 kg, $5, but not Store 5
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a first column that may number the rows
+TRUE_OR_FALSE = frozenset({"true", "false", "yes", "no"})
 PANDAS = re.compile(r"__index_level_\d+__")  # those of one that does, or that holds times
 
 
@@ -149,6 +150,8 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
     is_semicolon = file.is_text and ";" in file.first_line[1]
     if commas := without_commas(cell, beside, is_semicolon=is_semicolon):
         return commas
+    if column is not None and _are_words(row.cells.get(column) for row in rows):
+        return "write 1 and 0"
     number, names = "write a number there, with a point for decimals", listing(file.columns)
     long = f"name the columns {NAME}, {TIME} and {VALUE}"
     if not is_time(cell) and BEGINS_AS_NUMBER.match(cell):  # 5 kg
@@ -166,6 +169,12 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
     if column == file.columns[0] and any(c.isdecimal() for c in cell):
         return f"write times as 2024-01 or 2024-01-31, or, if it names the series, {name}"
     return f"leave the column out, or, if it names the series, {name}"
+
+
+def _are_words(cells: Iterable[Any]) -> bool:
+    """Whether cells say true or false, yes or no, if anything."""
+    texts = (str(cell).strip().lower() for cell in cells)
+    return {text for text in texts if not is_gap(text)} <= TRUE_OR_FALSE
 
 
 def times_and_others(

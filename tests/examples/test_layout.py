@@ -356,6 +356,17 @@ class TestTexts:
         ):
             assert refused(tmp_path, text).advice == LEFT
 
+    def test_that_say_true_or_false_become_numbers(self, tmp_path: Path) -> None:
+        """A feature was to be left out, or to name the series."""
+        for yes, no in (("True", "False"), ("yes", "no"), ("TRUE", "")):
+            for names in ("ds,promo,y", "ds,north,south", "unique_id,promo,y"):
+                text = f"{names}\n2024-01,{yes},7\n2024-01,{no},8\n"
+                assert refused(tmp_path, text).advice == "write 1 and 0"
+        with pytest.raises(
+            CharRNNError, match="the value of x is 'True', not a number; write 1 and 0"
+        ):
+            parquet(tmp_path, {"y": [5, 6], "x": [True, False]})
+
     def test_that_are_slips_become_numbers(self, tmp_path: Path) -> None:
         number = "write a number there, with a point for decimals"
         for text in (
@@ -364,5 +375,6 @@ class TestTexts:
             "ds,a,b\n2024-01,7 kg,1\n2024-02,8 kg,2\n",
         ):
             assert refused(tmp_path, text).advice == number
+        assert refused(tmp_path, "ds,y,n\n2024-01,7,no\n2024-02,8,blue\n").advice != "write 1 and 0"
         thousands = "ds;y;n\n2024-01;1,234;1\n2024-02;2,345,678;2\n"
         assert refused(tmp_path, thousands).advice == "write 1234 without commas"
