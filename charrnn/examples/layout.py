@@ -18,7 +18,7 @@ from typing import Any
 
 from charrnn.examples.numbers import is_gap, is_list, is_number, number_of, without_commas
 from charrnn.examples.rows import File, Row
-from charrnn.examples.times import are_months, is_time
+from charrnn.examples.times import are_months, is_time, join
 from charrnn.formats.tables.delimited import DELIMITERS, longer
 from charrnn.words import listing
 
@@ -40,6 +40,7 @@ TIMES = frozenset(
     {TIME, "date", "datetime", "time", "timestamp"}
     | {"year", "quarter", "month", "week", "day", "hour"}
 )
+CLOCK = re.compile(r"\d\d?:\d\d(:\d\d(\.\d+)?)?( ?[AP]M)?", re.IGNORECASE)
 BEGINS_AS_NUMBER = re.compile(r"[^\w\s]*\s*\d")  # 5 kg, $5, but not Store 5
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a first column that may number the rows
 TRUE_OR_FALSE = frozenset({"true", "false", "yes", "no"})
@@ -152,6 +153,8 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
         return commas
     if column is not None and _are_words(row.cells.get(column) for row in rows):
         return "write 1 and 0"
+    if column is not None and CLOCK.fullmatch(cell) and (day := _days_in(file, rows)) is not None:
+        return join(day, column)
     number, names = "write a number there, with a point for decimals", listing(file.columns)
     long = f"name the columns {NAME}, {TIME} and {VALUE}"
     if not is_time(cell) and BEGINS_AS_NUMBER.match(cell):  # 5 kg
@@ -169,6 +172,12 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
     if column == file.columns[0] and any(c.isdecimal() for c in cell):
         return f"write times as 2024-01 or 2024-01-31, or, if it names the series, {name}"
     return f"leave the column out, or, if it names the series, {name}"
+
+
+def _days_in(file: File, rows: Sequence[Row]) -> str | None:
+    """A column of dates without a time of day."""
+    days = (name for name in file.columns if _holds_times(rows, name))
+    return next((name for name in days if ":" not in str(_first(rows, name))), None)
 
 
 def _are_words(cells: Iterable[Any]) -> bool:

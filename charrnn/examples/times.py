@@ -25,6 +25,7 @@ __all__ = [
     "are_months",
     "forms_of",
     "is_time",
+    "join",
     "near",
     "odd_steps",
     "ordered_times",
@@ -62,6 +63,7 @@ DATES = (
     *("%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y"),
     *("%B %d, %Y", "%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%Y %b", "%Y-%b", "%m/%Y", "%Y/%m"),
 )
+OF_DAYS, OF_HOURS = ("ds", "date", "day"), ("hour", "time")  # names of columns
 POINT_MONTH = re.compile(r"(?:0[1-9]|1[0-2])\.\d{4}")
 MARKS = re.compile("[/.,:-]")
 LAST_YEAR = 2068  # that two digits stand for
@@ -185,11 +187,30 @@ def ordered_times(
             continue
         which = f"{file.at(numbers[place])}: {cells[place]} "
         which += "is there twice" if before.seconds == after.seconds else "comes after a later time"
-        raise BadDataError(which, "sort the rows by time, and keep one for each time")
+        raise BadDataError(which, _advice_on(file, times))
     start, end = f"{file.name}: times such as ", f" are read as {form}"
     if form and not any(note.startswith(start) and note.endswith(end) for note in notes):
         notes.append(start + cells[0] + end)
     return times
+
+
+def _advice_on(file: File, times: Sequence[Time]) -> str:
+    """What to do about rows that are not in order of time."""
+    sort = "sort the rows by time, and keep one for each time"
+    if len({time.seconds for time in times}) == len(times):
+        return sort
+    names = {name.lower(): name for name in reversed(file.columns)}
+    day, hour = ([names[one] for one in some if one in names] for some in (OF_DAYS, OF_HOURS))
+    if day and hour and all(time.clock % 86400 == 0 for time in times):
+        return join(day[0], hour[0])
+    if "unique_id" in file.columns:
+        return sort
+    return f"{sort}, or, if they are of several series, name the columns unique_id, ds and y"
+
+
+def join(day: str, hour: str) -> str:
+    """The advice on times whose days and hours stand in two columns."""
+    return f"join the columns {day} and {hour} into one, as 2024-01-31 13:00"
 
 
 def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> BadDataError:

@@ -302,6 +302,44 @@ LEFT, NAMED = "leave the column out", "or, if it names the series, "
 LONG = "name the columns unique_id, ds and y, not "
 
 
+class TestHours:
+    """Of 24 rows a day one was to be kept, or a number to be written for 00:00."""
+
+    @pytest.mark.parametrize("names", ["date,hour,y", "ds,Hour,y", "Date,time,north"])
+    @pytest.mark.parametrize("hours", [("0", "1"), ("00:00", "01:00"), ("12:00 AM", "1:00 AM")])
+    @pytest.mark.parametrize("day", ["2024-01-31", "1/31/2024"])
+    def test_beside_dates_are_to_be_joined_to_them(
+        self, tmp_path: Path, names: str, hours: tuple[str, str], day: str
+    ) -> None:
+        first, second, value = names.split(",")
+        error = refused(tmp_path, f"{names}\n{day},{hours[0]},5\n{day},{hours[1]},7\n")
+        assert (
+            error.advice == f"join the columns {first} and {second} into one, as 2024-01-31 13:00"
+        )
+        (only,), _ = read(tmp_path, f"ds,{value}\n2024-01-31 00:00,5\n2024-01-31 01:00,7\n")
+        assert (only.values.tolist(), only.features) == ([[5], [7]], ())
+
+    def test_that_the_times_hold_already_are_not(self, tmp_path: Path) -> None:
+        for row in ("2024-01-31 13:00,13,5\n", "2024-01-31 13:00,00:30,5\n"):
+            error = refused(tmp_path, f"ds,hour,y\n{row}{row}")
+            assert "join" not in error.advice
+
+
+@pytest.mark.parametrize("order", ["30a 30b 31a 31b", "30a 31a 30b 31b"])
+@pytest.mark.parametrize("names", ["ds,store,y", "date,store,sales"])
+def test_times_that_repeat_may_be_of_several_series(tmp_path: Path, names: str, order: str) -> None:
+    """All rows but those of one were to be left out."""
+    rows = "".join(f"2024-01-{one[:2]},{'ab'.index(one[2])},7\n" for one in order.split())
+    advice = refused(tmp_path, f"{names}\n{rows}").advice
+    assert advice.endswith(
+        ", or, if they are of several series, name the columns unique_id, ds and y"
+    )
+    found, _ = read(tmp_path, f"ds,unique_id,y\n{rows}")
+    assert sorted(values(found)) == ["0", "1"]
+    advice = refused(tmp_path, f"ds,unique_id,y\n{rows}{rows}").advice
+    assert advice == "sort the rows by time, and keep one for each time"
+
+
 class TestTexts:
     """Whatever stood where a number should, one was to be written there."""
 
