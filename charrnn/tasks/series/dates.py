@@ -106,7 +106,8 @@ def _written(date: datetime, form: str, padded: bool) -> str:
     """A date in a form, with zeros before numbers of one digit or without them."""
     form = form.replace("%q", str((date.month + 2) // 3))
     if not padded:
-        for code, number in (("%d", date.day), ("%m", date.month), ("%H", date.hour)):
+        hours = (("%H", date.hour), ("%I", date.hour % 12 or 12))
+        for code, number in (("%d", date.day), ("%m", date.month), *hours):
             form = form.replace(code, str(number))
     return date.strftime(form)
 
