@@ -20,8 +20,11 @@ __all__ = ["following", "last_times"]
 LOOK_BACK = 8  # times whose steps must be alike
 DAY, WEEK = timedelta(days=1), 6  # days in a row, among which there is one of a weekend
 COMPACT = ("%Y%m", "%Y%m%d")  # 202012 may be a month or a number
-DATES, CLOCKS = ("%Y-%m", "%Y-%m-%d"), ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S")
-FORMS = (*DATES, *(f"{DATES[1]}{clock}" for clock in CLOCKS[1:]))
+CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.000", "%H:%M:%S.%f")
+FORMS = (
+    *("%Y-%m", "%Y-%m-%d", "%G-W%V", "%GW%V"),
+    *(f"%Y-%m-%d{sign}{clock}{end}" for sign in " T" for clock in CLOCKS for end in ("", "Z")),
+)
 # As `strptime` has them, and %q for the quarter.
 QUARTERS = tuple(f"%Y{sign}{q}%q" for sign in ("", "-", " ") for q in "Qq")
 QUARTERS += tuple(f"{q}%q{sign}%Y" for sign in ("", "-", " ") for q in "Qq")
@@ -62,12 +65,12 @@ def _following(last: tuple[str, ...], count: int) -> tuple[str, ...]:
             return () if steps else tuple(str(numbers[-1] + step * k) for k in range(1, count + 1))
     for form in FORMS:
         if dates := _dates(last, form):
-            return _next(dates, form, count)
+            return _next(dates, form, count, last[0])
     # Of 1/2/2024 only its writer knows which number is the day: all that it can be must agree.
     points = ("%m.%Y",) if are_months(last) else ()
     for padded in (True, False):  # with zeros, where no number of one digit tells
         found = {
-            _next(dates, form, count, padded=padded)
+            _next(dates, form, count, last[0], padded=padded)
             for form in (*QUARTERS, *FORMS, *points, *forms_of(last[0]))
             if _are_regular(dates := _dates(last, form, padded=padded))
         }
@@ -77,11 +80,12 @@ def _following(last: tuple[str, ...], count: int) -> tuple[str, ...]:
 
 
 def _next(
-    dates: Sequence[datetime], form: str, count: int, *, padded: bool = True
+    dates: Sequence[datetime], form: str, count: int, like: str, *, padded: bool = True
 ) -> tuple[str, ...]:
     """The dates that follow, as they are written; none where that is not sure."""
     with suppress(ValueError, OverflowError):  # beyond all calendars
-        return tuple(_written(date, form, padded) for date in islice(_after(dates), count))
+        after = islice(_after(dates), count)
+        return tuple(_written(date, form, like, padded=padded) for date in after)
     return ()
 
 
@@ -89,12 +93,15 @@ def _dates(times: Sequence[str], form: str, *, padded: bool = True) -> list[date
     """Times that are all written in one form; none if they are not."""
     with suppress(ValueError):
         dates = [_read(time, form) for time in times]
-        if [_written(date, form, padded) for date in dates] == list(times):
+        written = [_written(date, form, times[0], padded=padded) for date in dates]
+        if written == list(times):
             return near(dates) if "%y" in form else dates
     return []
 
 
 def _read(time: str, form: str) -> datetime:
+    if "%V" in form:
+        return datetime.strptime(f"{time} 1", f"{form} %u")  # the Monday of a week
     if "%q" not in form:
         return datetime.strptime(time, form)
     if (found := QUARTER.fullmatch(time)) is None:
@@ -102,14 +109,15 @@ def _read(time: str, form: str) -> datetime:
     return datetime(int(found[1] or found[4]), 3 * int(found[2] or found[3]) - 2, 1)
 
 
-def _written(date: datetime, form: str, padded: bool) -> str:
-    """A date in a form, with zeros before numbers of one digit or without them."""
+def _written(date: datetime, form: str, like: str, *, padded: bool) -> str:
+    """A date in a form, with zeros before numbers of one digit or without; in capitals like one."""
     form = form.replace("%q", str((date.month + 2) // 3))
     if not padded:
         hours = (("%H", date.hour), ("%I", date.hour % 12 or 12))
         for code, number in (("%d", date.day), ("%m", date.month), *hours):
             form = form.replace(code, str(number))
-    return date.strftime(form)
+    text = date.strftime(form)
+    return text.upper() if like.isupper() else text.lower() if like.islower() else text
 
 
 def _are_regular(dates: Sequence[datetime]) -> bool:

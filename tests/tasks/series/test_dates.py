@@ -47,6 +47,11 @@ def test_times_go_on_as_they_are_written(times: str, wanted: str) -> None:
         "2024-01-01/2024-01-07 2024-01-08/2024-01-14",
         "2024-01 2024-02-01",
         "01 02",
+        "0084 0085",
+        "2014.0 2015.0",
+        "1700000000.5 1700000001.0",
+        "2024-01-31T13:00+01:00 2024-01-31T14:00+01:00",
+        "2024-01-31T13:00:00.250 2024-01-31T13:00:00.500",
         "2024-03-30 2024-04-30",  # no such day follows in all months
         "9999-11 9999-12",
     ],
@@ -79,12 +84,25 @@ def test_times_that_can_go_on_in_several_ways_do_not(times: str) -> None:
             "1/31/2024 9:00 AM,1/31/2024 11:00 AM",
             "1/31/2024 1:00 PM,1/31/2024 3:00 PM,1/31/2024 5:00 PM",
         ),
+        ("2020-W52,2020-W53", "2021-W01,2021-W02,2021-W03"),
+        ("2021W49,2021W51", "2022W01,2022W03,2022W05"),
+        ("24-FEB-2024,27-FEB-2024", "01-MAR-2024,04-MAR-2024,07-MAR-2024"),
+        ("31 jan 2024,29 feb 2024", "31 mar 2024,30 apr 2024,31 may 2024"),
+        (  # as pandas writes JSON
+            "2024-01-31T22:00:00.000,2024-01-31T23:00:00.000",
+            "2024-02-01T00:00:00.000,2024-02-01T01:00:00.000,2024-02-01T02:00:00.000",
+        ),
+        ("2024-01-31T22:00Z,2024-01-31T23:00Z", "2024-02-01T00:00Z,2024-02-01T01:00Z"),
+        (
+            "2024-01-31 23:59:59.250000,2024-01-31 23:59:59.500000",
+            "2024-01-31 23:59:59.750000,2024-02-01 00:00:00.000000",
+        ),
         ("2024-1,2024-2", "2024-3,2024-4,2024-5"),
     ],
 )
 def test_times_that_people_write_go_on_as_well(times: str, wanted: str) -> None:
     """Such forecasts had no times, though the table's were read."""
-    assert following(times.split(","), 3) == tuple(wanted.split(","))
+    assert following(times.split(","), wanted.count(",") + 1) == tuple(wanted.split(","))
 
 
 def test_a_gap_long_ago_does_not_count() -> None:
