@@ -14,6 +14,7 @@ from typing import Any
 from charrnn.config import Reading, TaskName
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
+from charrnn.examples.labelled import is_fasttext, without_labels
 from charrnn.examples.rows import File, Form, Row, opened, value_at
 from charrnn.examples.tagged import WORDS, has_tags, sentences_of
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
@@ -46,7 +47,8 @@ def texts_in(
             unless a column is named, they are in the first one of a table as text without a header.
             Where spans are marked, a file may hold words with tags, as CoNLL has them: the texts
             are then its sentences, without the tags; a record may hold a list of words, and has
-            the text that these make with a space between them.
+            the text that these make with a space between them. Where texts are labelled, the labels
+            of fastText's lines are left out.
         before_waiting: called whenever all that has come by standard input is read.
 
     Raises:
@@ -69,6 +71,9 @@ def texts_in(
         elif seen := _as_table(file, column, pairs):
             file.notes.append(f"{file.name}: a table, since line {file.first_line[0]:,} {seen}")
             yield from _of(file, column, headless, cleaner)
+        elif task == "classify" and is_fasttext(file):
+            file.notes.append(f"{file.name}: its lines begin with labels, which are left out")
+            yield from (without_labels(line) for _, line in file.lines())
         else:
             yield from (line for _, line in file.lines())
     notes += cleaner.notes()

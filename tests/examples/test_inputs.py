@@ -147,6 +147,21 @@ def test_the_sources_of_pairs_are_read_wherever_pairs_are(monkeypatch: pytest.Mo
     assert sources("a.txt") == (["hello, you", "yes\tno"], [])
 
 
+def test_labels_before_texts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were answered as a part of the text."""
+    lines = "__label__good a fine film\n\n__label__bad\tdull, not __label__good\nas it is\n"
+    lines += "__label__a __label__b two\n__label__good\n"
+    Path("a.txt").write_text(lines)
+    for name, shown in (("a.txt", "a.txt"), ("-", "standard input")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+        notes: list[str] = []
+        texts = list(texts_in([name], Reading(), notes, task="classify"))
+        assert texts == ["a fine film", "", "dull, not __label__good", "as it is", "two", ""]
+        assert notes == [f"{shown}: its lines begin with labels, which are left out"]
+    texts = list(texts_in(["a.txt"], Reading(), [], task="tag"))
+    assert texts == lines.splitlines()
+
+
 def test_the_column_that_training_named_by_number_is_read_of_lines_with_tabs() -> None:
     Path("a.txt").write_text("good\tfine, warm\nbad\tdull\n")
     assert list(texts_in(["a.txt"], Reading(), [], "2", task="classify")) == ["fine, warm", "dull"]
