@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from charrnn.examples.times import odd_steps, times_of
@@ -38,6 +40,16 @@ class TestYearsOfTwoDigits:
     def test_with_days(self) -> None:
         assert gaps("12/30/68", "12/31/68", "1/1/69", "1/2/69") == []
         assert gaps("28-Feb-00", "29-Feb-00", "1-Mar-00") == []
+
+    @pytest.mark.parametrize("sign", "/.-")
+    def test_in_front_or_at_the_end(self, sign: str) -> None:
+        """Those in front were read as days, and refused from the second month on."""
+        days = [datetime(2024, 1, 1) + timedelta(days=k) for k in range(60)]
+        for form, words in (("%y %m %d", "year month day"), ("%d %m %y", "day month year")):
+            found = times_of(tuple(day.strftime(form.replace(" ", sign)) for day in days))
+            assert found is not None
+            assert found[1] == words.replace(" ", sign)
+            assert found[0][0].seconds == (days[0] - datetime.min).total_seconds()
 
     def test_out_of_order_stay_so(self) -> None:
         found = times_of((*reversed(months(1960, 1976)),))

@@ -73,6 +73,7 @@ def _following(last: tuple[str, ...], count: int) -> tuple[str, ...]:
             _next(dates, form, count, last[0], padded=padded)
             for form in (*QUARTERS, *FORMS, *points, *forms_of(last[0]))
             if _are_regular(dates := _dates(last, form, padded=padded))
+            and not (form.startswith("%y") and _are_years(dates))
         }
         if found:
             return found.pop() if len(found) == 1 else ()
@@ -126,6 +127,11 @@ def _are_regular(dates: Sequence[datetime]) -> bool:
     lengths = {after - before for before, after in pairwise(dates)}
     rises = all(length > timedelta() for length in lengths)
     return bool(dates) and rises and (len(lengths) == 1 or (len(months) == 1 and months != {0}))
+
+
+def _are_years(dates: Sequence[datetime]) -> bool:
+    """Whether dates are a year or more apart: as 18/02/24, 19/02/24 would be, which are days."""
+    return _month(dates[1]) - _month(dates[0]) >= 12
 
 
 def _after(dates: Sequence[datetime]) -> Iterator[datetime]:

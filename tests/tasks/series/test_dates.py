@@ -105,6 +105,24 @@ def test_times_that_people_write_go_on_as_well(times: str, wanted: str) -> None:
     assert following(times.split(","), wanted.count(",") + 1) == tuple(wanted.split(","))
 
 
+@pytest.mark.parametrize("sign", "/.-")
+def test_years_of_two_digits_in_front_give_no_days_that_there_are_not(sign: str) -> None:
+    """24/01/32 followed 24/01/31: it was read as a day in 2032."""
+    for days in range(8, 400):
+        dates = [datetime(2024, 1, 1) + timedelta(days=k) for k in range(days + 7)]
+        times = [date.strftime(f"%y{sign}%m{sign}%d") for date in dates]
+        assert following(times[:days], 7) in ((), (*times[days:],))
+    assert following([f"24{sign}0{month}{sign}15" for month in (1, 2, 3)], 1) == (
+        f"24{sign}04{sign}15",
+    )
+
+
+@pytest.mark.parametrize("sign", "/.-")
+def test_years_of_two_digits_at_the_end_are_not_those_in_front(sign: str) -> None:
+    times = [f"{day}{sign}02{sign}24" for day in range(22, 30)]
+    assert following(times, 2) == (f"01{sign}03{sign}24", f"02{sign}03{sign}24")
+
+
 def test_a_gap_long_ago_does_not_count() -> None:
     days = ["2024-01-01", *(f"2024-03-{day:02}" for day in range(1, 10))]
     assert following(days, 1) == ("2024-03-10",)
