@@ -259,6 +259,8 @@ def test_find_takes_a_path_a_name_or_the_newest() -> None:
     assert find_model("checkpoints/older") == Path("checkpoints/older")
     with pytest.raises(MissingInputError, match="nowhere"):
         find_model("nowhere")
+    with pytest.raises(MissingInputError, match=r"no model folder (To be\\n){10}…; name a model"):
+        find_model("To be\n" * 20000)  # a text, all of which was told
 
 
 def test_a_model_is_found_beside_the_folder_of_texts_that_it_is_named_after() -> None:
