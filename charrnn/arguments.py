@@ -39,6 +39,8 @@ NAMES: dict[Any, str] = {
     str: "a string",
     Path: "a path",
 }
+# Classes that users can't import, and those of them that they can, which `charrnn.load` returns.
+LOADED = {"Predictor": ("Model", "Mixture")}
 
 
 def checked(function: Function) -> Function:
@@ -148,7 +150,12 @@ def _is_finite(value: float) -> bool:
 
 def _words(kind: Any) -> str:
     """What a value must be: "a string, a path or None"."""
-    return _either(map(_noun, _parts(kind)))
+    source = ", as charrnn.load returns" if _is_loaded(kind) else ""
+    return _either(map(_noun, _parts(kind))) + source
+
+
+def _is_loaded(kind: Any) -> bool:
+    return getattr(kind, "__name__", "") in LOADED or any(map(_is_loaded, get_args(kind)))
 
 
 def _either(nouns: Iterable[str]) -> str:
@@ -158,8 +165,10 @@ def _either(nouns: Iterable[str]) -> str:
 
 
 def _parts(kind: Any) -> Sequence[Any]:
-    """The types of a union; one that is none is alone."""
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else [kind]
+    """The types of a union, or those that users know of one; any other is alone."""
+    if get_origin(kind) in (Union, UnionType):
+        return get_args(kind)
+    return LOADED.get(getattr(kind, "__name__", ""), [kind])
 
 
 def _noun(kind: Any) -> str:
@@ -168,7 +177,7 @@ def _noun(kind: Any) -> str:
     kind, items = get_origin(kind) or kind, get_args(kind)
     if kind in (Sequence, Iterable):
         return f"a list of {_either(map(_plural, _parts(items[0])))}"
-    name = kind.__name__
+    name = kind if isinstance(kind, str) else kind.__name__
     return NAMES.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 

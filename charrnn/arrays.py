@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import UsageError
+from charrnn.words import first_few
 
 __all__ = [
     "Floats",
@@ -147,9 +148,11 @@ def checked_state(state: Any, parts: int, shape: tuple[int, ...]) -> tuple[Float
     arrays = tuple(part for part in state if isinstance(part, np.ndarray)) if several else ()
     fits = several and len(arrays) == len(state) == parts
     if not fits or any(part.dtype.kind != "f" or part.shape != shape for part in arrays):
-        shapes = ", ".join(str(part.shape) for part in arrays)
-        found = f"a state of arrays {shapes}" if arrays else _kind_of(state)
+        kinds = [_kind_of(part) for part in state] if several else []
+        found = f"a state of {first_few(kinds)}" if kinds else _kind_of(state)
         advice = f"begin with model.start(B), or give {parts} arrays {shape}, as a call returns"
+        if any(kind.startswith("torch.") for kind in kinds):
+            advice = "make arrays of the tensors, with part.numpy(force=True)"
         raise UsageError(f"{found} does not fit the model", advice)
     return arrays
 

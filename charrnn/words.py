@@ -5,11 +5,23 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 
-__all__ = ["NAMED", "counted", "first_few", "leave_out", "listing", "together", "twins"]
+__all__ = [
+    "NAMED",
+    "beginning",
+    "counted",
+    "first_few",
+    "is_path",
+    "leave_out",
+    "listing",
+    "together",
+    "twins",
+]
 
 FEW = 5  # names in a note
 NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
+NAME = 100  # characters of the longest name of a file or folder that anyone would give
 
 
 def counted(number: int, noun: str) -> str:
@@ -31,8 +43,17 @@ def leave_out(names: Sequence[str]) -> str:
 def listing(names: Iterable[str]) -> str:
     """The names of columns as a part of one line; of many or long ones, the beginning."""
     first = list(islice((" ".join(name.split()) for name in names), NAMED + 1))
-    cut = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in first[:NAMED]]
-    return ", ".join(cut) + ", …" * (len(first) > NAMED)
+    return ", ".join(map(beginning, first[:NAMED])) + ", …" * (len(first) > NAMED)
+
+
+def beginning(text: str) -> str:
+    """`text` as a part of one line; of a long one, the beginning."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def is_path(source: str) -> bool:
+    """Whether something may well be a path, and not a text that was given in place of one."""
+    return "\n" not in source and all(len(name) <= NAME for name in Path(source).parts)
 
 
 def together(names: Sequence[str]) -> str:

@@ -297,6 +297,16 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
         (lambda m: m.step([99], m.start()), "ids from 99 to 99 can't be read; ids are whole"),
         (lambda m: m(np.array([[0, 99]])), "ids from 0 to 99 can't be read"),
         (lambda m: m.step([0], m.start(2)), "does not fit the model; begin with model.start"),
+        (lambda m: m.step([0], ()), "tuple does not fit the model; begin with model.start"),
+        (
+            lambda m: m.step([0], [part.astype(int) for part in m.start()]),
+            "a state of int64 of shape (",
+        ),
+        (
+            lambda m: m.step([0], [torch.from_numpy(part) for part in m.start()]),
+            "; make arrays of the tensors, with part.numpy(force=True)",
+        ),
+        (lambda m: m.step([0], [0.0] * 99), "a state of float, float, float, float, float, … does"),
         (lambda m: m.score_lines("abc"), "lines is 'abc'; it must be a list of strings"),
         (lambda m: m.beam_search(0), "num_beams is 0; it must be a whole number, from 1 to"),
         (

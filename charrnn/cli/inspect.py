@@ -252,6 +252,7 @@ def _place(model: Model, name: str, quantity: str) -> tuple[int, int, str]:
 
 
 def _show_unit(model: Model, ids: Ids, place: tuple[int, int, str], json: bool) -> None:
+    from charrnn.inside.showing import labels
     from charrnn.terminal.activity import show_unit, unit_values
 
     if not json:
@@ -259,6 +260,5 @@ def _show_unit(model: Model, ids: Ids, place: tuple[int, int, str], json: bool) 
         return
     layer, unit, quantity = place
     values = [value for part in unit_values(model, ids, *place) for value in part.tolist()]
-    tokens = [model.tokenizer.decode(ids[k : k + 1]) for k in range(len(ids))]
     facts = {"layer": layer, "unit": unit, "quantity": quantity}
-    write(encode_json(facts | {"tokens": tokens, "values": values}))
+    write(encode_json(facts | {"tokens": labels(model.tokenizer, ids), "values": values}))

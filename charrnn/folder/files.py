@@ -82,26 +82,33 @@ def manifest_of(files: Mapping[str, bytes]) -> Manifest:
     }
 
 
-def create_folder(path: Path) -> None:
+def create_folder(path: Path, other: str | None = None) -> None:
     """Make a new, empty folder, and those above it.
+
+    Args:
+        path: where.
+        other: what to choose if that fails; by default, another option of the command line.
 
     Raises:
         CannotCreateError: if it can't be made, or exists and is not empty.
     """
-    refuse_occupied(path)
+    refuse_occupied(path, other)
     try:
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
         for folder in made or [path]:  # else a power cut could lose it with all its files
             _flush_folder(folder.parent)
     except OSError as error:
-        raise cannot_create(path, error) from None
+        raise cannot_create(path, error, other) from None
 
 
-def refuse_occupied(path: Path) -> None:
+def refuse_occupied(path: Path, other: str | None = None) -> None:
     """Check that a folder does not exist or is empty.
 
     What a process left behind that was killed during its first save does not count.
+
+    Args:
+        path, other: see `create_folder`.
 
     Raises:
         CannotCreateError: if it holds anything else.
@@ -111,9 +118,9 @@ def refuse_occupied(path: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:  # ValueError for a name with a null character
-        raise cannot_create(path, error) from None
+        raise cannot_create(path, error, other) from None
     if occupied and not is_first_save(path):
-        advice = "choose another --name or --out, or delete it"
+        advice = f"choose {other or 'another --name or --out'}, or delete it"
         if (path / STATE).exists():
             resume = f"--resume {quote(str(path))}"
             advice = f"go on with its run ({resume}, in Python charrnn.resume), or {advice}"
@@ -144,10 +151,12 @@ def is_saved(path: Path) -> bool:
     return not is_first_save(path) if known else os.path.isfile(path / STATE)  # noqa: PTH113
 
 
-def cannot_create(path: Path, error: OSError | ValueError) -> CannotCreateError:
-    """The error for a folder that can't be made."""
+def cannot_create(
+    path: Path, error: OSError | ValueError, other: str | None = None
+) -> CannotCreateError:
+    """The error for a folder that can't be made; `other` as for `create_folder`."""
     found = error.strerror if isinstance(error, OSError) else error
-    return CannotCreateError(f"{path}: {found}", "choose another folder with --out")
+    return CannotCreateError(f"{path}: {found}", f"choose {other or 'another folder with --out'}")
 
 
 def write_files(path: Path, files: Mapping[str, bytes]) -> None:

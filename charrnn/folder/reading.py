@@ -48,6 +48,7 @@ from charrnn.folder.record import (
 from charrnn.folder.untrusted import damaged, parse, read_bytes
 from charrnn.task_config import Forecast
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.words import beginning, is_path
 
 __all__ = [
     "can_start_others",
@@ -102,7 +103,8 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
     if any(os.path.isfile(file) for file in folders):  # noqa: PTH113
         raise MissingInputError(f"{model} is a file, not a model folder", _of_file(Path(model)))
     advice = f"name a model folder, or a model in {CHECKPOINTS}/ (`charrnn list` shows yours)"
-    raise MissingInputError(f"there is no model folder {model}", advice)
+    shown = str(model) if is_path(str(model)) else beginning(str(model))
+    raise MissingInputError(f"there is no model folder {shown}", advice)
 
 
 def _of_file(path: Path) -> str:

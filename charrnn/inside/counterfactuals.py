@@ -20,6 +20,7 @@ from charrnn.cells.rules import State
 from charrnn.config import Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.inside.lanes import shares, story_ids
+from charrnn.inside.showing import label, labels
 from charrnn.models.hooks import Cache, Recorder
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import TIME_CHUNK, start_ids
@@ -33,6 +34,8 @@ ROWS = 128  # changed texts that are read side by side
 
 class Saliency(NamedTuple):
     """What a prediction owes to each token before it.
+
+    A byte of a character that takes several is told as `showing.labels` has it: `c3`, then `ö`.
 
     Attributes:
         at: the place of the token that is predicted, from 0.
@@ -154,12 +157,13 @@ def saliency(
     stand_ins = trace.stand_ins()  # (W,)
     scores = _log_probs(trace, stand_ins, rows, after, len(rows), done)  # (W, W)
     log_prob = float(log_softmax(trace.logits[-1])[target[0]])
+    *tokens, predicted = labels(model.tokenizer, np.append(ids[:at], target))[first:]
     return Saliency(
         at=at,
-        target=model.tokenizer.decode(target),
+        target=predicted,
         log_prob=log_prob,
-        tokens=[model.tokenizer.decode(trace.ids[k : k + 1]) for k in rows],
-        stand_ins=[model.tokenizer.decode(stand_ins[k : k + 1]) for k in rows],
+        tokens=tokens,
+        stand_ins=[label(model.tokenizer, k) for k in stand_ins.tolist()],
         changes=scores[rows, rows[::-1]] - np.float32(log_prob),
     )
 

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["SCALES", "cells", "line_ends", "scaled", "shown_token", "visible", "visible_all"]
+__all__ = [
+    "SCALES",
+    "cells",
+    "label",
+    "labels",
+    "line_ends",
+    "scaled",
+    "shown_token",
+    "visible",
+    "visible_all",
+]
 
 # The quantities of all cells, in the order in which they are offered.
 SCALES = {
@@ -34,25 +44,35 @@ def scaled(quantity: str, values: Floats) -> Floats:
 
 
 def cells(tokenizer: Tokenizer, ids: Ids) -> list[str]:
-    """What to show for each token of a text, so that all of them can be seen.
-
-    Of a character that takes several bytes, the last one shows it, those before their numbers.
-    """
-    if tokenizer.unit != "byte":
-        return [shown_token(tokenizer, k) for k in ids.tolist()]
-    decode, shown = tokenizer.decoder(), []
-    for k in ids.tolist():
-        character = decode([k], False)
-        whole = len(character) == 1 and character != "\N{REPLACEMENT CHARACTER}"
-        shown.append(visible(character) if whole else f"{k:02x}")
-    return shown
+    """What to show for each token of a text, so that all of them can be seen."""
+    return list(map(visible_all, labels(tokenizer, ids)))
 
 
 def shown_token(tokenizer: Tokenizer, token: int) -> str:
     """What to show for one token alone."""
+    return visible_all(label(tokenizer, token))
+
+
+def labels(tokenizer: Tokenizer, ids: Ids) -> list[str]:
+    """The character that each token of a text is, or the number of a byte that is none.
+
+    Of a character that takes several bytes, the last one has it, those before their numbers.
+    """
+    if tokenizer.unit != "byte":
+        return [label(tokenizer, k) for k in ids.tolist()]
+    decode, found = tokenizer.decoder(), []
+    for k in ids.tolist():
+        character = decode([k], False)
+        whole = len(character) == 1 and character != "\N{REPLACEMENT CHARACTER}"
+        found.append(character if whole else f"{k:02x}")
+    return found
+
+
+def label(tokenizer: Tokenizer, token: int) -> str:
+    """The character that a token alone is, or the number of a byte that is none."""
     if tokenizer.unit == "byte" and token >= 0x80:
         return f"{token:02x}"
-    return visible(tokenizer.decode(np.array([token])))
+    return tokenizer.decode(np.array([token]))
 
 
 def visible(character: str) -> str:

@@ -9,6 +9,7 @@ it has a skip. The value at t is the one after the network has read token t.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
@@ -135,7 +136,7 @@ class Hooks:
         alone: whether the functions get one sequence (H,) instead of several (B, H).
 
     Raises:
-        UsageError: for a place that is none.
+        UsageError: for a place that is none, or a function that can't be called as `HookFunction`.
     """
 
     def __init__(
@@ -149,13 +150,14 @@ class Hooks:
         self.functions: dict[str, list[HookFunction]] = {}
         for wanted, function in _pairs(hooks):
             for place in chosen_places(places, wanted):
+                _refuse_uncallable(function, place)
                 self.functions.setdefault(place, []).append(function)
 
     def __call__(self, name: str, t: int, value: Floats) -> Floats:
         """What the functions of this place make of `value`, one after the other.
 
         Raises:
-            UsageError: if one returns something of another shape.
+            UsageError: if one returns something of another shape, or no real numbers.
         """
         for function in self.functions.get(name, ()):
             given = value[0].copy() if self.alone else value.copy()
@@ -163,17 +165,38 @@ class Hooks:
             answer = function(given, hook=Hook(name, int(layer[1]) if layer else None, t))
             if answer is None:
                 continue
-            try:
-                after = np.asarray(answer, np.float32)
-            except (TypeError, ValueError, RuntimeError):  # text, lists of lists, tensors elsewhere
-                found = f"a hook on {name} returned {type(answer).__name__}"
-                advice = f"return numbers, {given.shape}, or None to change nothing"
-                raise UsageError(found, advice) from None
+            after = _reals(answer)
+            if after is None:
+                kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
+                advice = f"return real numbers, {given.shape}, or None to change nothing"
+                raise UsageError(f"a hook on {name} returned {kind}", advice)
             if after.shape != given.shape:
                 found = f"a hook on {name} returned the shape {after.shape}"
                 raise UsageError(found, f"return {given.shape}, or None to change nothing")
             value = after[None] if self.alone else after
         return value
+
+
+def _refuse_uncallable(function: HookFunction, place: str) -> None:
+    """Say so before a text is read if a function does not take what hooks are given."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some that are written in C tell nothing
+        return
+    try:
+        signature.bind(None, hook=None)
+    except TypeError:
+        found = f"a hook on {place} takes {signature}"
+        raise UsageError(found, "it must take (value, *, hook)") from None
+
+
+def _reals(answer: object) -> Floats | None:
+    """What a hook returned, in float32; None if that is anything else than real numbers."""
+    try:
+        found = np.asarray(answer)
+        return found.astype(np.float32, copy=False) if found.dtype.kind in "biuf" else None
+    except (TypeError, ValueError, RuntimeError):  # lists of lists, tensors elsewhere
+        return None
 
 
 def _pairs(hooks: object) -> list[tuple[NamesFilter, HookFunction]]:

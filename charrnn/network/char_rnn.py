@@ -131,7 +131,7 @@ class CharRNN(Network):
             model=self.config,
             corpus=self.corpus,
         )
-        create_folder(Path(path))
+        create_folder(Path(path), other="another path")
         write_files(Path(path), model_files(record, tokenizer, weights, step=0))
 
     @classmethod

@@ -24,6 +24,7 @@ __all__ = ["show_saliency", "show_unit", "unit_values"]
 ABOVE, BELOW = (223, 216, 209, 202), (195, 153, 111, 75)
 FAINT = 0.05  # values nearer to 0 have no colour
 BLOCKS = " ▁▂▃▄▅▆▇█"
+WIDTH = 72  # characters of a line of text over its row
 NAMED = 5  # characters that mattered most
 
 
@@ -63,12 +64,15 @@ def show_saliency(found: Saliency, unit: str) -> None:
     cost = -found.log_prob / math.log(2)
     surprisal = f"{cost:.2f} bits" if math.isfinite(cost) else "no number"
     write(f"{visible_all(found.target)} at {unit} {found.at}: {surprisal}\n\n")
-    text = "".join(visible_all(token)[:1] for token in found.tokens)
     largest = max(float(np.nanmax(saved, initial=0)), 1e-9)
-    row = "".join(_block(value / largest) for value in saved.tolist())
-    width = 72
-    for start in range(0, len(text), width):
-        write(f"    {text[start : start + width]}\n    {row[start : start + width].rstrip()}\n")
+    text = row = ""
+    for token, value in zip(map(visible_all, found.tokens), saved.tolist(), strict=True):
+        if len(text + token) > WIDTH:
+            write(f"    {text}\n    {row.rstrip()}\n")
+            text = row = ""
+        text += token
+        row += _block(value / largest) * len(token)
+    write(f"    {text}\n    {row.rstrip()}\n")
     head = f"Bits that each {unit} saves, compared with the likeliest other in its place"
     write(f"\n{head} (- costs some):\n")
     for k in np.argsort(-np.nan_to_num(saved, nan=-np.inf), kind="stable")[:NAMED].tolist():

@@ -32,7 +32,7 @@ from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
-from charrnn.words import counted, first_few
+from charrnn.words import beginning, counted, first_few, is_path
 
 __all__ = [
     "Corpus",
@@ -259,6 +259,12 @@ def place_of(source: str) -> Place:
         advice = "leave ~ outside of quotation marks, or write the whole path"
     elif "://" in source:
         advice = "download it first: of web addresses charrnn reads only hf://OWNER/NAME"
+    elif not is_path(source):
+        source = beginning(source)
+        advice = (
+            "name a file that holds the text; "
+            "in Python a language model is trained on charrnn.Corpus(name=…, text=…), too"
+        )
     raise MissingInputError(f"there is no file or corpus {source}", advice)
 
 

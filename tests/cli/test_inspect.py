@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, inside, load
 from charrnn.cli.app import app
+from charrnn.inside.showing import cells
 from tests.commands import run, start
 from tests.conftest import small_config
 
 TEXT = "the clerk\nhas lost the book\n"
+WIDE = "é so — ÿ 🎭 ünd\n" * 40
 
 
 @pytest.fixture
@@ -175,15 +177,27 @@ def test_a_model_that_has_diverged_is_shown_as_it_is(desk: Path) -> None:
 
 
 def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
-    (desk / "wide.txt").write_text("é so — ÿ 🎭 ünd\n" * 40, encoding="utf-8")
+    (desk / "wide.txt").write_text(WIDE, encoding="utf-8")
     network = CharRNN(small_config("lstm", vocab_size=256))
     network.save_pretrained(desk / "bytes", ByteTokenizer())
-    done = run(desk, "inspect", "bytes", "wide.txt", "--unit", "0.3", "--characters", 8)
-    assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        *("c3", "é", "·", "s", "o", "·", "e2", "80")
-    ]
+    bytes_of_it = ["c3", "é", "·", "s", "o", "·", "e2", "80"]
+    of_a_unit = ("bytes", "wide.txt", "--unit", "0.3", "--characters", 8)
+    done = run(desk, "inspect", *of_a_unit)
+    assert [line.split()[1] for line in done.stdout.splitlines()] == bytes_of_it
     assert "first 8 bytes" in done.stderr
-    assert "at byte 2" in run(desk, "inspect", "bytes", "wide.txt", "--at", 2).stdout
+    facts = json.loads(run(desk, "inspect", *of_a_unit, "--json").stdout)
+    assert facts["tokens"] == ["c3", "é", " ", "s", "o", " ", "e2", "80"]
+    done = run(desk, "inspect", "bytes", "wide.txt", "--at", 8)
+    head, _, text, row, *more = done.stdout.splitlines()
+    assert head.startswith("— at byte 8: ")
+    assert text.strip() == "".join(bytes_of_it)
+    # A bar is as wide as what it stands under.
+    assert len(set(row.ljust(len(text))[4:6])) == len(set(row.ljust(len(text))[11:13])) == 1
+    assert "\N{REPLACEMENT CHARACTER}" not in done.stdout
+    assert sum("against" in line for line in more) == 5
+    wrapped = run(desk, "inspect", "bytes", "wide.txt", "--at", 60).stdout.splitlines()
+    shown = "".join(line[4:] for line in wrapped[2 : wrapped.index("", 2) : 2])
+    assert shown == "".join(cells(ByteTokenizer(), ByteTokenizer().encode(WIDE)[:60]))
 
 
 @pytest.mark.parametrize(

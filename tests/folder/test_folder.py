@@ -203,6 +203,14 @@ def test_a_folder_that_holds_something_is_never_written_over(tmp_path: Path) -> 
         create_folder(tmp_path / "no\0path")
 
 
+def test_python_is_not_told_to_choose_another_option(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    for path, found in ((tmp_path, "is not empty"), (tmp_path / "precious.txt", "Not a directory")):
+        with pytest.raises(CannotCreateError, match=f"{found}; choose another path") as error:
+            CharRNN(CONFIG).save_pretrained(path, TOKENIZER)
+        assert "--" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
 def test_what_git_or_an_editor_does_to_texts_is_told_as_what_it_is(model: Path, name: str) -> None:
     """It was called damage."""
@@ -259,6 +267,8 @@ def test_find_takes_a_path_a_name_or_the_newest() -> None:
     assert find_model("checkpoints/older") == Path("checkpoints/older")
     with pytest.raises(MissingInputError, match="nowhere"):
         find_model("nowhere")
+    with pytest.raises(MissingInputError, match=r"no model folder (To be\\n){10}…; name a model"):
+        find_model("To be\n" * 20000)  # a text, all of which was told
 
 
 def test_a_model_is_found_beside_the_folder_of_texts_that_it_is_named_after() -> None:

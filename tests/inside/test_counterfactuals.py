@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -83,10 +84,13 @@ def test_a_window_is_the_end_of_a_longer_one() -> None:
 def test_a_byte_model_is_asked_about_bytes() -> None:
     network = CharRNN(small_config("lstm", vocab_size=256))
     model = Model(network.config, ByteTokenizer(), network.weights())
-    found = inside.saliency(model, "é–", 3)  # half of the dash has been read
+    found = inside.saliency(model, "é–", 3)  # a third of the dash has been read
     assert len(found.changes) == 3
-    assert found.target == "\ufffd"
     assert np.isfinite(found.changes).all()
+    assert (found.tokens, found.target) == (["c3", "é", "e2"], "80")
+    found = inside.saliency(model, "é–", 4, window=3)  # it begins in the middle of the é
+    assert (found.tokens, found.target) == (["é", "e2", "80"], "–")
+    assert all(re.fullmatch("[89a-f][0-9a-f]|[\0-\x7f]", one) for one in found.stand_ins)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ WAYS: dict[str, Callable[..., object]] = {
 
 
 anything: Any = inside  # of which type checkers believe anything
+A_MODEL = "model is 'big'; it must be a Model or a Mixture, as charrnn.load returns"
 
 
 def a_model(cell: CellName, end: str | None = None) -> Model:
@@ -53,10 +54,13 @@ def test_who_waits_hears_how_far_it_is(way: str, cell: CellName) -> None:
     [
         (lambda m: anything.gradients(m, VERSE), "it must be a list"),
         (lambda _: anything.gradients([], VERSE), "there is no model; give a list"),
-        (lambda _: anything.gradients(["big"], VERSE), "models is ['big']; it must be a list"),
-        (lambda _: anything.saliency("big", VERSE), "model is 'big'; it must be a Predictor"),
-        (lambda _: anything.horizon("big", VERSE), "model is 'big'; it must be a Predictor"),
-        (lambda _: anything.units("big", VERSE), "model is 'big'; it must be a Predictor"),
+        (
+            lambda _: anything.gradients(["big"], VERSE),
+            "models is ['big']; it must be a list of Models or Mixtures, as charrnn.load returns",
+        ),
+        (lambda _: anything.saliency("big", VERSE), A_MODEL),
+        (lambda _: anything.horizon("big", VERSE), A_MODEL),
+        (lambda _: anything.units("big", VERSE), A_MODEL),
         (lambda m: anything.saliency(m, VERSE, at=2.0), "at is 2.0; it must be a whole number or"),
         (lambda m: anything.saliency(m, VERSE, at="2"), "at is '2'; it must be a whole number or"),
         (lambda m: anything.saliency(m, VERSE, window=2.5), "window is 2.5; it must be a whole"),

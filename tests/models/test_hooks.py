@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -225,16 +228,64 @@ def test_mistakes_end_in_a_line(text: Any, wanted: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", ["text", [[1], [1, 2]], {}, torch.ones(H, requires_grad=True)], ids=repr
+    "function",
+    [
+        lambda value: value,
+        lambda value, _hook: value,
+        lambda hook, value: (hook, value),
+        lambda value, hook, more: (value, hook, more),
+        partial(lambda first, value: first * value, 1),
+    ],
 )
-def test_a_hook_that_returns_no_numbers_is_named(answer: Any) -> None:
+def test_a_hook_that_cannot_be_called_is_refused_before_the_text_is_read(function: Any) -> None:
     _, model = make(small_config("rnn"))
-    kind = type(answer).__name__
+    given = re.escape(str(inspect.signature(function)))
+    with pytest.raises(CharRNNError, match=f"hook on layers.0.hook_h takes {given}; it must take"):
+        model.run_with_hooks(TEXT, [("layers.0.hook_h", function)])
+
+
+def test_a_hook_may_be_anything_that_takes_a_value_and_where_it_is() -> None:
+    _, model = make(small_config("rnn"))
+
+    class Untold:
+        __signature__ = "none that Python can read"
+
+        def __call__(self, value: Any, *, hook: Hook) -> Any:
+            return value if hook else None
+
+    for function in (
+        lambda value, hook: value if hook else None,
+        lambda value, **more: value * len(more),
+        lambda *given, **more: given[0] * len(more),
+        partial(lambda first, value, hook: first * value if hook else None, 1),
+        partial(lambda value, hook: value if hook else None, hook=None),
+        Untold(),
+    ):
+        hooked = model.run_with_hooks(TEXT, [("layers.0.hook_h", function)])
+        assert_array_equal(hooked, model.run_with_cache(TEXT)[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("text", "str"),
+        ([[1], [1, 2]], "list"),
+        ([None] * H, "list"),
+        ({}, "dict"),
+        (torch.ones(H, requires_grad=True), "Tensor"),
+        (np.ones(H, np.complex64), "complex64"),
+        (np.ones(H, "m8[s]"), r"timedelta64\[s\]"),
+        (np.full(H, "1"), "<U1"),
+    ],
+    ids=repr,
+)
+def test_a_hook_that_returns_no_real_numbers_is_named(answer: Any, kind: str) -> None:
+    _, model = make(small_config("rnn"))
 
     def replace(_value: Any, *, hook: Hook) -> Any:
         return answer
 
-    with pytest.raises(CharRNNError, match=f"hook on layers.0.hook_h returned {kind}; return num"):
+    with pytest.raises(CharRNNError, match=f"hook on layers.0.hook_h returned {kind}; return real"):
         model.run_with_hooks(TEXT, [("layers.0.hook_h", replace)])
 
 

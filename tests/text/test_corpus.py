@@ -240,6 +240,23 @@ def test_a_missing_source_is_an_error() -> None:
         text_of()
 
 
+@pytest.mark.parametrize("text", ["To be\n" * 20000, "To be, or not to be. " * 6, "One line.\n"])
+def test_a_text_in_place_of_its_file_gets_a_short_line(text: str) -> None:
+    """All of a book was in it."""
+    with pytest.raises(MissingInputError) as error:
+        text_of(text)
+    shown = text[:60].replace("\n", "\\n")
+    assert f"no file or corpus {shown}" in str(error.value)
+    assert "trained on charrnn.Corpus(name=…, text=…), too" in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+def test_a_long_path_is_told_whole() -> None:
+    path = "/".join(["a folder with a name of some length"] * 9)
+    with pytest.raises(MissingInputError, match=f"no file or corpus {path}; check the path"):
+        text_of(path)
+
+
 @pytest.mark.parametrize("source", ["", "x" * 5000, "a/b", "a\0b", "a\udce9"])
 def test_what_can_be_no_name_of_a_file_is_missing(source: str) -> None:
     """Text given in place of its file raised OSError, and an unset variable read the folder."""

@@ -32,6 +32,10 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["Passage", "Unit", "units"]
 
 LEAST = 200  # tokens of a text that anything can be learnt from
+# By how much a unit must do better than chance. Chance is measured on a sample of at most 65,536
+# tokens, whose correlations are uncertain by 0.004 or more; and where a text repeats itself, it
+# does as well as the unit, but for rounding.
+MARGIN = 0.01
 PASSAGES, BEFORE, AFTER = 5, 40, 10  # how many, and characters before and after each
 # Each unit is taken away on so many tokens; on more the closest followers, and as many of those
 # without which most is lost.
@@ -182,7 +186,7 @@ class _Best(NamedTuple):
         signs: 1 or -1, that of the correlation there.
         scores: the correlation on the second half.
         chance: what the best unit reaches there by chance.
-        follows: whether the unit does better.
+        follows: whether the unit does better, by `MARGIN`.
         second: what the units do on that half.
     """
 
@@ -210,7 +214,7 @@ def _best(model: Model, ids: Ids, values: Floats, done: Callable[[int], object])
     second = follow(model, ids[middle - lead :], values[middle:], signs, lead, done)
     scores = second.correlations[every, features]
     chance = by_chance(second, values[middle:])[features]
-    follows = (chosen != 0) & (scores * signs > chance)
+    follows = (chosen != 0) & (scores * signs > chance + MARGIN)
     return _Best(features, signs, scores, chance, follows, second)
 
 

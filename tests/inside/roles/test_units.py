@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 import charrnn
@@ -83,6 +84,15 @@ def test_without_quotes_no_unit_is_called_a_quote_unit() -> None:
     assert "inside quotes" not in {unit.feature for unit in found.values()}
     assert found[QUOTES].feature is None
     assert found[COUNTER].feature == PLANTED[COUNTER]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_unit_follows_anything_in_a_text_that_repeats_itself(seed: int, cell: str) -> None:
+    """Shifted by a whole number of lines it is the same; rounding made that a finding."""
+    torch.manual_seed(seed)
+    text = "the clerk has lost the book of tides,\n" * 20
+    found = units(a_model(text, cell), text)
+    assert {unit.feature for unit in found} == {None}
 
 
 def test_a_score_is_the_correlation_on_the_second_half(cell: str) -> None:
