@@ -158,6 +158,7 @@ def _sample(
     from charrnn.text.tokenizer import as_trained
 
     model = load_together(models)
+    _refuse_records(model.tokenizer, options)
     if model.reads_backwards:
         if options.novelty or options.novel:
             option = "--novel" if options.novel else "--novelty"
@@ -216,9 +217,6 @@ def _compared(
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import is_read_once
 
-    if options.novel and tokenizer.end is None:
-        found = "the model was not trained on records"
-        raise UsageError(found, "leave --novel and --records out")
     if options.novelty is None:
         return None, known_records(models)
     if not options.novel:
@@ -291,6 +289,18 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
                 sampler.samples(options.num_samples, options.reject_copies)
         if sampler.received:
             raise KeyboardInterrupt  # now that what there was is written
+
+
+def _refuse_records(tokenizer: Tokenizer, options: SampleOptions) -> None:
+    """Refuse to write records with a model of a story."""
+    if options.records is None or tokenizer.end is not None:
+        return
+    names = [name for name in ("records", "unique", "novel") if getattr(options, name)]
+    raise UsageError(
+        "the model was not trained on records",
+        "if its text is a list, train it again with --records lines, blocks or documents; else "
+        f"leave {', '.join(option_names(names).values())} out",
+    )
 
 
 # Settings that change nothing without another, and those that a search for the likeliest text does

@@ -343,6 +343,8 @@ def test_a_story_has_no_records_to_write(home: Path) -> None:
         done = run(home, "sample", "verse", "--records", 3, *more)
         assert done.exit_code == 2
         assert "not trained on records" in done.stderr
+        assert "train it again with --records lines" in done.stderr
+        assert f"leave {', '.join(('--records', *more))} out" in done.stderr
     done = run(home, "eval", "verse", "verse.txt", "--records", "lines")
     assert done.exit_code == 2
     assert "not trained on records" in done.stderr
