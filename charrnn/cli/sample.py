@@ -170,7 +170,7 @@ def _sample(
     prompt = options.prompt
     if options.prompt_file:
         how = settings_from(Reading, reading).for_tokens(model.tokenizer.unit)
-        prompt = _read_prompt(options.prompt_file, how)
+        prompt = _read_prompt(options.prompt_file, how, model.tokenizer.end)
         reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
@@ -356,8 +356,11 @@ def _read_words(given: dict[str, Any]) -> None:
         given["stop_strings"] = tuple(map(as_text, given["stop_strings"]))
 
 
-def _read_prompt(path: Path, reading: Reading) -> str:
-    """The text of a file or of standard input, read as `charrnn train` reads."""
+def _read_prompt(path: Path, reading: Reading, end: str | None) -> str:
+    """The text of a file or of standard input, read as `charrnn train` reads.
+
+    Files end with a line end, by custom: it ends no record, where records end so.
+    """
     from charrnn.decoding.pieces import not_as_bytes, read_text
     from charrnn.decoding.streams import standard_input
 
@@ -368,6 +371,9 @@ def _read_prompt(path: Path, reading: Reading) -> str:
             text, notes = read_text(name, file, reading)
     except OSError as error:
         raise MissingInputError(f"{path}: {error.strerror}", "check --prompt-file") from None
+    if end == "\n" and text.endswith(end):
+        text = text.removesuffix(end)
+        notes = (*notes, "left out the line end at its end, where records of this model end")
     for note in notes:
         say(f"{name}: {note}")
     return text
