@@ -113,6 +113,11 @@ function prepareWriting(model) {
     element("colour").requestSubmit();
     element("colour-heading").scrollIntoView();
   });
+  if (model.longest) {
+    const length = element("length");
+    length.max = model.longest;
+    length.value = Math.min(length.value, model.longest);
+  }
   const temperature = element("temperature");
   const shown = () => say("temperature-shown", Number(temperature.value).toFixed(2));
   temperature.addEventListener("input", shown);
@@ -316,6 +321,10 @@ function prepareUnits(model) {
 
 function prepareAbout(model) {
   const { name, unit, cell, numLayers, hiddenSize, corpus, card = {}, exact } = model.facts;
+  if (!model.local) { // the server sends one page for all of its models
+    document.title = name;
+    document.querySelector("h1").textContent = name;
+  }
   const names = { rnn: "SimpleRNN", lstm: "LSTM", gru: "GRU" };
   say("summary", `A small recurrent language model (${names[cell] ?? cell}, ${numLayers} × ${hiddenSize}) ` +
     `that reads and writes one ${unit} at a time.` +
