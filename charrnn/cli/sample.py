@@ -158,6 +158,7 @@ def _sample(
     from charrnn.text.tokenizer import as_trained
 
     model = load_together(models)
+    _refuse_records(model.tokenizer, options)
     if model.reads_backwards:
         if options.novelty or options.novel:
             option = "--novel" if options.novel else "--novelty"
@@ -169,7 +170,7 @@ def _sample(
     prompt = options.prompt
     if options.prompt_file:
         how = settings_from(Reading, reading).for_tokens(model.tokenizer.unit)
-        prompt = _read_prompt(options.prompt_file, how)
+        prompt = _read_prompt(options.prompt_file, how, model.tokenizer.end)
         reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
@@ -216,9 +217,6 @@ def _compared(
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import is_read_once
 
-    if options.novel and tokenizer.end is None:
-        found = "the model was not trained on records"
-        raise UsageError(found, "leave --novel and --records out")
     if options.novelty is None:
         return None, known_records(models)
     if not options.novel:
@@ -293,6 +291,18 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
             raise KeyboardInterrupt  # now that what there was is written
 
 
+def _refuse_records(tokenizer: Tokenizer, options: SampleOptions) -> None:
+    """Refuse to write records with a model of a story."""
+    if options.records is None or tokenizer.end is not None:
+        return
+    names = [name for name in ("records", "unique", "novel") if getattr(options, name)]
+    raise UsageError(
+        "the model was not trained on records",
+        "if its text is a list, train it again with --records lines, blocks or documents; else "
+        f"leave {', '.join(option_names(names).values())} out",
+    )
+
+
 # Settings that change nothing without another, and those that a search for the likeliest text does
 # not heed, since it draws nothing.
 NEEDS = {
@@ -346,8 +356,11 @@ def _read_words(given: dict[str, Any]) -> None:
         given["stop_strings"] = tuple(map(as_text, given["stop_strings"]))
 
 
-def _read_prompt(path: Path, reading: Reading) -> str:
-    """The text of a file or of standard input, read as `charrnn train` reads."""
+def _read_prompt(path: Path, reading: Reading, end: str | None) -> str:
+    """The text of a file or of standard input, read as `charrnn train` reads.
+
+    Files end with a line end, by custom: it ends no record, where records end so.
+    """
     from charrnn.decoding.pieces import not_as_bytes, read_text
     from charrnn.decoding.streams import standard_input
 
@@ -358,6 +371,9 @@ def _read_prompt(path: Path, reading: Reading) -> str:
             text, notes = read_text(name, file, reading)
     except OSError as error:
         raise MissingInputError(f"{path}: {error.strerror}", "check --prompt-file") from None
+    if end == "\n" and text.endswith(end):
+        text = text.removesuffix(end)
+        notes = (*notes, "left out the line end at its end, where records of this model end")
     for note in notes:
         say(f"{name}: {note}")
     return text

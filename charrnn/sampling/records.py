@@ -28,8 +28,8 @@ class Wanted:
     Args:
         count: how many.
         unique: whether none may come twice.
-        known: records that may not come, in whatever normal form of Unicode. Their hashes are
-            kept, a million in some 60 MB.
+        known: records that may not come, in whatever normal form of Unicode, and whatever blanks
+            stand around them. Their hashes are kept, a million in some 60 MB.
 
     Raises:
         UsageError: for what is known and no string.
@@ -51,7 +51,7 @@ class Wanted:
 
 
 def _content(record: str) -> int:
-    return hash(unicodedata.normalize("NFC", record))  # what looks the same is the same
+    return hash(unicodedata.normalize("NFC", record.strip()))  # what looks the same is the same
 
 
 def _checked(record: object) -> str:

@@ -133,8 +133,15 @@ async def _as_they_come(
             task.cancel()
 
 
-def described(name: str, model: Model, created: int) -> dict[str, object]:
-    """A model; beside OpenAI's fields what it is, and which characters it knows."""
+def described(name: str, model: Model, created: int, max_length: int) -> dict[str, object]:
+    """A model; beside OpenAI's fields what it is, and which characters it knows.
+
+    Args:
+        name: what it is served as.
+        model: it.
+        created: when the server began, in seconds since 1970.
+        max_length: the most characters that the server reads or writes for one text.
+    """
     return {
         "id": name,
         "object": "model",
@@ -147,6 +154,7 @@ def described(name: str, model: Model, created: int) -> dict[str, object]:
         "corpus": model.facts.get("corpus"),
         "characters": list(getattr(model.tokenizer, "characters", "")) or None,
         "end": model.tokenizer.end,
+        "max_length": max_length,
     }
 
 

@@ -150,13 +150,16 @@ class Service:
     async def list_models(self, _request: Request) -> Response:
         """The names of the models."""
         self.model(None)
-        found = [described(*each, self.created) for each in self.models.items()]
+        found = [self._described(*each) for each in self.models.items()]
         return _json(msgspec.json.encode({"object": "list", "data": found}))
 
     async def show_model(self, request: Request) -> Response:
         """One of the models."""
         found = self.model(request.path_params["name"])
-        return _json(msgspec.json.encode(described(*found, self.created)))
+        return _json(msgspec.json.encode(self._described(*found)))
+
+    def _described(self, name: str, model: Model) -> dict[str, object]:
+        return described(name, model, self.created, self.config.max_length)
 
     async def page(self, _request: Request) -> Response:
         """A page for people, which asks this server."""

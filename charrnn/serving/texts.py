@@ -210,8 +210,11 @@ class _Costs:
             log_prob = float(log_probs[token])
             first = np.argsort(-log_probs, kind="stable")[: self.likeliest].tolist()
             likeliest = {self._name(k): float(log_probs[k]) for k in first}
-        self.waiting.append(TokenCost(self._name(token), log_prob, likeliest, self.offset))
-        self.offset += len(self.decode([token], False))
+        shown = len(self.decode([token], False))
+        # Bytes that are no character are known for such, and shown, only with the token after them.
+        offset = self.offset + max(0, shown - self._length(token))
+        self.waiting.append(TokenCost(self._name(token), log_prob, likeliest, offset))
+        self.offset += shown
 
     def up_to(self, shown: int) -> list[TokenCost]:
         """The costs of the tokens that begin in the first `shown` characters, each once."""
@@ -225,6 +228,12 @@ class _Costs:
         found = list(self.waiting)[: len(self.waiting) - beyond]
         self.waiting.clear()
         return found
+
+    def _length(self, token: int) -> int:
+        """How many characters it may show by itself; a byte that others are to follow, none."""
+        if token == self.tokenizer.end_id:
+            return len(self.tokenizer.end or "")
+        return 0 if self.tokenizer.unit == "byte" and 0xC2 <= token <= 0xF4 else 1
 
     def _name(self, token: int) -> str:
         if token == self.tokenizer.end_id:

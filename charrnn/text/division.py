@@ -12,7 +12,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from charrnn.errors import UsageError
@@ -39,6 +39,7 @@ MIN_DIFFERENT = 10  # records that make a list, where nobody says that they are 
 MIN_LINES = 30  # fewer lines, blocks or separators tell nothing
 MIN_BLOCKS = 20
 MIN_DOCUMENTS = 10
+FEW = 0.02  # gaps for each line; between stanzas, paragraphs and sentences there are more
 SHORT_FILE = 4000  # characters; longer files are chapters or programs, to be read on and on
 USUAL = 0.9  # a share of lines or blocks that makes a rule
 
@@ -51,11 +52,13 @@ class Division(NamedTuple):
         end: how the end of a record reads; None for a story.
         why: what in the text speaks for it, if that was not the user's choice; of a story, what
             speaks for a list of lines nevertheless.
+        but: what speaks against that list.
     """
 
     kind: str
     end: str | None
     why: str = ""
+    but: str = ""
 
     @property
     def is_separated(self) -> bool:
@@ -209,6 +212,7 @@ def _pattern(kind: str) -> re.Pattern[str]:
     return re.compile(re.escape(kind))
 
 
+MESSAGES = "one a line, short messages"
 SEPARATOR = re.compile(r"%|-{3,}|\*{3,}|={3,}|#{3,}|~{3,}|<\|endoftext\|>")
 
 
@@ -261,19 +265,35 @@ def _lines(lines: Sequence[str]) -> Division | None:
     if len(filled) < MIN_LINES:
         return None
     filled = filled[: len(filled) - 1]  # the last may be cut
-    apart = any(not line.strip() for line in lines[:-1])  # then each must stand alone
-    if apart and any(a.strip() and b.strip() for a, b in pairwise(lines)):
-        return None
     if _share(filled, r"\s") > 0.02:
         return None  # indented, as programs are
     if not _letters(filled) or _share(filled, r".*\d\d?:\d\d|\W*\d{2,4}[-./]\d") > 0.2:
         return None  # numbers, or the dates and times of a log
     why = _kind_of_list(filled)
     different = len(set(filled))
-    if different >= 0.5 * len(filled):
-        return division_of(LINES)._replace(why=why) if why else None
+    if not why or different < MIN_DIFFERENT:
+        return STORY
     # Much the same again and again: words of a text, or names as people have them.
-    return STORY._replace(why=why if different >= MIN_DIFFERENT else "")
+    if different < 0.5 * len(filled):
+        return STORY._replace(why=why, but="most of its lines come several times")
+    if not _in_groups(lines, filled):
+        return division_of(LINES)._replace(why=why)
+    if why == MESSAGES:  # headers of programs look like these
+        return STORY
+    return STORY._replace(why=why, but="blank lines part groups of them, as in verse")
+
+
+def _in_groups(lines: Sequence[str], filled: Sequence[str]) -> bool:
+    """Whether blank lines part groups of lines that belong together.
+
+    Between single words a few are slips of the pen, and in an alphabetical list some part its
+    letters.
+    """
+    groups = sum(some for some, _ in groupby(bool(line.strip()) for line in lines))
+    if groups == 1 or groups >= len(filled):  # all together, or each alone
+        return False
+    words = _share(filled, r"\s*\S+\s*$") > 0.95
+    return not words or (groups - 1 > max(1, FEW * len(filled)) and not _in_order(filled))
 
 
 def _kind_of_list(lines: Sequence[str]) -> str:
@@ -294,7 +314,7 @@ def _kind_of_list(lines: Sequence[str]) -> str:
     if words <= 3.2 and longest <= 60 and ended < 0.1:
         return "one a line, a few words each"
     if longest <= 320 and _share(lines, r".*(?:^|\s)[@#]\w|.*https?://") > 0.3 and words >= 4:
-        return "one a line, short messages"
+        return MESSAGES
     return ""
 
 

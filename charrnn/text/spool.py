@@ -96,8 +96,8 @@ class Spool:
                 notes += self._survey(chosen=reading.records != AUTO)
             elif self.division.why:
                 notes.append(
-                    f"may be a list ({self.division.why}), but most of its lines come several "
-                    "times: read as one story; --records lines reads it as a list"
+                    f"may be a list ({self.division.why}), but {self.division.but}: read as one "
+                    "story; --records lines reads it as a list"
                 )
             if self.division.end is not None and not self.record_count:
                 raise BadDataError(f"{self.name}: all records are empty", "use a longer text")

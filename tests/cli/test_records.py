@@ -338,11 +338,23 @@ def test_what_does_not_go_together_is_refused(
     assert done.stdout == ""
 
 
+def test_the_line_end_of_a_prompt_file_ends_no_record(desk: Path) -> None:
+    same = ("sample", "names", "--records", 2, "--seed", 1)
+    done = run(desk, *same, "--prompt-file", "-", data=b"ka\n")
+    assert done.stdout == run(desk, *same, "--prompt", "ka").stdout
+    said = "standard input: left out the line end at its end, where records of this model end\n"
+    assert done.stderr == said
+    two = run(desk, *same, "--prompt-file", "-", data=b"ka\n\n")
+    assert (two.exit_code, "give only the beginning" in two.stderr) == (2, True)
+
+
 def test_a_story_has_no_records_to_write(home: Path) -> None:
     for more in ((), ("--novel",)):
         done = run(home, "sample", "verse", "--records", 3, *more)
         assert done.exit_code == 2
         assert "not trained on records" in done.stderr
+        assert "train it again with --records lines" in done.stderr
+        assert f"leave {', '.join(('--records', *more))} out" in done.stderr
     done = run(home, "eval", "verse", "verse.txt", "--records", "lines")
     assert done.exit_code == 2
     assert "not trained on records" in done.stderr

@@ -157,6 +157,12 @@ def test_a_record_is_known_in_whatever_normal_form(known: Any, found: Any) -> No
     assert [wanted.takes(names[form]) for form in (known, found)] == [True, False]
 
 
+def test_blanks_at_the_ends_make_no_other_record() -> None:
+    assert not Wanted(9, known=["Zoé  "]).takes(" Zoé")
+    wanted = Wanted(9, unique=True)
+    assert [wanted.takes(name) for name in ("Zoé", "Zoé\t", "Zo é")] == [True, False, True]
+
+
 def test_what_is_wrong_with_all_records_is_said_once_and_at_once(model: Model) -> None:
     with pytest.warns(UserWarning, match="no text will end at 'q'") as said:
         drawn = model.records(600, stop_strings=("q",), ban="q", max_new_tokens=None, seed=1)

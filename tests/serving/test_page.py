@@ -13,7 +13,7 @@ import charrnn
 from charrnn import ByteTokenizer
 from tests.browser import Browser, browser
 from tests.serving.conftest import Server, started
-from tests.sharing.test_page import write
+from tests.sharing.test_page import text_of, write
 from tests.sharing.travelling import folder_of
 
 __all__ = ["browser"]
@@ -130,6 +130,39 @@ def test_the_page_goes_on_with_the_last_record_and_scores_each(
     assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
     expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
     assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_page_has_the_name_of_the_model_and_the_limit_of_the_server(
+    names: Path, browser: Browser
+) -> None:
+    with started(names, "names", "bytes", "--max-length", 20) as server:
+        for name in ("names", "bytes"):
+            assert server.ask("GET", f"/v1/models/{name}").json["max_length"] == 20
+            opened(browser, server, f"/?model={name}")
+            heading = browser.run('return document.querySelector("h1").textContent;')
+            assert [browser.driver.title, heading] == [name, name]
+            assert (
+                browser.run('return [element("length").max, element("length").value];')
+                == ["20"] * 2
+            )
+        assert len(write(browser, "b", seed=1)) > 1
+        write(browser, "b" * 21)
+        said = text_of(browser, "write-status")
+        assert said == "the beginning of the text: 21 characters; 20 is the limit"
+
+
+def test_a_line_end_at_the_end_of_a_beginning_is_left_out_and_it_is_said(
+    names: Path, browser: Browser
+) -> None:
+    with started(names, "names", "bytes") as server:
+        for name in ("names", "bytes"):
+            opened(browser, server, f"/?model={name}")
+            expected = write(browser, "b", seed=5)
+            assert text_of(browser, "prompt-unknown") == ""
+            assert write(browser, "b\n", seed=5) == expected
+            assert "line end at its end is left out" in text_of(browser, "prompt-unknown")
+            reply = server.complete(model=name, prompt="b\n")
+            assert reply.status == 422
 
 
 def test_records_are_scored_side_by_side_and_stay_in_order(names: Path, browser: Browser) -> None:

@@ -263,6 +263,24 @@ def test_bytes_that_are_part_of_a_character_are_handed_on_with_it() -> None:
     assert [cost.offset for cost in piece.costs[:3]] == [0, 0, 1]
 
 
+def test_what_stands_after_an_ill_formed_byte_has_its_own_offset() -> None:
+    model = small_model("rnn", ByteTokenizer())
+    for prompt, offsets in (
+        (b"\xc3a", [0, 1, 2]),
+        (b"\xff\xc3\xc3\xa9b", [0, 1, 2, 2, 3, 4]),
+        (b"\xe0\x80b", [0, 1, 2, 3]),
+        ("\ufffdb".encode(), [0, 0, 0, 1, 2]),
+    ):
+        ids = np.frombuffer(prompt + b".", np.uint8).astype(np.int32)
+        text = Text(
+            Wish(model, ids, SampleConfig(max_new_tokens=1, allow="x")),
+            1, 1, echo=True, streamed=False,
+        )  # fmt: skip
+        (piece,) = written([text])
+        assert [cost.offset for cost in piece.costs[:-1]] == offsets
+        assert piece.text[:-1] == (prompt + b".").decode(errors="replace")
+
+
 def test_costs_are_those_of_the_model(cell: CellName) -> None:
     model = small_model(cell)
     text = text_of(model, "bad cab", 7, 3, max_new_tokens=40, temperature=0.7)

@@ -55,6 +55,24 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
     assert one == several == whole.partition("é")[0] != whole
 
 
+def test_what_is_no_text_and_no_settings_is_refused_by_the_promise(tmp_path: Path) -> None:
+    code = """
+        const said = [], told = [];
+        const tell = (error) => told.push(error.message);
+        for (const wrong of [null, 5, "It was"]) {
+          said.push(await charRNN.generate(wrong, tell).catch((error) => error.message));
+        }
+        for (const wrong of [undefined, null, 5, {}]) {
+          said.push(await charRNN.feed(wrong, tell).catch((error) => error.message));
+        }
+        return { said, told, wrote: (await charRNN.generate()).sample.length };"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
+    settings = 'generate needs settings, such as { seed: "It was", length: 200 }'
+    fed = "feed needs a text, or the whole result of predict"
+    assert found["said"] == found["told"] == [settings] * 3 + [fed] * 4
+    assert found["wrote"] >= 20
+
+
 def test_the_loop_of_the_header_ends_a_record(tmp_path: Path) -> None:
     """It fed the sample, which is empty at an end, and so never left the record."""
     lines = script(bundle(folder_of(tmp_path / "other", "gru"))).splitlines()

@@ -166,6 +166,44 @@ def test_a_list_is_told_from_a_story(kind: str, make: Maker) -> None:
     assert bool(found.why) == (kind != "none")  # and it says what speaks for it
 
 
+def parted(names: list[str], size: int) -> str:
+    return blocks(["\n".join(names[k : k + size]) for k in range(0, len(names), size)])
+
+
+WRITER = Writer()
+NAMES = [*{WRITER.name(): 0 for _ in range(300)}][:200]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\n".join(NAMES) + "\n\n", id="at the end"),
+        pytest.param("\n \n" + "\n".join(NAMES), id="at the head"),
+        pytest.param(parted(NAMES, 100), id="between halves"),
+        pytest.param(parted(NAMES[:40], 20) + "\n\n\n", id="in a short list"),
+        pytest.param(parted(sorted(NAMES), 9), id="between letters"),
+        pytest.param("\n".join(f"{n} May" for n in NAMES) + "\n\n", id="after two words each"),
+    ],
+)
+def test_a_few_blank_lines_leave_a_list_a_list(text: str) -> None:
+    assert divide("auto", text, one_file(), len(text)).kind == "lines"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(parted(NAMES, 10), id="words in groups"),
+        pytest.param(parted([f"{n} of {n}" for n in NAMES], 100), id="short verse in two parts"),
+        pytest.param(parted([WRITER.of(HAN, 5, 5) for _ in NAMES], 4), id="stanzas"),
+    ],
+)
+def test_groups_of_short_lines_are_a_story_that_may_be_a_list(text: str) -> None:
+    found = divide("auto", text, one_file(), len(text))
+    assert found.kind == "none"
+    assert "one a line" in found.why
+    assert "in verse" in found.but
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [

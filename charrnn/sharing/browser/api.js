@@ -2,10 +2,12 @@
 
 const AT_ONCE = 8; // requests
 const LONGEST = 2000; // characters before the next one that are sent: more than a model remembers
+const FIELDS = { prompt: "the beginning of the text", text: "the text", max_tokens: "the length" };
 
 class ServedModel {
-  constructor({ id, unit, cell, hidden_size, num_layers, corpus, characters, end }) {
+  constructor({ id, unit, cell, hidden_size, num_layers, corpus, characters, end, max_length }) {
     this.local = false;
+    this.longest = max_length;
     this.end = end; // of a record, or null
     this.characters = characters && [...characters, ...(end ?? "")];
     this.facts = {
@@ -19,7 +21,7 @@ class ServedModel {
   }
 
   async next(text, count) {
-    const prompt = [...this.before(text)].slice(-LONGEST).join("");
+    const prompt = [...this.before(text)].slice(-Math.min(LONGEST, this.longest)).join("");
     const answer = await ask("v1/completions", { model: this.facts.name, prompt, max_tokens: 1, logprobs: count });
     const [likeliest] = (await answer.json()).choices[0].logprobs.top_logprobs;
     return Object.entries(likeliest)
@@ -106,8 +108,9 @@ async function ask(path, body, signal) {
     throw new Error("the server does not answer; is it still running?");
   }
   if (answer.ok) return answer;
-  const { message } = (await answer.json()).error;
-  const said = answer.status === 401 ? `${message}; open this page as /#key=KEY` : message;
+  const { message, param } = (await answer.json()).error;
+  const named = param in FIELDS ? message.replace(`${param}: `, `${FIELDS[param]}: `) : message;
+  const said = answer.status === 401 ? `${message}; open this page as /#key=KEY` : named;
   throw Object.assign(new Error(said), { status: answer.status });
 }
 

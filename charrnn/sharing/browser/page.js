@@ -47,6 +47,17 @@ function knownPart(model, text, id) {
 
 // ---------- Write ----------
 
+/** What is known of the beginning that was typed; see `knownPart`. Where records end in a line end, one at
+    its end is left out: the text would go on with another record. */
+function promptOf(model) {
+  const typed = element("prompt").value;
+  const ended = model.end === "\n" && typed.endsWith("\n");
+  say("prompt-unknown", "");
+  const prompt = knownPart(model, ended ? typed.slice(0, -1) : typed, "prompt-unknown");
+  if (ended) element("prompt-unknown").append(" The line end at its end is left out: this model's texts end there.");
+  return prompt;
+}
+
 function prepareWriting(model) {
   const written = element("written"), finished = ["copy", "save", "colour-written"];
   const buttons = (writing) => {
@@ -58,7 +69,7 @@ function prepareWriting(model) {
 
   const write = async () => {
     if (stopping) return; // Ctrl+Enter comes in spite of the disabled button
-    const prompt = knownPart(model, element("prompt").value, "prompt-unknown");
+    const prompt = promptOf(model);
     const settings = settingsOf(prompt);
     stopping = new AbortController();
     written.replaceChildren(make("span", prompt, { class: "given" }), "");
@@ -102,6 +113,11 @@ function prepareWriting(model) {
     element("colour").requestSubmit();
     element("colour-heading").scrollIntoView();
   });
+  if (model.longest) {
+    const length = element("length");
+    length.max = model.longest;
+    length.value = Math.min(length.value, model.longest);
+  }
   const temperature = element("temperature");
   const shown = () => say("temperature-shown", Number(temperature.value).toFixed(2));
   temperature.addEventListener("input", shown);
@@ -178,8 +194,7 @@ function prepareLikely(model) {
     while (stale) {
       stale = false;
       await reporting("prompt-unknown", async () => {
-        const text = knownPart(model, prompt.value, "prompt-unknown");
-        show(await model.next(text, LIKELY));
+        show(await model.next(promptOf(model), LIKELY));
       });
     }
     running = false;
@@ -306,6 +321,10 @@ function prepareUnits(model) {
 
 function prepareAbout(model) {
   const { name, unit, cell, numLayers, hiddenSize, corpus, card = {}, exact } = model.facts;
+  if (!model.local) { // the server sends one page for all of its models
+    document.title = name;
+    document.querySelector("h1").textContent = name;
+  }
   const names = { rnn: "SimpleRNN", lstm: "LSTM", gru: "GRU" };
   say("summary", `A small recurrent language model (${names[cell] ?? cell}, ${numLayers} × ${hiddenSize}) ` +
     `that reads and writes one ${unit} at a time.` +

@@ -39,12 +39,16 @@ class CharRNN {
   }
 
   /** New text after `seed`, a text: { sample }. `onText` is called with each piece as it comes. */
-  generate({ seed = "", onText = () => {}, ...settings } = {}, callback = undefined) {
+  generate(settings = {}, callback = undefined) {
     return this.doing(callback, async (model) => {
+      if (typeof settings !== "object" || settings === null) {
+        throw new Error('generate needs settings, such as { seed: "It was", length: 200 }');
+      }
+      const { seed = "", onText = () => {}, ...others } = settings;
       if (typeof seed !== "string") throw new Error("seed must be a text");
       let sample = "";
       const drawing = { length: 20, temperature: 0.5, seed: Math.floor(this.random() * 2 ** 32) };
-      const asked = { ...drawing, ...settings, stop: stopTexts(settings.stop ?? []), prompt: seed };
+      const asked = { ...drawing, ...others, stop: stopTexts(others.stop ?? []), prompt: seed };
       for (const name of ["length", "temperature", "topK", "topP"]) {
         if (name in asked) asked[name] = amount(name, asked[name]);
       }
@@ -60,6 +64,9 @@ class CharRNN {
       the text, the last is read from its start. */
   feed(text, callback = undefined) {
     return this.doing(callback, async (model) => {
+      if (typeof text !== "string" && !Number.isInteger(text?.id)) {
+        throw new Error("feed needs a text, or the whole result of predict");
+      }
       const words = typeof text === "string" ? text : "";
       const begins = !this.place || (model.end !== null && words.includes(model.end));
       const encoded = () => (begins ? model.idsBefore(words) : model.tokenizer.encode(words));
