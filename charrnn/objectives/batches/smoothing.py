@@ -32,7 +32,8 @@ def smoothed(series: Sequence[Series], kind: Forecast) -> Forecast:
     few = np.random.default_rng(0).permutation(len(every))[:MEASURED]
     places = sorted((every[number] for number in few), key=width_of)
     groups = [[*some] for _, some in groupby(places, width_of)]
-    spreads = {place.series: spread_of(series[place.series].values[:, 0]) for place in places}
+    read = sorted({place.series for place in places})  # each once, however many windows it has
+    spreads = {number: spread_of(series[number].values[:, 0]) for number in read}
 
     def error(task: Forecast) -> float:
         """The mean distance of the values that follow, in units of their windows."""
