@@ -102,7 +102,8 @@ def test_a_report_by_hand() -> None:
     assert not report.higher_is_better
     assert report.beaten_by == "drift"
     assert "no better than drift" in report.verdict
-    assert report.notes == ("MASE leaves out 1 of 2 series: nothing changes from season to season",)
+    (note,) = report.notes
+    assert note == "MASE leaves out 1 of 2 forecasts: nothing changes from season to season"
 
 
 def test_a_value_of_zero_leaves_the_percentages_of_other_series() -> None:
@@ -111,7 +112,7 @@ def test_a_value_of_zero_leaves_the_percentages_of_other_series() -> None:
     report = report_of([one, other], [np.array([[5, 6, 7], [5, 7, 7.5]])] * 2, 1)
     assert report.scores["MAPE"] == pytest.approx((100 * 2 / 4 + 100 * 2 / 5) / 2)
     assert set(report.baselines["naive"]) == set(report.scores) - {"in the band"}
-    assert report.notes == ("MAPE leaves out 1 of 2 series: a value to predict is 0",)
+    assert report.notes == ("MAPE leaves out 1 of 2 forecasts: a value to predict is 0",)
 
 
 def test_an_error_that_is_not_defined_is_left_out() -> None:

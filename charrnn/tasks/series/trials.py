@@ -38,7 +38,8 @@ def metric_of(trials: Sequence[Trial]) -> str:
 def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> Report:
     """MASE, sMAPE and MAPE, beside those of forecasts without a model.
 
-    Each is a mean over the values of a series, then over the series, as in the M4 competition.
+    Each is a mean over the values of a forecast, then over the forecasts; of one for each series,
+    that is as in the M4 competition.
 
     Args:
         trials: what was to be predicted.
@@ -70,7 +71,7 @@ def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> 
 
 
 def _left_out(trials: Sequence[Trial]) -> tuple[str, ...]:
-    """Which errors are means over fewer series than there are, and why."""
+    """Which errors are means over fewer forecasts than there are, and why."""
     unchanged = sum(trial.past.error is None for trial in trials)
     with_zero = sum(0 in trial.wanted for trial in trials)
     reasons = {
@@ -78,14 +79,14 @@ def _left_out(trials: Sequence[Trial]) -> tuple[str, ...]:
         "MAPE": (with_zero, "a value to predict is 0"),
     }
     return tuple(
-        f"{error} leaves out {count:,} of {len(trials):,} series: {why}"
+        f"{error} leaves out {count:,} of {len(trials):,} forecasts: {why}"
         for error, (count, why) in reasons.items()
         if count
     )
 
 
 def _scores(trials: Sequence[Trial], forecasts: Sequence[Values]) -> dict[str, float]:
-    """Mean errors over the series for which they are defined."""
+    """Mean errors over the forecasts for which they are defined."""
     pairs = [(trial.wanted, found) for trial, found in zip(trials, forecasts, strict=True)]
     mase = [
         float(np.abs(trial.wanted - found).mean()) / trial.past.error
