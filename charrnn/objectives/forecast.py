@@ -38,7 +38,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.pasts import Past, past_file
-from charrnn.tasks.series.trials import Trial, metric_of, report_of
+from charrnn.tasks.series.trials import MIDDLE, Trial, metric_of, score_of
 from charrnn.tasks.series.windows import Values, spread_of
 from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import Tokenizer
@@ -337,9 +337,9 @@ class Forecasting(ExampleTask[Batch]):
             total, count = total + float(cost), count + number
             bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
             yield
-        report = report_of(self.trials, bands, self.kind.season)
-        measure = None if self.metric == SCORES["forecast"] else self.metric
-        return Scored(total / max(count, 1), report.score, measure)
+        metric, score = score_of(self.trials, bands)
+        measure = None if metric == SCORES["forecast"] else metric
+        return Scored(total / max(count, 1), score, measure)
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """How a series went on, and what the model had said."""
@@ -349,7 +349,7 @@ class Forecasting(ExampleTask[Batch]):
         (band,) = forecaster.bands([past.values], [past.known_spread], self.kind.horizon)
         shown = slice(SHOWN)
         wanted = " ".join(f"{value:.5g}" for value in trial.wanted[shown])
-        found = " ".join(f"{value:.5g}" for value in band[shown, 1])
+        found = " ".join(f"{value:.5g}" for value in band[shown, MIDDLE])
         more = " …" if self.kind.horizon > SHOWN else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 

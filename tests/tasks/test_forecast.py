@@ -19,7 +19,7 @@ from charrnn.tasks.answers import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past, past_file
-from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.trials import Trial, report_of, score_of
 from charrnn.tasks.series.windows import Values, Windows
 
 
@@ -120,6 +120,20 @@ def test_an_error_that_is_not_defined_is_left_out() -> None:
     report = report_of([trial], [np.zeros((2, 3))], 1)
     assert (report.metric, report.score) == ("sMAPE", 0)
     assert set(report.scores) == {"sMAPE", "in the band"}
+
+
+def test_a_score_is_named_after_what_it_is() -> None:
+    """Where MASE is beyond all numbers, validation gave its name to a sMAPE."""
+    trial = Trial(Past.of(a_series(0, 1e-3), 2, 1), column(1))
+    metric, score = score_of([trial], [column(0, 3, 4)[None]])
+    assert metric == "MASE"
+    assert score == pytest.approx(2 / 1e-3)
+    far = [np.full((1, 3), 1e306)]
+    metric, score = score_of([trial], far)
+    assert metric == "sMAPE"
+    assert score == pytest.approx(200)
+    report = report_of([trial], far, 1)
+    assert (report.metric, report.score) == (metric, score)
 
 
 @pytest.mark.parametrize("season", [1, 4])
