@@ -1,4 +1,4 @@
-"""A corpus as token ids, without ever holding all of a long one in memory.
+"""A corpus as token ids, without holding all of a long one in memory, unless it is read backwards.
 
     texts ──Spool──▶ fingerprint, characters, records ──encode──▶ ids (N,)
 
