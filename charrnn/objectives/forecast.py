@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
+from operator import attrgetter
 from typing import ClassVar
 
 import msgspec
@@ -29,9 +30,9 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear, drawing, zeros
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.batches.periods import period_of
-from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of, width_of
+from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of
 from charrnn.objectives.batches.smoothing import smoothed
-from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of
+from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of, some_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.series import plan_of
 from charrnn.objectives.request import Request, Speed
@@ -50,7 +51,6 @@ LONGEST_HORIZON = 48  # unless the user wants more
 WINDOWS_READ = 12_800  # in all, that a small set of series is read for; then
 MAX_EPOCHS = 10  # are enough
 SCORED_AT_ONCE = 256  # windows
-MEASURED = 2_000  # windows, to learn how far the smoothed season is off
 
 
 class ForecasterNetwork(Encoder):
@@ -264,7 +264,7 @@ class Forecasting(ExampleTask[Batch]):
             for end in range(len(one.values) - out, len(one.values), kind.horizon):
                 width = min(end, kind.window) // kind.season * kind.season
                 found.append(Place(number, end - width, end))
-        return sorted(found, key=width_of)
+        return sorted(found, key=attrgetter("width"))
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -281,7 +281,7 @@ class Forecasting(ExampleTask[Batch]):
         """The same as batches."""
         spreads = [trial.past.known_spread for trial in self.trials]
         both = zip(self.validation_places, spreads, strict=True)
-        for _, same in groupby(both, lambda one: width_of(one[0])):
+        for _, same in groupby(both, lambda one: one[0].width):
             some = list(same)
             for first in range(0, len(some), SCORED_AT_ONCE):
                 places, whole = zip(*some[first : first + SCORED_AT_ONCE], strict=True)
@@ -297,10 +297,7 @@ class Forecasting(ExampleTask[Batch]):
     @cached_property
     def first_errors(self) -> Floats:
         """Quantiles (horizon, Q) of the outputs that are wanted, less their medians."""
-        # At random: every so many would be the same few dates of all series.
-        few = np.random.default_rng(0).permutation(len(self.places))[:MEASURED]
-        places = sorted((self.places[number] for number in few), key=width_of)
-        return errors_of((self.batch([*same]) for _, same in groupby(places, width_of)), self.kind)
+        return errors_of(map(self.batch, some_of(self.places)), self.kind)
 
     def batches(self, config: TrainConfig) -> Batches:
         """See `Task`."""
