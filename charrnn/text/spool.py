@@ -23,7 +23,7 @@ from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache
-from charrnn.text.corpus import Corpus, corpus_name, listed, no_text, texts
+from charrnn.text.corpus import Corpus, Sources, corpus_name, listed, no_text, texts
 from charrnn.text.division import (
     AUTO,
     BLOCKS,
@@ -72,7 +72,7 @@ class Spool:
         CharRNNError: as `read_corpus`; also if there is no room to store the text.
     """
 
-    def __init__(self, corpus: Sequence[str | Path] | Corpus, reading: Reading) -> None:
+    def __init__(self, corpus: Sources, reading: Reading) -> None:
         notes: list[str] = []
         self.reading = reading
         self._documents = Documents()
