@@ -33,7 +33,7 @@ from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, as_known, columns_for, tokenizer_of
-from charrnn.text.tokenizer import same_vocabulary
+from charrnn.text.prepared import same_vocabulary
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 

@@ -38,8 +38,9 @@ from charrnn.text.division import (
     kind_of_end,
     split,
 )
+from charrnn.text.prepared import encode_records
 from charrnn.text.records import Records, Text
-from charrnn.text.tokenizer import Tokenizer, encode_records
+from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import counted
 
 __all__ = ["Spool", "read_records", "records_of"]
