@@ -106,11 +106,11 @@ def predict(
 
 def _is_model(argument: str) -> bool:
     """Whether an argument after the first names a model, and no file or folder of texts."""
-    from charrnn.folder.reading import is_model
+    from charrnn.folder.reading import names_model
     from charrnn.folder.record import CONFIG
 
     is_input = os.path.exists(argument) and not os.path.isfile(f"{argument}/{CONFIG}")  # noqa: PTH110, PTH113
-    return is_model(argument) and not is_input
+    return names_model(argument) and not is_input
 
 
 def _answer(

@@ -155,7 +155,7 @@ def _sample(
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.token_source import sampling_config, wish_of
     from charrnn.terminal.writing.sampler import Sampler
-    from charrnn.text.tokenizer import as_trained
+    from charrnn.text.prepared import as_trained
 
     model = load_together(models)
     _refuse_records(model.tokenizer, options)

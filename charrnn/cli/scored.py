@@ -134,7 +134,7 @@ def _story(
     Adds to `said` what it says of the text.
     """
     from charrnn.text.corpus import read_corpus
-    from charrnn.text.tokenizer import as_read
+    from charrnn.text.prepared import as_read
 
     corpus = read_corpus(asked.sources, asked.reading)
     say_new(corpus.notes, said)
@@ -192,7 +192,7 @@ def _training_ids(
     Says of it what is not yet `said`.
     """
     from charrnn.text.corpus import read_corpus
-    from charrnn.text.tokenizer import as_read
+    from charrnn.text.prepared import as_read
 
     known = read_corpus(asked.dynamic, asked.reading)
     say_new(known.notes, said)

@@ -33,7 +33,6 @@ from charrnn.errors import (
 )
 
 __all__ = [
-    "COMPRESSED",
     "HARMLESS",
     "LOCKS",
     "RATIO",

@@ -28,9 +28,10 @@ from charrnn.network.char_rnn import CharRNN
 from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score
 from charrnn.settings import settings_from, takes
+from charrnn.text.prepared import as_read, as_trained, same_vocabulary
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
-from charrnn.text.tokenizer import Tokenizer, as_read, as_trained, same_vocabulary
+from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import EvalConfig
 
 AnyModel = str | Path | Model | Mixture

@@ -7,8 +7,9 @@ numbers     numbers as tables write them
 times       times as tables write them, and their order
 layout      how tables of series are laid out: header, times, index
 tags        words of a text, their tags, and the spans that these mark
+conll       words and their tags in columns
 labelled    texts with a label each: tables, fastText
-tagged      texts with marked spans: CoNLL, JSON
+tagged      texts with marked spans: CoNLL, records
 series      series of numbers: wide, long and ragged tables
 pairs       two columns, or two files line by line → pairs of texts
 inputs      texts to be answered

@@ -14,9 +14,10 @@ from typing import Any
 from charrnn.config import Reading, TaskName
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
+from charrnn.examples.conll import has_tags, sentences_of
 from charrnn.examples.labelled import is_fasttext, without_labels
 from charrnn.examples.rows import File, Form, Row, opened, value_at
-from charrnn.examples.tagged import WORDS, has_tags, sentences_of
+from charrnn.examples.tagged import WORDS
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
 from charrnn.formats.tables.delimited import DELIMITERS
 

@@ -24,7 +24,6 @@ from charrnn.words import listing
 
 __all__ = [
     "NAME",
-    "TIME",
     "VALUE",
     "advice_on",
     "has_no_header",

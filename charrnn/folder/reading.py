@@ -56,7 +56,7 @@ __all__ = [
     "checked_step",
     "checked_tokenizer",
     "find_model",
-    "is_model",
+    "names_model",
     "read_folder",
     "read_metrics",
     "read_model",
@@ -135,7 +135,7 @@ def _refuse_deleted() -> None:
     working_folder()
 
 
-def is_model(name: str) -> bool:
+def names_model(name: str) -> bool:
     """Whether there is a model folder of this name."""
     return any(os.path.isfile(folder / CONFIG) for folder in _candidates(name))  # noqa: PTH113
 

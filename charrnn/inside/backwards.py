@@ -25,7 +25,7 @@ from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.inside.lanes import activity, refuse_others, shares
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
-from charrnn.text.tokenizer import as_trained, same_vocabulary
+from charrnn.text.prepared import as_trained, same_vocabulary
 
 try:
     import torch

@@ -19,7 +19,7 @@ from charrnn.errors import UsageError
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
 from charrnn.scoring.lanes import chunks
-from charrnn.text.tokenizer import as_trained
+from charrnn.text.prepared import as_trained
 
 __all__ = ["Block", "activity", "refuse_others", "shares", "story_ids"]
 

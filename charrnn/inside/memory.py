@@ -27,7 +27,7 @@ from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.scoring.score import score_of
-from charrnn.text.tokenizer import as_trained
+from charrnn.text.prepared import as_trained
 from charrnn.words import counted
 
 __all__ = ["Horizon", "costs_after", "horizon"]

@@ -1,6 +1,6 @@
 """A whole update as one CUDA graph.
 
-    updates = GraphUpdates(eager_updates)
+    updates = GraphUpdates(eager_updates, reset_share)
     updates.run(batch, rate, key)    # nothing waits for the GPU
 
 An update of a small network is some hundred kernels of a few microseconds each, and launching them

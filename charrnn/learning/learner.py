@@ -25,9 +25,14 @@ from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "lanes_of"]
 
 FLUSH_EVERY = 100  # updates
+
+
+def lanes_of(task: Task, batch_size: int, processes: int) -> int | None:
+    """How many lanes an engine has to compute at once; None where batches differ in size."""
+    return batch_size // processes if task.kind is None else None
 
 
 class Learner:
@@ -86,8 +91,7 @@ class Learner:
         assert isinstance(self.updates, EagerUpdates), "a graph computes as it was recorded"
         self.updates.bf16, self.updates.state = precision == "bf16", None
         model, dtype = self.network.config, DTYPES[precision]
-        # Other tasks' batches need not be equally large.
-        lanes = self.config.batch_size // self.ranks.count if self.task.kind is None else None
+        lanes = lanes_of(self.task, self.config.batch_size, self.ranks.count)
         able = candidates(model.cell, model.hidden_size, self.device, dtype, lanes=lanes)
         if engine not in ("auto", *able):
             self.notes += (

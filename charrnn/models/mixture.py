@@ -17,7 +17,7 @@ from charrnn.folder import card
 from charrnn.models.hooks import Watch, within
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import Stepper
-from charrnn.text.tokenizer import same_vocabulary
+from charrnn.text.prepared import same_vocabulary
 
 __all__ = ["Mixture", "same_direction"]
 

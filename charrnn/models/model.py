@@ -193,9 +193,7 @@ class Model(Predictor):
         embedded = self.embedding[ids]  # (B, T, E)
         x, states = watched(watch, EMBED, embedded), []
         for k, layer in enumerate(self.layers):
-            gx = self.table[ids]  # (B, T, G·H)
-            if x is not embedded:
-                gx = product(x, layer.w_ih) + layer.b_ih
+            gx = self.table[ids] if x is embedded else product(x, layer.w_ih) + layer.b_ih
             after = tuple(part[k] for part in state)
             outputs = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (B, T, H)
             for t in range(ids.shape[1]):

@@ -36,7 +36,7 @@ from charrnn.sampling.token_source import Wish, sampling_config, wish_of
 from charrnn.scoring.score import Batch, Score, blocks, score_of
 from charrnn.settings import takes
 from charrnn.text import division
-from charrnn.text.tokenizer import as_read
+from charrnn.text.prepared import as_read
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty, SampleConfig
 

@@ -1,6 +1,6 @@
 """A decoder that looks at what an encoder has read.
 
-vectors, focus = decoder(ids, memory, state, focus)    # (S, B) → (S, B, H)
+vectors, state, focus = decoder(ids, memory, state, focus)    # (S, B) → (S, B, H)
 
 Luong, Pham and Manning, "Effective approaches to attention-based neural machine translation", 2015,
 with the general score and without input feeding: so the stack reads all of a known target in one
@@ -25,7 +25,7 @@ from charrnn.config import ModelConfig
 from charrnn.network.modules import Embedding, Linear
 from charrnn.network.stack.recurrent import Recurrent
 
-__all__ = ["Decoder", "Memory"]
+__all__ = ["Decoder"]
 
 
 class Memory(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
+from operator import attrgetter
 from typing import ClassVar
 
 import msgspec
@@ -29,16 +30,16 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear, drawing, zeros
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.batches.periods import period_of
-from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of, width_of
+from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of
 from charrnn.objectives.batches.smoothing import smoothed
-from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of
+from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of, some_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.series import plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.pasts import Past, past_file
-from charrnn.tasks.series.trials import Trial, metric_of, report_of
+from charrnn.tasks.series.trials import MIDDLE, Trial, metric_of, score_of
 from charrnn.tasks.series.windows import Values, spread_of
 from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import Tokenizer
@@ -50,7 +51,6 @@ LONGEST_HORIZON = 48  # unless the user wants more
 WINDOWS_READ = 12_800  # in all, that a small set of series is read for; then
 MAX_EPOCHS = 10  # are enough
 SCORED_AT_ONCE = 256  # windows
-MEASURED = 2_000  # windows, to learn how far the smoothed season is off
 
 
 class ForecasterNetwork(Encoder):
@@ -264,7 +264,7 @@ class Forecasting(ExampleTask[Batch]):
             for end in range(len(one.values) - out, len(one.values), kind.horizon):
                 width = min(end, kind.window) // kind.season * kind.season
                 found.append(Place(number, end - width, end))
-        return sorted(found, key=width_of)
+        return sorted(found, key=attrgetter("width"))
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -281,7 +281,7 @@ class Forecasting(ExampleTask[Batch]):
         """The same as batches."""
         spreads = [trial.past.known_spread for trial in self.trials]
         both = zip(self.validation_places, spreads, strict=True)
-        for _, same in groupby(both, lambda one: width_of(one[0])):
+        for _, same in groupby(both, lambda one: one[0].width):
             some = list(same)
             for first in range(0, len(some), SCORED_AT_ONCE):
                 places, whole = zip(*some[first : first + SCORED_AT_ONCE], strict=True)
@@ -297,10 +297,7 @@ class Forecasting(ExampleTask[Batch]):
     @cached_property
     def first_errors(self) -> Floats:
         """Quantiles (horizon, Q) of the outputs that are wanted, less their medians."""
-        # At random: every so many would be the same few dates of all series.
-        few = np.random.default_rng(0).permutation(len(self.places))[:MEASURED]
-        places = sorted((self.places[number] for number in few), key=width_of)
-        return errors_of((self.batch([*same]) for _, same in groupby(places, width_of)), self.kind)
+        return errors_of(map(self.batch, some_of(self.places)), self.kind)
 
     def batches(self, config: TrainConfig) -> Batches:
         """See `Task`."""
@@ -337,9 +334,9 @@ class Forecasting(ExampleTask[Batch]):
             total, count = total + float(cost), count + number
             bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
             yield
-        report = report_of(self.trials, bands, self.kind.season)
-        measure = None if self.metric == SCORES["forecast"] else self.metric
-        return Scored(total / max(count, 1), report.score, measure)
+        metric, score = score_of(self.trials, bands)
+        measure = None if metric == SCORES["forecast"] else metric
+        return Scored(total / max(count, 1), score, measure)
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """How a series went on, and what the model had said."""
@@ -349,7 +346,7 @@ class Forecasting(ExampleTask[Batch]):
         (band,) = forecaster.bands([past.values], [past.known_spread], self.kind.horizon)
         shown = slice(SHOWN)
         wanted = " ".join(f"{value:.5g}" for value in trial.wanted[shown])
-        found = " ".join(f"{value:.5g}" for value in band[shown, 1])
+        found = " ".join(f"{value:.5g}" for value in band[shown, MIDDLE])
         more = " …" if self.kind.horizon > SHOWN else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -34,7 +33,7 @@ from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import Rows
 from charrnn.objectives.plans import advice, planning
 from charrnn.scoring.score import score_of
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Sources
 from charrnn.text.records import PAD, Records, Text, beginning, entropy
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer
@@ -89,7 +88,7 @@ def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
 
 
 def read(
-    sources: Sequence[str | Path] | Corpus,
+    sources: Sources,
     reading: Reading,
     check: Callable[[CorpusRecord], object],
     vocabulary: Callable[[Spool], Tokenizer],

@@ -14,7 +14,7 @@ from charrnn.config import Budget, CellName, Reading, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.task_config import TaskRecord
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, Sources
 
 __all__ = ["Request", "Speed"]
 
@@ -36,7 +36,7 @@ class Request(NamedTuple):
         earlier: what the folder of a run that is to go on says of its task; None for a new run.
     """
 
-    sources: Sequence[str | Path] | Corpus
+    sources: Sources
     reading: Reading
     work: TaskSettings
     bases: Sequence[ModelFolder] = ()

@@ -18,7 +18,7 @@ from typing import Any
 from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.outputs import output_file
 
-__all__ = ["COLOURS", "FORMATS", "GREY", "check_path", "looks", "named", "picture"]
+__all__ = ["COLOURS", "GREY", "check_path", "looks", "named", "picture"]
 
 
 FORMATS = (".svg", ".png")

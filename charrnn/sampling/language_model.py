@@ -18,7 +18,8 @@ from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
-from charrnn.text.tokenizer import Tokenizer, as_trained
+from charrnn.text.prepared import as_trained
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
     "TIME_CHUNK",

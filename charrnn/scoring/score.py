@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids, Surprisals
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["BLOCK", "Batch", "Score", "alike", "blocks", "by_character", "score_of"]
+__all__ = ["BLOCK", "Batch", "Score", "alike", "blocks", "by_character", "score_of", "side_by_side"]
 
 BLOCK = 4096  # lines that are sorted by length together
 ROWS = 128  # lines that are read side by side
-# Lines that are read side by side: which they are (B,), their ids (B, T), their lengths (B,).
+# Rows that are read side by side: which they are (B,), their ids (B, T), their lengths (B,).
 Batch = tuple[NDArray[np.intp], Ids, NDArray[np.intp]]
 SHORT = 64  # tokens; padding to so many takes less time than another batch
 
@@ -140,11 +140,7 @@ def blocks(lines: Iterable[Ids]) -> Iterator[Iterator[Batch]]:
 
 def _batches(block: list[Ids]) -> Iterator[Batch]:
     lengths = np.array([len(line) for line in block])
-    for rows in alike(lengths, ROWS):
-        padded = np.zeros((len(rows), lengths[rows[-1]]), np.int32)
-        for place, row in enumerate(rows):
-            padded[place, : lengths[row]] = block[row]
-        yield rows, padded, lengths[rows]
+    return (side_by_side(block, places) for places in alike(lengths, ROWS))
 
 
 def alike(lengths: NDArray[np.integer], most: int) -> Iterator[NDArray[np.intp]]:
@@ -165,3 +161,12 @@ def alike(lengths: NDArray[np.integer], most: int) -> Iterator[NDArray[np.intp]]
         end = min(start + most, int(np.searchsorted(ordered, longest, "right")))
         yield order[start:end]
         start = end
+
+
+def side_by_side(rows: Sequence[Ids], places: NDArray[np.intp]) -> Batch:
+    """Those of some rows that stand at `places` (B,), with 0 past the end of each."""
+    lengths = np.array([len(rows[place]) for place in places])
+    ids = np.zeros((len(places), lengths.max()), np.int32)
+    for number, place in enumerate(places):
+        ids[number, : lengths[number]] = rows[place]
+    return places, ids, lengths

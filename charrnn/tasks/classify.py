@@ -22,10 +22,11 @@ from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.labelled import Labelled, read_labelled
 from charrnn.folder.record import Labels, ModelFolder
+from charrnn.scoring.score import Batch
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.base import TaskModel, shared
-from charrnn.tasks.nets.encoder import Encoder, Group, groups
+from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.nets.grams import grams, letters_of, summed
 from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
 from charrnn.tasks.texts import (
@@ -85,7 +86,7 @@ class _Network:
         rows = [as_ids(text, self._tokenizer)[: self.longest + ENDS] for text in known]
         logits = np.empty((len(rows), len(self.labels.labels)), np.float32)
 
-        def fill(group: Group) -> None:
+        def fill(group: Batch) -> None:
             places, ids, lengths = group
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             logits[places] = product(pooled(output, lengths), self._head) + self._bias

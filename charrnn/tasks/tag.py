@@ -21,10 +21,11 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.tagged import read_tagged
 from charrnn.examples.tags import OUTSIDE, Tagged, in_bio, spans_of, words_of
 from charrnn.folder.record import Labels, ModelFolder
+from charrnn.scoring.score import Batch
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.base import TaskModel, shared
-from charrnn.tasks.nets.encoder import Encoder, Group, groups
+from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.nets.grams import grams_of_words, summed
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
@@ -80,7 +81,7 @@ class _Network:
         rows = [as_ids(text, self._tokenizer) for text in texts]
         size = self._encoder.config.hidden_size
 
-        def fill(group: Group) -> None:
+        def fill(group: Batch) -> None:
             places, ids, lengths = group
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             for place, row in zip(places.tolist(), output, strict=True):

@@ -16,7 +16,8 @@ from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.folder.record import LABELS, Labels, ModelFolder, labels_of
 from charrnn.task_config import TaskRecord, Translate
-from charrnn.text.tokenizer import CharTokenizer, as_trained
+from charrnn.text.prepared import as_trained
+from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = [
     "END",

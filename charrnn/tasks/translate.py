@@ -23,16 +23,17 @@ from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.search import Path, Search, advance, last_tokens
+from charrnn.scoring.score import Batch
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
 from charrnn.tasks.base import TaskModel
 from charrnn.tasks.nets.decoder import Decoder, Written
-from charrnn.tasks.nets.encoder import Encoder, Group, groups
+from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, as_known, columns_for, tokenizer_of
-from charrnn.text.tokenizer import same_vocabulary
+from charrnn.text.prepared import same_vocabulary
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 
@@ -94,7 +95,7 @@ class Translator(TaskModel[Pair]):
         rows = [as_ids(text, self._tokenizer) for text in known]
         found: dict[int, Translation] = {}
 
-        def translate(group: Group) -> None:
+        def translate(group: Batch) -> None:
             places, ids, lengths = group
             paths = self._search(ids, lengths, num_beams, length_penalty)
             found.update(zip(places.tolist(), map(self._translation, paths), strict=True))
@@ -103,7 +104,7 @@ class Translator(TaskModel[Pair]):
         return [found[k] for k in range(len(rows))]
 
     def _search(
-        self, ids: Ids, lengths: NDArray[np.int64], num_beams: int, length_penalty: float
+        self, ids: Ids, lengths: NDArray[np.integer], num_beams: int, length_penalty: float
     ) -> list[Path]:
         """The best path for each row of `ids` (B, T)."""
         searches = [

@@ -165,12 +165,12 @@ def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[
     Raises:
         UsageError: if there is no text.
     """
-    from charrnn.folder.reading import is_model
+    from charrnn.folder.reading import names_model
 
     if len(arguments) < 2:
         raise UsageError(f"there is no text to {work}", usage)
     count = 1
-    while count < len(arguments) - 1 and is_model(arguments[count]):
+    while count < len(arguments) - 1 and names_model(arguments[count]):
         count += 1
     return arguments[:count], arguments[count:]
 

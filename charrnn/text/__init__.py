@@ -3,6 +3,7 @@
     source ──finding, hub──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
 
 tokenizer   text ↔ ids, by character or by byte
+prepared    texts and lists as models read them
 finding     which files a folder stands for, and which hold the same
 hub         data sets of the hub → text, piece by piece
 bundled     the texts and examples that come with charrnn

@@ -37,6 +37,7 @@ from charrnn.words import beginning, counted, first_few, is_path
 __all__ = [
     "Corpus",
     "Place",
+    "Sources",
     "corpus_name",
     "documents",
     "listed",
@@ -73,6 +74,9 @@ class Corpus:
     def sha256(self) -> str:
         """A fingerprint of the text, in hexadecimal."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+Sources = Sequence[str | Path] | Corpus  # what is read, or has been
 
 
 @checked

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
@@ -14,7 +13,7 @@ from typing import NamedTuple
 from charrnn.config import HUB, STANDARD_INPUT, Reading
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.bundled import BUNDLED
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, Sources
 
 __all__ = ["Origin", "is_read_once", "origin_of", "working_folder"]
 
@@ -43,7 +42,7 @@ class Origin(NamedTuple):
         return " ".join(gone if one == STANDARD_INPUT else quote(one) for one in self.sources)
 
 
-def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origin:
+def origin_of(sources: Sources, reading: Reading) -> Origin:
     """Where `sources` can be found again, from any working directory.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A corpus as token ids, without ever holding all of a long one in memory.
+"""A corpus as token ids, without holding all of a long one in memory, unless it is read backwards.
 
     texts ──Spool──▶ fingerprint, characters, records ──encode──▶ ids (N,)
 
@@ -23,7 +23,7 @@ from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache
-from charrnn.text.corpus import Corpus, corpus_name, listed, no_text, texts
+from charrnn.text.corpus import Corpus, Sources, corpus_name, listed, no_text, texts
 from charrnn.text.division import (
     AUTO,
     BLOCKS,
@@ -38,8 +38,9 @@ from charrnn.text.division import (
     kind_of_end,
     split,
 )
+from charrnn.text.prepared import encode_records
 from charrnn.text.records import Records, Text
-from charrnn.text.tokenizer import Tokenizer, encode_records
+from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import counted
 
 __all__ = ["Spool", "read_records", "records_of"]
@@ -72,7 +73,7 @@ class Spool:
         CharRNNError: as `read_corpus`; also if there is no room to store the text.
     """
 
-    def __init__(self, corpus: Sequence[str | Path] | Corpus, reading: Reading) -> None:
+    def __init__(self, corpus: Sources, reading: Reading) -> None:
         notes: list[str] = []
         self.reading = reading
         self._documents = Documents()

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, checked_ids, code_points
 from charrnn.config import Unknown
-from charrnn.decoding.cleaning import clean, has_surrogate
+from charrnn.decoding.cleaning import has_surrogate
 from charrnn.errors import BadDataError, UsageError, warn
 from charrnn.words import leave_out
 
@@ -31,11 +31,8 @@ __all__ = [
     "CharTokenizer",
     "StreamDecoder",
     "Tokenizer",
-    "as_read",
-    "as_trained",
-    "encode_records",
+    "check_text",
     "make_tokenizer",
-    "same_vocabulary",
 ]
 
 StreamDecoder = Callable[[Sequence[int], bool], str]  # (the next ids, whether they are the last)
@@ -71,7 +68,7 @@ class CharTokenizer(
     loss_per: ClassVar[str] = "character"  # and what its loss is a loss per; an end counts as one
 
     def __post_init__(self) -> None:
-        _check_text(self.characters)
+        check_text(self.characters)
         advice = "use CharTokenizer.from_text"
         if not self.characters:
             raise UsageError("a vocabulary needs at least one character", advice)
@@ -87,7 +84,7 @@ class CharTokenizer(
         Raises:
             BadDataError: if the text is empty or holds a lone surrogate.
         """
-        _check_text(text)
+        check_text(text)
         if not text:
             raise BadDataError("a vocabulary needs at least one character", "use a longer text")
         if has_surrogate(text):
@@ -305,7 +302,6 @@ def _between(ids: Sequence[int], mark: int) -> Iterator[Sequence[int]]:
 
 
 Tokenizer = CharTokenizer | ByteTokenizer
-AnyTokenizer = TypeVar("AnyTokenizer", bound=Tokenizer)
 
 
 def make_tokenizer(kind: Literal["char", "byte"], text: str, end: str | None = None) -> Tokenizer:
@@ -317,53 +313,18 @@ def make_tokenizer(kind: Literal["char", "byte"], text: str, end: str | None = N
     return CharTokenizer(CharTokenizer.from_text(text).characters, end)
 
 
-def encode_records(tokenizer: Tokenizer, records: Sequence[str], unknown: Unknown = "error") -> Ids:
-    """The ids (N,) of records, the end after each; see `CharTokenizer.encode`."""
-    assert tokenizer.end_id is not None, "only a tokenizer with an end has records"
-    records = tokenizer.in_known_form(records)  # before they are joined, as marks may meet letters
-    if unknown != "error":
-        each = [tokenizer.encode_as_is(record, unknown) for record in records]
-        ids, lengths = np.concatenate([*each, np.zeros(0, np.int32)]), [len(one) for one in each]
-    else:  # all at once: a list has millions of short records
-        ids = tokenizer.encode_as_is("".join(records))
-        in_bytes = tokenizer.unit == "byte"
-        lengths = [len(r.encode("utf-8", "surrogateescape") if in_bytes else r) for r in records]
-    return np.insert(ids, np.cumsum(np.array(lengths, np.int64)), tokenizer.end_id)
+def check_text(text: str) -> None:
+    """See that a text is one.
 
-
-def as_read(ids: Ids, reverse: bool) -> Ids:
-    """The tokens (N,) of a text in the order in which models read them."""
-    return ids[::-1].copy() if reverse else ids
-
-
-def as_trained(text: str, tokenizer: Tokenizer) -> str:
-    """`text` as training would have read it: LF for CRLF, no byte-order mark; see `cleaning`.
-
-    Characters that the model knows stay as they are, and so does what is bytes rather than text.
-
-    Warns:
-        UserWarning: of each change.
+    Raises:
+        UsageError: if it is anything else.
     """
-    _check_text(text)
-    if isinstance(tokenizer, ByteTokenizer):
-        raw = has_surrogate(text)
-    else:
-        raw = set(text).issubset(tokenizer.characters)
-    if raw:
-        return text
-    cleaned, notes = clean(text)
-    for note in notes if cleaned != text else ():
-        warn(f"the text: {note}")
-    return cleaned
-
-
-def _check_text(text: str) -> None:
     if not isinstance(text, str):
         raise UsageError(f"the text is of type {type(text).__name__}", "it must be a string")
 
 
 def _check_arguments(text: str, unknown: Unknown) -> None:
-    _check_text(text)
+    check_text(text)
     if not isinstance(unknown, str) or unknown not in get_args(Unknown):
         raise UsageError(f"unknown is {unknown!r}", f"choose from {', '.join(get_args(Unknown))}")
 
@@ -377,25 +338,3 @@ def _unknown_characters(characters: list[str]) -> UsageError:
         f"{leave_out(characters)}, or choose --unknown skip or --unknown replace "
         "(in Python unknown='skip')",
     )
-
-
-def same_vocabulary(tokenizers: Sequence[AnyTokenizer]) -> AnyTokenizer:
-    """The one tokenizer of several models.
-
-    Raises:
-        UsageError: if they have different ones; says what differs.
-    """
-    first = tokenizers[0]
-    for other in tokenizers[1:]:
-        if other == first:
-            continue
-        if type(other) is not type(first):
-            found = f"one model reads {first.unit}s, another {other.unit}s"
-        elif other.end != first.end:
-            ends = [repr(t.end) if t.end else "nothing" for t in (first, other)]
-            found = f"records end with {ends[0]} for one model, with {ends[1]} for another"
-        else:
-            sets = [set(t.characters) for t in (first, other) if hasattr(t, "characters")]
-            found = f"the models differ in {''.join(sorted(sets[0] ^ sets[1]))!r}"
-        raise UsageError(found, "choose models with the same vocabulary")
-    return first

@@ -95,7 +95,7 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         evaluation: the losses.
-        best: whether this is the lowest validation loss so far.
+        best: whether the task ranks it before all others so far; see `Task.rank`.
         sample: some text of the network as it is now, or an example with its answer.
         metric: what `evaluation.score` measures; empty for a language model.
     """

@@ -10,7 +10,7 @@ from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.threads import each_in_threads, max_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
-from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
+from charrnn.training.diagnosis import is_stuck, stopped_elsewhere
 from charrnn.training.events import Event, Progress, Reporting
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.neighbours import Neighbours, usage
@@ -83,7 +83,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         learner.update()
         if is_stuck(learner):
             recorder.save(learner)
-            raise diverged(learner, has_weights=recorder.best is not None)
+            raise recorder.diverged(learner)
         if learner.ranks.stopping:
             yield _progress(learner)  # whoever was asked to stop here, too, leaves
             recorder.close(learner)

@@ -129,10 +129,10 @@ class Recorder:
     def _evaluation(self, learner: Learner, scored: Scored) -> Evaluation:
         updates, norm = learner.updates, float(learner.updates.grad_norm)
         if not updates.loss_count and not self.metrics:
-            raise self._diverged(learner)  # no update could be made
+            raise self.diverged(learner)  # no update could be made
         train_nats = learner.take_mean_loss() if updates.loss_count else self.metrics[-1].train_nats
         if not math.isfinite(scored.nats + train_nats):
-            raise self._diverged(learner)
+            raise self.diverged(learner)
         return Evaluation(
             step=learner.step,
             epoch=learner.epoch,
@@ -146,7 +146,8 @@ class Recorder:
             tokens_per_second=learner.tokens_per_second,
         )
 
-    def _diverged(self, learner: Learner) -> CharRNNError:
+    def diverged(self, learner: Learner) -> CharRNNError:
+        """The error for a run whose loss is not a number any more."""
         return diverged(learner, has_weights=self.best is not None)
 
     def change_steps(self, learner: Learner, steps: int) -> Corrected:
@@ -198,7 +199,7 @@ class Recorder:
         self.saver.wait()
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-            raise self._diverged(learner)
+            raise self.diverged(learner)
         record, weights, found = self.record, self.best_weights, None
         progress = self.progress(learner)
         if self.best is not None:

@@ -40,10 +40,9 @@ from charrnn.settings import check, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
-from charrnn.text.corpus import Corpus, listed
+from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import is_read_once, origin_of
 from charrnn.training.beginning import earlier
-from charrnn.training.beginning.earlier import Sources
 from charrnn.training.beginning.preparing import prepare
 from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started

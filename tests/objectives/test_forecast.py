@@ -21,7 +21,8 @@ from charrnn.folder import card
 from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
-from charrnn.objectives.batches.windows import seasons_of
+from charrnn.objectives.batches import windows
+from charrnn.objectives.batches.windows import count_of, held_back, places_of, seasons_of
 from charrnn.objectives.forecast import ForecastData, Forecasting, pinball
 from charrnn.objectives.request import Request
 from charrnn.task_config import Forecast
@@ -166,9 +167,9 @@ def test_some_windows_tell_the_errors_of_all_where_dates_differ(
     wanted = TaskSettings(task="forecast", horizon=1, season=1)
     data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
     task = data.divided(settings())
-    assert len(task.places) < forecast.MEASURED
+    assert len(task.places) < windows.MEASURED
     lower, _, upper = task.first_errors[0]
-    monkeypatch.setattr(forecast, "MEASURED", len(task.places) // 2)
+    monkeypatch.setattr(windows, "MEASURED", len(task.places) // 2)
     some_lower, _, some_upper = data.divided(settings()).first_errors[0]
     assert some_lower == pytest.approx(lower, rel=0.2)
     assert some_upper == pytest.approx(upper, rel=0.2)
@@ -281,6 +282,13 @@ def test_the_cost_is_a_sum_over_windows() -> None:
         sum(float(one.total.detach()) for one in alone)
     )
     assert together.number == sum(one.number for one in alone) == 5 * 2 * 3
+
+
+@pytest.mark.parametrize("season", [1, 3])
+def test_windows_are_counted_as_they_are_listed(season: int) -> None:
+    kind, lengths = Forecast(horizon=2, season=season, window=6), range(1, 30)
+    held = held_back(lengths, 0.2, kind)
+    assert count_of(lengths, held, kind) == len(places_of(lengths, held, kind)) > 100
 
 
 @pytest.mark.parametrize("val_frac", [0.05, 0.3])

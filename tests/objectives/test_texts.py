@@ -422,6 +422,24 @@ def test_words_are_left_out_whole_and_never_all() -> None:
     assert not np.array_equal(found[3], rows.without_some_words(own, tokenizer, 0.25, 8, step)[3])
 
 
+def test_of_a_text_that_was_cut_the_last_word_is_left_out_or_moved_whole() -> None:
+    """Its last letter always stayed where it was, and stuck to another word."""
+    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
+    text = "ab cd ef"
+    cut = as_ids(f"{text}g", tokenizer)[: 1 + len(text)]
+    fewer, moved = set[str](), set[str]()
+    for step in range(40):
+        (left,) = rows.without_some_words([cut], tokenizer, 0.5, 7, step)
+        (other,) = rows.in_other_orders([cut], tokenizer, 1.0, 7, step)
+        assert left[0] == other[0] == tokenizer.end_id
+        fewer.add(tokenizer.decode(left[1:]))
+        moved.add(tokenizer.decode(other[1:]))
+    assert {"ab", "ab cd", "ab ef", " cd ef"} < fewer
+    assert {one for found in fewer for one in found.split()} == {"ab", "cd", "ef"}
+    assert {"ef ab cd", "cd ef ab"} <= moved
+    assert all(sorted(one.split()) == ["ab", "cd", "ef"] for one in moved)
+
+
 def test_words_that_change_places_stay_whole_and_mostly_together() -> None:
     tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
     texts = ["ab c de", "fg", " a  b", "", "a b c d e f g ab cd ef"]

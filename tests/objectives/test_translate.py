@@ -518,3 +518,20 @@ def test_a_trial_with_few_time_steps_reads_no_more_of_either_side() -> None:
     data = data_of()
     batch = data.divided(settings()).batches(settings(seq_length=5)).batch(2)
     assert max(map(len, batch.sources)) == max(map(len, batch.targets)) == 5
+
+
+def test_at_the_end_of_a_run_some_of_many_pairs_are_looked_up_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To look up all of them took a run far past its minutes."""
+    data = data_of()
+    task = data.divided(settings())
+    model, pairs = translator_of(task, network_of(task, data)), task.train
+    answers = [Translation(pair.target, 0.0) for pair in pairs]
+    whole = task.judged(model, pairs, answers)
+    assert whole.baselines["nearest source"]["exact match"] == 1
+    monkeypatch.setattr(translate, "LOOKED_UP", 10)
+    some = task.judged(model, pairs, answers)
+    assert some.baselines["nearest source"]["exact match"] == 10 / len(pairs)
+    told = f"the nearest source is one of 10 of {len(pairs)} that were trained on; charrnn eval"
+    assert some.notes == (f"{told} looks at all", *whole.notes)

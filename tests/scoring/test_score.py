@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer
 from charrnn.evaluation.surprisals import surprisals
 from charrnn.scoring.score import BLOCK, ROWS, SHORT, alike, blocks, score_of
+from charrnn.text.prepared import encode_records
 from charrnn.text.spool import records_of
-from charrnn.text.tokenizer import encode_records
 from tests.conftest import small_config
 
 LENGTHS = st.lists(st.integers(1, 40) | st.integers(1, 3000), max_size=300)

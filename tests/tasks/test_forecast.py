@@ -19,7 +19,7 @@ from charrnn.tasks.answers import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past, past_file
-from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.trials import Trial, report_of, score_of
 from charrnn.tasks.series.windows import Values, Windows
 
 
@@ -102,7 +102,8 @@ def test_a_report_by_hand() -> None:
     assert not report.higher_is_better
     assert report.beaten_by == "drift"
     assert "no better than drift" in report.verdict
-    assert report.notes == ("MASE leaves out 1 of 2 series: nothing changes from season to season",)
+    (note,) = report.notes
+    assert note == "MASE leaves out 1 of 2 forecasts: nothing changes from season to season"
 
 
 def test_a_value_of_zero_leaves_the_percentages_of_other_series() -> None:
@@ -111,7 +112,7 @@ def test_a_value_of_zero_leaves_the_percentages_of_other_series() -> None:
     report = report_of([one, other], [np.array([[5, 6, 7], [5, 7, 7.5]])] * 2, 1)
     assert report.scores["MAPE"] == pytest.approx((100 * 2 / 4 + 100 * 2 / 5) / 2)
     assert set(report.baselines["naive"]) == set(report.scores) - {"in the band"}
-    assert report.notes == ("MAPE leaves out 1 of 2 series: a value to predict is 0",)
+    assert report.notes == ("MAPE leaves out 1 of 2 forecasts: a value to predict is 0",)
 
 
 def test_an_error_that_is_not_defined_is_left_out() -> None:
@@ -119,6 +120,20 @@ def test_an_error_that_is_not_defined_is_left_out() -> None:
     report = report_of([trial], [np.zeros((2, 3))], 1)
     assert (report.metric, report.score) == ("sMAPE", 0)
     assert set(report.scores) == {"sMAPE", "in the band"}
+
+
+def test_a_score_is_named_after_what_it_is() -> None:
+    """Where MASE is beyond all numbers, validation gave its name to a sMAPE."""
+    trial = Trial(Past.of(a_series(0, 1e-3), 2, 1), column(1))
+    metric, score = score_of([trial], [column(0, 3, 4)[None]])
+    assert metric == "MASE"
+    assert score == pytest.approx(2 / 1e-3)
+    far = [np.full((1, 3), 1e306)]
+    metric, score = score_of([trial], far)
+    assert metric == "sMAPE"
+    assert score == pytest.approx(200)
+    report = report_of([trial], far, 1)
+    assert (report.metric, report.score) == (metric, score)
 
 
 @pytest.mark.parametrize("season", [1, 4])

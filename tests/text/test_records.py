@@ -20,9 +20,10 @@ from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 from charrnn.text import spool as spools
+from charrnn.text.prepared import encode_records, same_vocabulary
 from charrnn.text.records import PAD, Records, beginning, entropy, shuffled, sides
 from charrnn.text.spool import Spool, records_of
-from charrnn.text.tokenizer import Tokenizer, encode_records, make_tokenizer, same_vocabulary
+from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 
 WORDS = [f"{a}{b}{c}" for a in "abc" for b in "de\n" for c in ("", "f", "gh")]
 LISTS = st.lists(st.text("abé\n", min_size=1, max_size=7), min_size=1, max_size=12)

@@ -18,7 +18,7 @@ from charrnn.arrays import Floats, Ids, Places, Reals
 from charrnn.inside.lanes import activity
 from charrnn.models.model import Model
 
-__all__ = ["SHIFTS", "Following", "by_chance", "follow", "likely_higher"]
+__all__ = ["Following", "by_chance", "follow", "likely_higher"]
 
 SAMPLE, NUMBERS = 1 << 16, 1 << 25  # tokens that are kept, at most, and values of units there
 RARE = 50  # of these, so many must differ from the commonest value of a feature that is looked at

@@ -1,7 +1,7 @@
 """Processes that train together: what they add up, and what the first one tells the others.
 
-    ranks = processes()         # as torchrun says; ALONE where it says nothing
-    ranks.mean(weights, cost)   # gradients of the whole batch, the same bits in every process
+    ranks = processes()                  # as torchrun says; ALONE where it says nothing
+    ranks.mean(weights, total, number)   # gradients of the whole batch, in every process the same
 
 Rank 0 decides all that depends on clocks, files and users, and tells the others what to do next.
 They do only that, so no two processes can wait for different things. Nothing is pickled.

@@ -1,6 +1,6 @@
 """A recurrent layer over a whole sequence, with its own way back.
 
-    output, *after = sequence("gru", dtype, x, weights, before)    # (T, B, I) → (T, B, H)
+    output, *after = sequence("gru", dtype, x, weights, before, ids, engine)    # → (T, B, H)
 
 The input product is one product for all steps, and the gradients of the weights are one product
 each after the last step. The steps between are run by an engine. Where the inputs are rows of a

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -132,7 +133,7 @@ def without_some_words(
     2015. At least one word stays. It is a function of the seed and of the number of the update.
 
     Args:
-        rows: each between two ends.
+        rows: each between two ends, or without the second where it was cut.
         tokenizer: of these.
         share: of the words.
         seed, step: equal ones leave out the same.
@@ -140,11 +141,12 @@ def without_some_words(
     random, spaces = np.random.default_rng((seed, OMISSION, step)), _spaces(tokenizer)
     found = []
     for row in rows:
-        words = np.split(row[1:-1], np.flatnonzero(spaces[row[1:-1]]))  # with the space before
+        begin, body, end = _parted(row, tokenizer.end_id)
+        words = np.split(body, np.flatnonzero(spaces[body]))  # with the space before
         stay = random.random(len(words)) >= share
         stay[random.integers(len(words))] = True
         kept = [word for word, stays in zip(words, stay, strict=True) if stays]
-        found.append(np.concatenate([row[:1], *kept, row[-1:]]))
+        found.append(np.concatenate([begin, *kept, end]))
     return found
 
 
@@ -158,7 +160,7 @@ def in_other_orders(
     before the second. It is a function of the seed and of the number of the update.
 
     Args:
-        rows: each between two ends.
+        rows: as `without_some_words` takes them.
         tokenizer: of these.
         share: of the rows.
         seed, step: equal ones put them in the same orders.
@@ -166,22 +168,31 @@ def in_other_orders(
     random, spaces = np.random.default_rng((seed, ORDER, step)), _spaces(tokenizer)
     found = []
     for row in rows:
-        begins = np.flatnonzero(spaces[row[1:-1]])
+        begin, body, end = _parted(row, tokenizer.end_id)
+        begins = np.flatnonzero(spaces[body])
         if random.random() >= share or not len(begins):
             found.append(row)
             continue
         # Each word with a space before it, the first, too, which borrows that of the second.
-        borrowed = row[1 + begins[:1]] if begins[0] else row[:0]
-        words = np.split(np.concatenate([borrowed, row[1:-1]]), begins + len(borrowed))
+        borrowed = body[begins[:1]] if begins[0] else body[:0]
+        words = np.split(np.concatenate([borrowed, body]), begins + len(borrowed))
         words = [word for word in words if len(word)]
         cuts = range(random.integers(WORDS), len(words), WORDS)
         parts = np.split(np.arange(len(words)), cuts)
         order = np.concatenate([parts[number] for number in random.permutation(len(parts))])
         text = np.concatenate([words[k] for k in order])[len(borrowed) :]
-        found.append(np.concatenate([row[:1], text, row[-1:]]))
+        found.append(np.concatenate([begin, text, end]))
     return found
 
 
+def _parted(row: Ids, end_id: int | None) -> tuple[Ids, Ids, Ids]:
+    """The end before a text, the text, and the end after it: of a row that was cut, none."""
+    begin, rest = row[:1], row[1:]
+    count = len(rest) - (end_id in rest[-1:])
+    return begin, rest[:count], rest[count:]
+
+
+@lru_cache(maxsize=1)  # the updates of a run ask for that of one tokenizer
 def _spaces(tokenizer: CharTokenizer) -> NDArray[np.bool_]:
     """Which ids are of spaces: (V,)."""
     return np.array([character.isspace() for character in tokenizer.characters] + [False])

@@ -21,12 +21,7 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.series.trials import MIDDLE
 from charrnn.tasks.series.windows import Values, Windows
 
-__all__ = ["Batch", "Batches", "batch_of", "errors_of", "width_of"]
-
-
-def width_of(place: Place) -> int:
-    """How long a window is."""
-    return place.end - place.first
+__all__ = ["Batch", "Batches", "batch_of", "errors_of"]
 
 
 class Batch(NamedTuple):
@@ -59,7 +54,7 @@ def batch_of(
         spreads: (B,), of their series, see `spread_of`.
         width: how long all are; None for as long as the shortest.
     """
-    width = width or min(map(width_of, places))
+    width = width or min(place.width for place in places)
     whole = spreads if kind.rules > 1 else np.ones(len(places))
     rows = np.stack([series[k].values[end - width : end] for k, _, end in places])
     wanted = np.stack([series[k].values[end : end + kind.horizon, 0] for k, _, end in places])
@@ -98,7 +93,7 @@ class Batches:
         self.tokens_per_step = float(config.batch_size * kind.window)
         self.steps_per_epoch = math.ceil(len(places) / config.batch_size)
         self._epoch = -1
-        widths = np.array([width_of(place) for place in places])
+        widths = np.array([place.width for place in places])
         # Where all are of one length, runs stay what they were.
         self._groups = (
             Groups(widths, config.batch_size, config.seed)
@@ -113,7 +108,7 @@ class Batches:
     def batch(self, step: int, part: slice = ALL) -> Batch:
         """Some windows, a function of the seed and the number of the update alone."""
         places = self._places(step)
-        return self.read(places[part], min(map(width_of, places)))
+        return self.read(places[part], min(place.width for place in places))
 
     def _places(self, step: int) -> list[Place]:
         if self._groups is not None:

@@ -6,14 +6,13 @@ series, Forecast ──smoothed──▶ Forecast
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import msgspec
 import numpy as np
 
 from charrnn.examples.series import Series
-from charrnn.objectives.batches.series import batch_of, width_of
-from charrnn.objectives.batches.windows import held_back, places_of
+from charrnn.objectives.batches.series import batch_of
+from charrnn.objectives.batches.windows import held_back, places_of, some_of
 from charrnn.task_config import Forecast
 from charrnn.tasks.series.windows import spread_of
 
@@ -22,17 +21,15 @@ __all__ = ["smoothed"]
 SHARES = (0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.0)  # besides the last season alone
 BETTER = 0.95  # of the error of the last season with its drift, at most: less may be chance
 LEFT_OUT = 0.2  # of a series, at its end: at least what validates
-MEASURED = 2_000  # windows
 
 
 def smoothed(series: Sequence[Series], kind: Forecast) -> Forecast:
     """The same task, with the smoothing and the drift that err least on windows to train on."""
     lengths = [len(one.values) for one in series]
-    every = places_of(lengths, held_back(lengths, LEFT_OUT, kind), kind)
-    few = np.random.default_rng(0).permutation(len(every))[:MEASURED]
-    places = sorted((every[number] for number in few), key=width_of)
-    groups = [[*some] for _, some in groupby(places, width_of)]
-    spreads = {place.series: spread_of(series[place.series].values[:, 0]) for place in places}
+    groups = some_of(places_of(lengths, held_back(lengths, LEFT_OUT, kind), kind))
+    # Each is measured once, however many of the windows are its own.
+    read = sorted({place.series for some in groups for place in some})
+    spreads = {number: spread_of(series[number].values[:, 0]) for number in read}
 
     def error(task: Forecast) -> float:
         """The mean distance of the values that follow, in units of their windows."""

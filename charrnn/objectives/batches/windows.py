@@ -1,24 +1,27 @@
 """Series as windows: which are trained on, and how much is kept for validation.
 
-lengths, Forecast ──held_back──▶ (S,) ──places_of──▶ Place, Place, …
+lengths, Forecast ──held_back──▶ (S,) ──places_of──▶ Place, Place, … ──some_of──▶ [Place, …], …
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.task_config import Forecast
 
-__all__ = ["Place", "held_back", "places_of", "seasons_of"]
+__all__ = ["Place", "count_of", "held_back", "places_of", "seasons_of", "some_of"]
 
 MAX_SEASONS = 14  # that are read
 # Where there is no season, values: of series with fewer in all, at most so many, or two horizons.
 MAX_VALUES = ((1_000, 32), (math.inf, 64))
 SHARE = 0.1  # of the values, in series that may be too short for a whole window
+MEASURED = 2_000  # windows tell what those of all series are like
 
 
 class Place(NamedTuple):
@@ -28,20 +31,45 @@ class Place(NamedTuple):
     first: int
     end: int
 
+    @property
+    def width(self) -> int:
+        """How long it is."""
+        return self.end - self.first
+
 
 def places_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> list[Place]:
     """All windows whose horizon ends before what is held back.
 
     A series that is too short for a whole window gives windows of fewer seasons.
     """
-    found = []
-    for number, (length, out) in enumerate(zip(lengths, held, strict=True)):
-        seasons = (length - out - task.horizon) // task.season
-        width = min(task.window, seasons * task.season)
-        if width > 0:
-            ends = range(width, length - out - task.horizon + 1)
-            found += [Place(number, end - width, end) for end in ends]
-    return found
+    return [
+        Place(number, end - width, end)
+        for number, (width, ends) in enumerate(_windows(lengths, held, task))
+        for end in ends
+    ]
+
+
+def count_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> int:
+    """How many windows `places_of` finds."""
+    return sum(len(ends) for _, ends in _windows(lengths, held, task))
+
+
+def _windows(
+    lengths: Sequence[int], held: Sequence[int], task: Forecast
+) -> Iterator[tuple[int, range]]:
+    """How long the windows of each series are, and where they end."""
+    for length, out in zip(lengths, held, strict=True):
+        last = length - out - task.horizon
+        width = min(task.window, last // task.season * task.season)
+        yield width, range(width, last + 1) if width > 0 else range(0)
+
+
+def some_of(places: Sequence[Place]) -> list[list[Place]]:
+    """Some windows, to measure what all are like: those of one width together."""
+    # At random: every so many would be the same few dates of all series.
+    few = np.random.default_rng(0).permutation(len(places))[:MEASURED]
+    found = sorted((places[number] for number in few), key=attrgetter("width"))
+    return [list(same) for _, same in groupby(found, attrgetter("width"))]
 
 
 def held_back(lengths: Sequence[int], val_frac: float, task: Forecast) -> list[int]:

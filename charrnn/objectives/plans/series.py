@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import batch_size_of
-from charrnn.objectives.batches.windows import held_back, places_of
+from charrnn.objectives.batches.windows import count_of, held_back
 from charrnn.objectives.plans.plan import UNSTOPPED, Plan, of_model, of_training
 from charrnn.settings import settings_from
 from charrnn.task_config import Forecast
@@ -48,7 +48,7 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
         task = _whole_seasons(task, given["seq_length"], notes)
     val_frac = given.get("val_frac") or _val_frac(lengths, task.horizon)
     held = held_back(lengths, val_frac, task)
-    count, train = len(places_of(lengths, held, task)), sum(lengths) - sum(held)
+    count, train = count_of(lengths, held, task), sum(lengths) - sum(held)
     model = _model(train, given)
     low, high = SIDE_BY_SIDE
     usual = int(np.clip(2 ** round(math.log2(max(count / 4, 1))), low, high))

@@ -16,12 +16,10 @@ from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEI
 from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layers_of
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
-from charrnn.scoring.score import alike
+from charrnn.scoring.score import Batch, alike, side_by_side
 
-__all__ = ["Encoder", "Group", "copied_layers", "groups", "places_alike"]
+__all__ = ["Encoder", "copied_layers", "groups", "places_alike"]
 
-# Rows that are read side by side: which they are (B,), their ids (B, T), their lengths (B,).
-Group = tuple[NDArray[np.intp], Ids, NDArray[np.int64]]
 TOKENS_AT_ONCE = 1 << 14  # tokens that are read side by side; see NOTES.md
 
 
@@ -101,20 +99,9 @@ def copied_layers(config: ModelConfig, weights: Weights, prefix: str) -> list[La
     ]
 
 
-def groups(rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE) -> Iterator[Group]:
-    """Rows of like length side by side, see `places_alike`.
-
-    Yields:
-        places: (B,), which of the rows they are.
-        ids: (B, T), 0 past the end of each.
-        lengths: (B,).
-    """
-    for places in places_alike(rows, tokens):
-        lengths = np.array([len(rows[place]) for place in places], np.int64)
-        ids = np.zeros((len(places), int(lengths.max())), np.int32)
-        for number, place in enumerate(places):
-            ids[number, : lengths[number]] = rows[place]
-        yield places, ids, lengths
+def groups(rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE) -> Iterator[Batch]:
+    """Rows of like length side by side, see `places_alike`."""
+    return (side_by_side(rows, places) for places in places_alike(rows, tokens))
 
 
 def places_alike(rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE) -> Iterator[NDArray[np.intp]]:

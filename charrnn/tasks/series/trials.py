@@ -13,7 +13,7 @@ from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past
 from charrnn.tasks.series.windows import Values
 
-__all__ = ["MIDDLE", "Trial", "metric_of", "report_of"]
+__all__ = ["MIDDLE", "Trial", "metric_of", "report_of", "score_of"]
 
 MIDDLE = 1  # which of the quantiles is the forecast
 
@@ -35,10 +35,22 @@ def metric_of(trials: Sequence[Trial]) -> str:
     return "MASE" if any(trial.past.error is not None for trial in trials) else "sMAPE"
 
 
+def score_of(trials: Sequence[Trial], bands: Sequence[Values]) -> tuple[str, float]:
+    """The measure that counts, and what it is; sMAPE, too, where MASE is beyond all numbers.
+
+    Args:
+        trials, bands: see `report_of`.
+    """
+    scores, metric = _scores(trials, _forecasts(trials, bands)), metric_of(trials)
+    found = metric if metric in scores else "sMAPE"
+    return found, scores[found]
+
+
 def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> Report:
     """MASE, sMAPE and MAPE, beside those of forecasts without a model.
 
-    Each is a mean over the values of a series, then over the series, as in the M4 competition.
+    Each is a mean over the values of a forecast, then over the forecasts; of one for each series,
+    that is as in the M4 competition.
 
     Args:
         trials: what was to be predicted.
@@ -46,31 +58,30 @@ def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> 
         season: steps after which a series repeats itself; 1 for none.
     """
     naive = "seasonal naive" if season > 1 else "naive"
-    found: dict[str, list[Values]] = {"model": [], naive: [], "drift": []}
+    found: dict[str, list[Values]] = {naive: [], "drift": []}
     inside = []
     for trial, band in zip(trials, bands, strict=True):
         past, count = trial.past, len(trial.wanted)
         own = past.values[:, 0]
-        found["model"].append(band[:count, MIDDLE])
         found[naive].append(measures.seasonal_naive(own, season, count))
         found["drift"].append(measures.drift(past.first, float(own[-1]), past.count, count))
         inside.append(
             np.mean((band[:count, 0] <= trial.wanted) & (trial.wanted <= band[:count, -1]))
         )
-    scores = {who: _scores(trials, forecasts) for who, forecasts in found.items()}
-    own_scores, metric = scores.pop("model"), metric_of(trials)
+    metric, _ = score_of(trials, bands)
+    scores = _scores(trials, _forecasts(trials, bands))
     return Report(
-        metric=metric if metric in own_scores else "sMAPE",  # an error may be beyond all numbers
+        metric=metric,
         count=len(trials),
-        scores=own_scores | {"in the band": float(np.mean(inside))},
-        baselines=scores,
+        scores=scores | {"in the band": float(np.mean(inside))},
+        baselines={who: _scores(trials, forecasts) for who, forecasts in found.items()},
         higher_is_better=False,
         notes=_left_out(trials),
     )
 
 
 def _left_out(trials: Sequence[Trial]) -> tuple[str, ...]:
-    """Which errors are means over fewer series than there are, and why."""
+    """Which errors are means over fewer forecasts than there are, and why."""
     unchanged = sum(trial.past.error is None for trial in trials)
     with_zero = sum(0 in trial.wanted for trial in trials)
     reasons = {
@@ -78,14 +89,19 @@ def _left_out(trials: Sequence[Trial]) -> tuple[str, ...]:
         "MAPE": (with_zero, "a value to predict is 0"),
     }
     return tuple(
-        f"{error} leaves out {count:,} of {len(trials):,} series: {why}"
+        f"{error} leaves out {count:,} of {len(trials):,} forecasts: {why}"
         for error, (count, why) in reasons.items()
         if count
     )
 
 
+def _forecasts(trials: Sequence[Trial], bands: Sequence[Values]) -> list[Values]:
+    """The medians (N,) of bands, each as long as what was to be predicted."""
+    return [band[: len(trial.wanted), MIDDLE] for trial, band in zip(trials, bands, strict=True)]
+
+
 def _scores(trials: Sequence[Trial], forecasts: Sequence[Values]) -> dict[str, float]:
-    """Mean errors over the series for which they are defined."""
+    """Mean errors over the forecasts for which they are defined."""
     pairs = [(trial.wanted, found) for trial, found in zip(trials, forecasts, strict=True)]
     mase = [
         float(np.abs(trial.wanted - found).mean()) / trial.past.error

@@ -34,15 +34,13 @@ from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.text.corpus import Corpus, place_of
+from charrnn.text.corpus import Corpus, Sources, place_of
 from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
 from charrnn.words import leave_out
 
-__all__ = ["Sources", "moved", "read_again", "refused_settings", "repeated", "text_of"]
-
-Sources = Sequence[str | Path] | Corpus
+__all__ = ["moved", "read_again", "refused_settings", "repeated", "text_of"]
 
 
 def repeated(

@@ -20,7 +20,7 @@ from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, EngineName, Numbers
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision
-from charrnn.learning.learner import Learner
+from charrnn.learning.learner import Learner, lanes_of
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
 from charrnn.objectives.plans.plan import Plan, schedule
@@ -230,8 +230,7 @@ def _ways(plan: Plan, task: Task, device: torch.device, processes: int) -> list[
     numbers = [best]
     if device.type == "cpu" and wanted == "auto" and best != "fp32":
         numbers.append("fp32")
-    # The others' batches need not be equally large.
-    lanes = plan.settings["batch_size"] // processes if task.kind is None else None
+    lanes = lanes_of(task, plan.settings["batch_size"], processes)
     return [
         Way(engine, precision)
         for precision in numbers

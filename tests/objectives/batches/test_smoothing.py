@@ -8,7 +8,7 @@ import pytest
 from charrnn.examples.series import Series
 from charrnn.objectives.batches.smoothing import smoothed
 from charrnn.task_config import Forecast
-from charrnn.tasks.series.windows import Values
+from charrnn.tasks.series.windows import Values, spread_of
 
 STEPS = np.arange(160)
 YEAR = np.array([3.0, 9, 4, -6, 0, -10, 0])
@@ -67,3 +67,18 @@ def test_the_end_of_a_series_which_validates_chooses_nothing() -> None:
     other = series.copy()
     other[-32:] = np.cumsum(noise(9))[-32:]
     assert chosen(series) == chosen(other)
+
+
+def test_a_series_is_measured_once_however_many_windows_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of a long one took twenty seconds."""
+    lengths = list[int]()
+
+    def measured(values: Values) -> float:
+        lengths.append(len(values))
+        return spread_of(values)
+
+    monkeypatch.setattr("charrnn.objectives.batches.smoothing.spread_of", measured)
+    chosen(noise(1), noise(1, seed=1)[:120])
+    assert lengths == [160, 120]
