@@ -1,4 +1,4 @@
-"""Ctrl-C that lets the work in hand finish properly."""
+"""Signals that let the work in hand finish properly, or tell it something."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["noted", "postponed"]
+__all__ = ["heard", "noted", "postponed"]
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
         received: empty until a signal arrives, then its number.
     """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main():
         yield received
         return
     usual = {number: signal.getsignal(number) for number in numbers}
@@ -50,6 +50,37 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
 
 
 @contextmanager
+def heard(name: str, hear: Callable[[], object]) -> Iterator[None]:
+    """Call `hear` whenever a signal comes, before what handles it otherwise.
+
+    Nothing is heard outside the main thread, nor where a signal is handled by something other than
+    Python.
+
+    Args:
+        name: of the signal, which a system may not have.
+        hear: called in the main thread.
+    """
+    number: signal.Signals | None = getattr(signal, name, None)
+    usual = None if number is None else signal.getsignal(number)
+    if number is None or usual is None or not _is_main():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        hear()
+        if callable(usual):
+            usual(number, frame)
+
+    signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        # Generators end in any order, and in any thread: another's handler stays, and calls this.
+        if _is_main() and signal.getsignal(number) is handle:
+            signal.signal(number, usual)
+
+
+@contextmanager
 def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
     """Let Ctrl-C raise nothing before the end of the block, where its first exception is raised.
 
@@ -60,8 +91,7 @@ def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
     Args:
         on_interruption: called when Ctrl-C would have raised something, each time.
     """
-    here = threading.current_thread() is threading.main_thread()
-    usual = signal.getsignal(signal.SIGINT) if here else None
+    usual = signal.getsignal(signal.SIGINT) if _is_main() else None
     if not callable(usual):
         yield
         return
@@ -88,3 +118,8 @@ def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
             within = False
         if interruptions:
             raise interruptions[0]
+
+
+def _is_main() -> bool:
+    """Whether this is the thread that handles signals."""
+    return threading.current_thread() is threading.main_thread()
