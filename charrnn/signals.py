@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["heard", "noted", "postponed"]
+__all__ = ["STOPPING", "heard", "noted", "postponed"]
+
+# Ctrl-C, what a system sends before it ends a process, and a terminal that is closed: Windows does
+# not have that.
+HANG_UP = getattr(signal, "SIGHUP", None)
+STOPPING = (signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else []))
 
 
 @contextmanager
 def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     """Note the first of these signals; let the next have its usual effect.
 
+    Only the end of a terminal is no second wish: the system tells of it, and the shell once more.
     Signals that are ignored, as Ctrl-C is in a shell's background, stay ignored; those handled by
     something other than Python, in a program it is embedded in, are left to it. Python lets only
     the main thread handle signals: in another thread nothing is noted.
@@ -34,6 +40,8 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
         handler = usual[signal.Signals(number)]
         if not received:
             received.append(number)
+        elif number == HANG_UP:
+            return
         elif callable(handler):
             handler(number, frame)
         else:
