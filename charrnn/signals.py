@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["STOPPING", "heard", "noted", "postponed"]
+__all__ = ["STOPPING", "heard", "noted", "postponed", "tidied"]
 
 # Ctrl-C, what a system sends before it ends a process, and a terminal that is closed: Windows does
 # not have that.
@@ -86,6 +86,29 @@ def heard(name: str, hear: Callable[[], object]) -> Iterator[None]:
         # Generators end in any order, and in any thread: another's handler stays, and calls this.
         if _is_main() and signal.getsignal(number) is handle:
             signal.signal(number, usual)
+
+
+@contextmanager
+def tidied(tidy: Callable[[], object]) -> Iterator[None]:
+    """Call `tidy` before a signal ends the process within the block; SIGKILL still does so at once.
+
+    Signals that are handled otherwise, or ignored, still are; Ctrl-C raises an exception.
+    """
+    numbers = STOPPING if _is_main() else ()
+    fatal = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+
+    def end(number: int, _: FrameType | None) -> None:
+        tidy()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    try:
+        for number in fatal:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in fatal:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
