@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from charrnn.config import STANDARD_INPUT
 from charrnn.errors import UsageError, not_written
+from charrnn.signals import tidied
 
 __all__ = ["descriptor", "is_model", "output_file", "refuse_inputs"]
 
@@ -35,8 +36,9 @@ OF_A_MODEL |= {"model.safetensors", "resume"}
 def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of the one at `path` when all is written.
 
-    If that fails, the old one stays as it was. A link is followed, permissions are kept, and what
-    is no file, a pipe or a device, is written to directly; so is a file in a folder that takes no
+    If that fails, or a signal ends the process, the old one stays as it was, with nothing beside
+    it; only SIGKILL leaves what was written. A link is followed, permissions are kept, and what is
+    no file, a pipe or a device, is written to directly; so is a file in a folder that takes no
     other.
 
     Args:
@@ -58,16 +60,21 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
             return
         place = Path(os.path.realpath(path))
         new = place.with_name(f".{secrets.token_hex(8)}.charrnn-new")
-        try:
-            with _opened(new, place, mode) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            if Path(file.name) == new:
-                _put(new, place, mode)
-        finally:
+
+        def remove() -> None:
             with suppress(OSError):  # it is in its place, or was never made
                 new.unlink()
+
+        with tidied(remove):
+            try:
+                with _opened(new, place, mode) as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                if Path(file.name) == new:
+                    _put(new, place, mode)
+            finally:
+                remove()
     except OSError as error:
         raise not_written(path, error, option) from None
 

@@ -1,4 +1,4 @@
-"""Ctrl-C that lets the work in hand finish properly."""
+"""Signals that let the work in hand finish properly, or tell it something."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["noted", "postponed"]
+__all__ = ["STOPPING", "heard", "noted", "postponed", "tidied"]
+
+# Ctrl-C, what a system sends before it ends a process, and a terminal that is closed: Windows does
+# not have that.
+HANG_UP = getattr(signal, "SIGHUP", None)
+STOPPING = (signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else []))
 
 
 @contextmanager
 def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     """Note the first of these signals; let the next have its usual effect.
 
+    Only the end of a terminal is no second wish: the system tells of it, and the shell once more.
     Signals that are ignored, as Ctrl-C is in a shell's background, stay ignored; those handled by
     something other than Python, in a program it is embedded in, are left to it. Python lets only
     the main thread handle signals: in another thread nothing is noted.
@@ -23,7 +29,7 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
         received: empty until a signal arrives, then its number.
     """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main():
         yield received
         return
     usual = {number: signal.getsignal(number) for number in numbers}
@@ -34,6 +40,8 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
         handler = usual[signal.Signals(number)]
         if not received:
             received.append(number)
+        elif number == HANG_UP:
+            return
         elif callable(handler):
             handler(number, frame)
         else:
@@ -50,6 +58,60 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
 
 
 @contextmanager
+def heard(name: str, hear: Callable[[], object]) -> Iterator[None]:
+    """Call `hear` whenever a signal comes, before what handles it otherwise.
+
+    Nothing is heard outside the main thread, nor where a signal is handled by something other than
+    Python.
+
+    Args:
+        name: of the signal, which a system may not have.
+        hear: called in the main thread.
+    """
+    number: signal.Signals | None = getattr(signal, name, None)
+    usual = None if number is None else signal.getsignal(number)
+    if number is None or usual is None or not _is_main():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        hear()
+        if callable(usual):
+            usual(number, frame)
+
+    signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        # Generators end in any order, and in any thread: another's handler stays, and calls this.
+        if _is_main() and signal.getsignal(number) is handle:
+            signal.signal(number, usual)
+
+
+@contextmanager
+def tidied(tidy: Callable[[], object]) -> Iterator[None]:
+    """Call `tidy` before a signal ends the process within the block; SIGKILL still does so at once.
+
+    Signals that are handled otherwise, or ignored, still are; Ctrl-C raises an exception.
+    """
+    numbers = STOPPING if _is_main() else ()
+    fatal = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+
+    def end(number: int, _: FrameType | None) -> None:
+        tidy()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    try:
+        for number in fatal:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in fatal:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
 def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
     """Let Ctrl-C raise nothing before the end of the block, where its first exception is raised.
 
@@ -60,8 +122,7 @@ def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
     Args:
         on_interruption: called when Ctrl-C would have raised something, each time.
     """
-    here = threading.current_thread() is threading.main_thread()
-    usual = signal.getsignal(signal.SIGINT) if here else None
+    usual = signal.getsignal(signal.SIGINT) if _is_main() else None
     if not callable(usual):
         yield
         return
@@ -88,3 +149,8 @@ def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
             within = False
         if interruptions:
             raise interruptions[0]
+
+
+def _is_main() -> bool:
+    """Whether this is the thread that handles signals."""
+    return threading.current_thread() is threading.main_thread()

@@ -30,7 +30,7 @@ out of date.
 A command ends with 0 if all went well, 1 after any other error, 2 if it was used wrongly,
 65 if a text or a model is not what it should be, 66 if an input is missing, 73 if an output can't
 be created, 74 if reading or writing failed midway, 75 if another process is working on the folder,
-130 after Ctrl-C, and 143 after SIGTERM.
+129 after SIGHUP in training, 130 after Ctrl-C, and 143 after SIGTERM.
 """
 SETTINGS_HEAD = """## Settings
 

@@ -36,8 +36,10 @@ def start(
     """Start `charrnn` with these arguments; `limit` is called in the process before."""
 
     def prepare() -> None:
-        # Tests that run in the background of a shell would hand on that Ctrl-C is ignored.
+        # Tests that run in the background of a shell, or outlive their terminal, would hand on that
+        # these are ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         limit()
 
     settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
@@ -164,6 +166,7 @@ def _become(
     os.environ.clear()
     os.environ.update(environment, OMP_NUM_THREADS="1")
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     given, *files = streams
     with given:
         os.dup2(given.fileno(), 0)

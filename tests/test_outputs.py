@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -102,6 +105,48 @@ def test_a_file_that_stays_where_it_is_is_written_to_once_all_is_there(
         OLD * 2 if number == errno.EIO else NEW
     ]
     assert path.stat().st_ino == inode
+
+
+WRITES = """
+import signal
+from pathlib import Path
+from charrnn.outputs import output_file
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+with output_file(Path("page.html"), "--html") as file:
+    file.write(b"half of it")
+    print(len(list(Path().iterdir())), flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_process_leaves_no_half_file(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_bytes(OLD)
+    command = [sys.executable, "-c", WRITES]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"2\n"
+        process.send_signal(number)
+    assert process.returncode == -number, "it ends as it would without"
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [OLD]
+
+
+def test_handlers_of_a_program_are_called_while_it_writes(tmp_path: Path) -> None:
+    heard, before = list[int](), signal.getsignal(signal.SIGTERM)
+    with output_file(tmp_path / "one.html", "--html") as file:
+        file.write(NEW)
+    assert signal.getsignal(signal.SIGTERM) == before
+    signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with output_file(tmp_path / "page.html", "--html") as file:
+            file.write(NEW)
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
+    assert (tmp_path / "page.html").read_bytes() == NEW
 
 
 def test_a_new_file_may_be_read_by_whom_the_user_lets_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from charrnn.cli.app import app
-from charrnn.signals import noted, postponed
+from charrnn.signals import STOPPING, noted, postponed
 
 
 def test_the_first_signal_is_noted_and_the_next_has_its_usual_effect() -> None:
@@ -69,6 +69,20 @@ def test_the_second_signal_ends_a_process_that_does_not_handle_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "True\n"
     assert done.returncode not in (0, 1)
+
+
+def test_a_closed_terminal_is_no_second_wish_to_stop() -> None:
+    """Its end is told by the system and by the shell, which can come after a Ctrl-C, too."""
+    heard = list[int]()
+    usual = signal.signal(signal.SIGHUP, lambda number, _: heard.append(number))
+    try:
+        for first in STOPPING:
+            with noted(*STOPPING) as received:
+                for number in (first, signal.SIGHUP, signal.SIGHUP):
+                    signal.raise_signal(number)
+                assert (received, heard) == ([first], [])
+    finally:
+        signal.signal(signal.SIGHUP, usual)
 
 
 def test_ctrl_c_is_raised_at_the_end_but_handlers_are_called_at_once() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.errors import UsageError
+from charrnn.errors import ReadWriteError, UsageError
 from charrnn.terminal.output import say, write
 from charrnn.words import counted
 
@@ -25,9 +25,12 @@ def cache(
 
     if clear and every:
         raise UsageError("--all lists files, and --clear deletes them all", "give one of them")
+    texts.check()
     if clear:
-        count = texts.clear() + compiled.clear()
+        cleared = [texts.clear(), compiled.clear()]
+        count = sum(one.number for one in cleared)
         write(f"deleted {counted(count, 'file')} in {texts.location()}\n")
+        _refuse_failures([failure for one in cleared for failure in one.failures])
         return
     kept = {"ids of long texts": texts.entries(), "compiled code": compiled.entries()}
     if not any(kept.values()):
@@ -41,6 +44,21 @@ def cache(
         return
     sums = [f"{kind}: {_sum(paths)}" for kind, paths in kept.items() if paths]
     write(f"{'; '.join(sums)}; in {texts.location()}\n")
+
+
+def _refuse_failures(failures: list[OSError]) -> None:
+    """Name the first of the files that could not be deleted, if there are any.
+
+    Raises:
+        ReadWriteError: for all of them.
+    """
+    if failures:
+        first, *others = failures
+        more = f", and {counted(len(others), 'other')} likewise" if others else ""
+        raise ReadWriteError(
+            f"{first.filename}: {first.strerror}{more}",
+            "see that you may change its folder and that nothing uses it, then try again",
+        )
 
 
 def _sum(paths: list[Path]) -> str:

@@ -158,7 +158,9 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _age(saved: float) -> str:
-    seconds = max(time.time() - saved, 0)
+    seconds = time.time() - saved
+    if seconds < 0:  # of another machine's clock
+        return "in the future"
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size:
             return counted(int(seconds // size), unit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from typing import Never
 
 from tqdm import tqdm
 
-from charrnn.signals import noted
+from charrnn.signals import STOPPING, noted
 from charrnn.terminal.output import shown
 from charrnn.training.events import (
     Corrected,
@@ -48,11 +47,11 @@ def show(run: Iterable[Event]) -> Finished:
     """Show the events of a run on standard error until it is over.
 
     Raises:
-        Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, once all is saved. A second Ctrl-C
             does not wait for that.
     """
     resumed_by, unit, reporting = "", "", False
-    stopping = noted(signal.SIGINT, signal.SIGTERM)
+    stopping = noted(*STOPPING)
     with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         events = iter(run)
         for event in events:

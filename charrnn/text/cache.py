@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import platformdirs
@@ -22,7 +24,9 @@ from numpy.typing import NDArray
 from charrnn.errors import ReadWriteError
 
 __all__ = [
+    "Cleared",
     "cached_ids",
+    "check",
     "clear",
     "clear_folder",
     "create",
@@ -35,6 +39,18 @@ __all__ = [
 PATTERN = "*.ids"
 LARGEST = 8 << 30  # bytes of all files together
 ABANDONED = 86_400  # seconds after which an incomplete file belongs to a crashed process
+
+
+class Cleared(NamedTuple):
+    """What became of files that were to be deleted.
+
+    Attributes:
+        number: of those that were.
+        failures: one for each that could not be; it names the file.
+    """
+
+    number: int
+    failures: list[OSError]
 
 
 def location() -> Path:
@@ -50,6 +66,16 @@ def create() -> None:
     """
     with _errors_with_advice():
         location().mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def check() -> None:
+    """See that the folder can be read, if there is one, and that there can be.
+
+    Raises:
+        ReadWriteError: if not.
+    """
+    with _errors_with_advice(), suppress(FileNotFoundError):
+        os.scandir(location()).close()
 
 
 def cached_ids(
@@ -81,26 +107,34 @@ def entries() -> list[Path]:
 
 
 def entries_of(folder: Path, pattern: str) -> list[Path]:
-    """The files of a folder that fit a pattern, the least recently used first."""
+    """The files of a folder that fit a pattern, the least recently used first.
+
+    Folders, links and pipes are none of the cache's.
+    """
     used: dict[Path, int] = {}
     for path in folder.glob(pattern):
         with suppress(FileNotFoundError):  # another process has just deleted it
-            used[path] = path.stat().st_mtime_ns
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                used[path] = status.st_mtime_ns
     return sorted(used, key=lambda path: used[path])
 
 
-def clear() -> int:
-    """Delete all files and return how many there were. Runs that have mapped them go on."""
+def clear() -> Cleared:
+    """Delete all files. Runs that have mapped them go on."""
     return clear_folder(location(), PATTERN)
 
 
-def clear_folder(folder: Path, pattern: str) -> int:
-    """Delete all files of a folder that fit a pattern and return how many there were."""
-    paths = entries_of(folder, pattern)
+def clear_folder(folder: Path, pattern: str) -> Cleared:
+    """Delete all files of a folder that fit a pattern, but for those that can't be deleted."""
+    paths, failures = entries_of(folder, pattern), list[OSError]()
     for path in paths:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            failures.append(error)
     _delete_abandoned(folder)
-    return len(paths)
+    return Cleared(len(paths) - len(failures), failures)
 
 
 def _find(key: str, dtype: np.dtype) -> NDArray[np.integer]:
@@ -109,7 +143,8 @@ def _find(key: str, dtype: np.dtype) -> NDArray[np.integer]:
     Raises:
         FileNotFoundError: if there are none.
     """
-    for path in location().glob(f"{key}-{'?' * 64}.ids"):  # older versions gave shorter names
+    name = f"{key}-{'?' * 64}.ids"  # older versions gave shorter ones
+    for path in entries_of(location(), name):
         with suppress(ValueError):  # of a file that is empty, or cut off within an id
             ids = _mapped(path, dtype)
             if path.stem == f"{key}-{hashlib.sha256(ids.data).hexdigest()}":
@@ -152,7 +187,7 @@ def delete_least_recent(folder: Path, pattern: str, largest: int, keep: Path) ->
         for path in list(sizes):
             if sum(sizes.values()) > largest and path != keep:
                 del sizes[path]
-                with suppress(PermissionError):  # Windows refuses while the file is mapped
+                with suppress(OSError):  # as Windows does while the file is mapped
                     path.unlink()
 
 

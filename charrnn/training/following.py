@@ -5,7 +5,6 @@ place, over = follow(data, ranks)
 
 from __future__ import annotations
 
-import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +26,7 @@ from charrnn.learning.hardware.ranks import (
 from charrnn.learning.hardware.threads import in_threads
 from charrnn.learning.learner import Learner
 from charrnn.objectives.data import Data
-from charrnn.signals import noted
+from charrnn.signals import STOPPING, noted
 from charrnn.training.diagnosis import memory_errors
 
 __all__ = ["follow"]
@@ -48,7 +47,7 @@ class Followed(NamedTuple):
 def follow(data: Data, ranks: Ranks) -> Followed:
     """Share the updates of a run until its first process ends it.
 
-    A first Ctrl-C or termination signal is passed on with the next update, after which the first
+    A first Ctrl-C, SIGTERM or SIGHUP is passed on with the next update, after which the first
     process saves the run and ends it.
 
     Args:
@@ -62,7 +61,7 @@ def follow(data: Data, ranks: Ranks) -> Followed:
     place: Place | None = None
     learner: Learner | None = None
     with ExitStack() as stack:
-        received = stack.enter_context(noted(signal.SIGINT, signal.SIGTERM))
+        received = stack.enter_context(noted(*STOPPING))
         stack.enter_context(memory_errors())
         for order in ranks.orders():
             if isinstance(order, Leave):

@@ -213,7 +213,11 @@ class Run:
             return
         process = os.getpid()
         try:
-            with kept_memory(), closing(in_own_modes(prepared.start())) as events:
+            with (
+                clock.seeing_stops(),
+                kept_memory(),
+                closing(in_own_modes(prepared.start())) as events,
+            ):
                 for event in events:
                     self._note(event)
                     yield event

@@ -57,6 +57,12 @@ def test_models_are_listed_newest_first_with_what_they_are(home: Path) -> None:
     assert older["saved"] == 0
 
 
+def test_a_model_that_is_dated_in_the_future_has_no_age(home: Path) -> None:
+    """As one from a machine whose clock is wrong."""
+    os.utime(home / "checkpoints" / "verse" / "model.safetensors", (1 << 40, 1 << 40))
+    assert run(home, "list").stdout.endswith("  in the future\n")
+
+
 def test_a_translator_is_listed_with_what_its_score_is_of(home: Path) -> None:
     (home / "pairs.tsv").write_text("".join(f"{k}\t{k * k}\n" for k in range(40)))
     options = ("--task", "translate", "--rnn-size", 5, "--steps", 2, "--device", "cpu")

@@ -387,7 +387,9 @@ def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
     assert re.fullmatch(rb"seed (\d+): --seed \1 writes this text again\n", err)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_training_with_all_saved(
     home: Path, number: signal.Signals, code: int
 ) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import signal
 import subprocess
+import termios
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from charrnn import load
+from charrnn import load, resume
 from tests.commands import TINY, run, start
 
 FULL = Path("/dev/full")
@@ -37,6 +42,41 @@ def test_a_run_goes_on_when_the_reader_of_all_it_writes_has_left(home: Path) -> 
     os.close(reader)
     assert process.wait(120) == 0
     assert (home / "checkpoints" / "new" / "model.safetensors").exists()
+
+
+def _take_terminal() -> None:
+    """Be the process that the terminal on standard input belongs to."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY)
+
+
+def test_training_is_saved_when_its_terminal_is_closed(home: Path) -> None:
+    """The system says so, and then the shell to whatever it has started."""
+    ours, theirs = pty.openpty()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    endless = (*TRAINING[:2], "--steps", 1_000_000, "--name", "closed", *TINY)
+    process = start(home, *endless, limit=_take_terminal, **streams)
+    os.close(theirs)
+    said = b""
+    while b"parameters" not in said:
+        said += os.read(ours, 4096)
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(120) == 129
+    assert next(iter(resume(home / "checkpoints" / "closed")))
+    assert run(home, "sample", "closed", "-n", 5).returncode == 0
+
+
+def test_a_run_that_nohup_started_outlives_its_terminal(home: Path) -> None:
+    endless = (*TRAINING[:2], "--steps", 1_000_000, "--name", "nohup", *TINY)
+    process = start(home, *endless, limit=partial(signal.signal, signal.SIGHUP, signal.SIG_IGN))
+    assert process.stderr is not None
+    while b"parameters" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == 143
 
 
 @needs_full

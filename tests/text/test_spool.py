@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
 from charrnn import read_corpus as read
+from charrnn.cli.app import app
 from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache, spool
@@ -248,6 +250,55 @@ class TestCache:
         assert "deleted 1 file in" in run(tmp_path, "cache", "--clear").stdout
         assert run(tmp_path, "cache").stdout == ""
         assert ids.tolist() == [0, 1, 0, 1]  # who has mapped it keeps it
+
+    def test_what_can_be_deleted_is_and_the_rest_is_named(
+        self, cached: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        spooled(Corpus("x", "abab"))
+        (cached / "code").mkdir()
+        for name in ("code/a.o", "code/b.o", "0.ids"):
+            (cached / name).touch()
+        unlink = Path.unlink
+
+        def refuse(path: Path, missing_ok: bool = False) -> None:
+            if len(path.stem) == 1:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            unlink(path, missing_ok=missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", refuse)
+        with pytest.raises(SystemExit, match="74"):
+            app(["cache", "--clear"])
+        monkeypatch.undo()
+        shown = capsys.readouterr()
+        assert shown.out == f"deleted 1 file in {cached}\n"
+        assert "0.ids: Permission denied, and 2 others likewise; see that you may" in shown.err
+        assert shown.err.count("\n") == 1
+
+    def test_what_is_no_file_is_none_of_its_own(self, cached: Path, tmp_path: Path) -> None:
+        spooled(Corpus("x", "abab"))
+        (path,) = cached.iterdir()
+        (cached / "code" / "e.o").mkdir(parents=True)
+        (cached / "d.ids").mkdir()
+        (cached / "l.ids").symlink_to("nowhere")
+        os.mkfifo(cached / "p.ids")
+        os.mkfifo(path.with_stem(f"{path.stem[:-64]}{'0' * 64}"))
+        _, ids = spooled(Corpus("x", "abab"))
+        assert ids.tolist() == [0, 1, 0, 1]
+        assert run(tmp_path, "cache").stdout == f"ids of long texts: 1 file, 0.0 MB; in {cached}\n"
+        done = run(tmp_path, "cache", "--clear")
+        assert (done.stdout, done.returncode) == (f"deleted 1 file in {cached}\n", 0)
+        assert len(list(cached.iterdir())) == 5, "a user's own are left alone"
+
+    @pytest.mark.parametrize("option", [(), ("--all",), ("--clear",)])
+    def test_a_place_where_nothing_can_be_kept_is_named(
+        self, option: tuple[str, ...], cached: Path, tmp_path: Path
+    ) -> None:
+        assert run(tmp_path, "cache", *option).returncode == 0
+        cached.parent.write_text("a file where a folder should be")
+        done = run(tmp_path, "cache", *option)
+        assert (done.stdout, done.returncode) == ("", 74)
+        assert "caches/charrnn: Not a directory; " in done.stderr
+        assert "or choose another place for caches with XDG_CACHE_HOME" in done.stderr
 
     def test_a_cache_that_cannot_be_written_is_named(self, cached: Path) -> None:
         cached.parent.write_text("a file where a folder should be")

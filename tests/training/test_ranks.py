@@ -249,7 +249,7 @@ def _worker(launcher: int, rank: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("rank", [None, 0, 1])
 def test_a_signal_to_any_process_saves_the_run(
     number: signal.Signals, rank: int | None, stopped: Callable[..., str], tmp_path: Path

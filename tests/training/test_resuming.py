@@ -376,7 +376,7 @@ def test_signals_mean_to_a_program_what_they_did_before(text: Path, tmp_path: Pa
             signal.signal(number, handler)
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

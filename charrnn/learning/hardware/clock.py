@@ -6,11 +6,16 @@ watch.read()    # seconds that the work has taken, without its pauses
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import AbstractContextManager
 
-__all__ = ["Stopwatch", "now"]
+from charrnn.signals import heard
+
+__all__ = ["Stopwatch", "now", "seeing_stops"]
 
 PAUSE = 60.0  # seconds between two readings, from which on the machine was asleep
+continued = -math.inf  # when the process last went on after it was stopped, if that was seen
 
 
 def now() -> float:
@@ -18,11 +23,23 @@ def now() -> float:
     return time.perf_counter()
 
 
+def seeing_stops() -> AbstractContextManager[None]:
+    """Let stopwatches know when the process goes on, as after Ctrl-Z and `fg`."""
+    return heard("SIGCONT", _note_continued)
+
+
+def _note_continued() -> None:
+    global continued
+    continued = now()
+
+
 class Stopwatch:
     """Adds up the seconds of a piece of work that reads it again and again.
 
-    A machine that sleeps, or a process that is stopped and goes on, is seen as a long time between
-    two readings. Some clocks stand still while a machine sleeps, others don't; none of it counts.
+    A machine that sleeps is seen as a long time between two readings. Some clocks stand still while
+    it does, others don't; none of it counts. When a process that was stopped goes on, its system
+    says so, but not when it was stopped: of the time between the reading before and that moment, as
+    much counts as between the two readings before.
 
     Args:
         seconds: that have passed before.
@@ -37,6 +54,8 @@ class Stopwatch:
         """The seconds so far."""
         time_now = now()
         passed, before = time_now - self._last, self._passed
+        if self._last < continued <= time_now:
+            passed = min(before, continued - self._last) + time_now - continued
         self._last, self._passed = time_now, passed
         if passed < max(PAUSE, 10 * before):  # what is usual is no pause, however long
             self._seconds += passed

@@ -86,8 +86,8 @@ def entries() -> list[Path]:
     return cache.entries_of(_folder(), PATTERN)
 
 
-def clear() -> int:
-    """Delete all files and return how many there were. Processes that have loaded them go on."""
+def clear() -> cache.Cleared:
+    """Delete all files. Processes that have loaded them go on."""
     return cache.clear_folder(_folder(), PATTERN)
 
 

@@ -183,7 +183,7 @@ def test_clearing_deletes_the_code_but_not_from_under_a_process(
     another_process: Callable[[], Keep],
 ) -> None:
     address = another_process()(3)
-    assert compiled.clear() == 1
+    assert compiled.clear() == (1, [])
     assert compiled.entries() == []
     assert result(address) == 3
 
