@@ -3,8 +3,8 @@
     model, text ──inside──▶ figures about the model on this text
 
 lanes       what a network computes over a long text, in pieces
-counterfactuals  which characters mattered for a prediction
 showing     on which scale values are shown, and how characters are seen
+counterfactuals  which characters mattered for a prediction
 pages       a text as one page, coloured by what a unit does
 ngrams      what can be predicted from the last few characters alone, by counting
 memory      how far back a model remembers: its horizon
