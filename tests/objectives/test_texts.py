@@ -116,7 +116,7 @@ def write_brackets(name: str, count: int, seed: int) -> None:
 def test_parity_is_learnt_and_found_in_new_strings() -> None:
     write_bits()
     # In bf16, a processor that rounds otherwise might miss one.
-    limits: dict[str, Any] = {"steps": 250, "precision": "fp32"}
+    limits: dict[str, Any] = {"steps": 350, "precision": "fp32"}
     run = charrnn.train(["bits.csv"], task="classify", out="m", **limits, **LEARNING)
     model = run.finish(progress=False)
     assert isinstance(model, Classifier)
@@ -438,6 +438,9 @@ def test_of_a_text_that_was_cut_the_last_word_is_left_out_or_moved_whole() -> No
     assert {one for found in fewer for one in found.split()} == {"ab", "cd", "ef"}
     assert {"ef ab cd", "cd ef ab"} <= moved
     assert all(sorted(one.split()) == ["ab", "cd", "ef"] for one in moved)
+    for way in (rows.without_some_words, rows.in_other_orders):
+        (older,) = way([cut], tokenizer, 0.9, 7, 1, whole=True)
+        assert older[-1] == cut[-1]  # as in runs begun before
 
 
 def test_words_that_change_places_stay_whole_and_mostly_together() -> None:
@@ -537,6 +540,22 @@ def test_groups_read_each_row_once_in_an_epoch() -> None:
     spread = [np.ptp(lengths[groups.chosen(step)]) for step in range(groups.steps_per_epoch)]
     assert np.mean(spread) < 25  # of 99
     assert groups.tokens_per_step * groups.steps_per_epoch == lengths.sum()
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_the_smaller_group_is_of_rows_of_any_length(mixed: bool) -> None:
+    """It was of the longest in every epoch, which then counted for more than others."""
+    lengths = np.arange(1, 54)
+    groups = Groups(lengths, batch_size=8, seed=1, mixed=mixed)
+    means = []
+    for epoch in range(40):
+        chosen = [groups.chosen(epoch * 7 + step) for step in range(7)]
+        assert sorted(np.concatenate(chosen).tolist()) == list(range(53))
+        (smaller,) = [lengths[rows] for rows in chosen if len(rows) < 8]
+        means.append(smaller.mean())
+        spread = [np.ptp(lengths[rows]) for rows in chosen if len(rows) == 8]
+        assert max(spread) < 14
+    assert np.mean(means) == (pytest.approx(27, abs=4) if mixed else pytest.approx(51))
 
 
 def test_long_texts_are_cut_and_that_is_told() -> None:

@@ -23,10 +23,15 @@ class Groups:
         lengths: (N,), of the rows; at least one.
         batch_size: B; one group may have fewer.
         seed: equal seeds group alike.
+        mixed: whether that one is of rows of any length. Otherwise it is of the longest in every
+            epoch, and what is learnt from these counts for more, as they share an update with few.
     """
 
-    def __init__(self, lengths: NDArray[np.integer], batch_size: int, seed: int) -> None:
+    def __init__(
+        self, lengths: NDArray[np.integer], batch_size: int, seed: int, *, mixed: bool = False
+    ) -> None:
         self.batch_size = batch_size
+        self._apart = len(lengths) % batch_size if mixed else 0
         self.seed = seed
         width = max(1, int(np.quantile(lengths, 0.95)) // CLASSES)
         self._classes = -(-lengths // width)  # (N,)
@@ -43,8 +48,9 @@ class Groups:
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             random = np.random.default_rng((self.seed, epoch))
-            rows = random.permutation(len(self._classes))
-            self._rows = rows[np.argsort(self._classes[rows], kind="stable")]
+            apart, rows = np.split(random.permutation(len(self._classes)), [self._apart])
+            alike = rows[np.argsort(self._classes[rows], kind="stable")]
+            self._rows = np.concatenate([alike, apart])
             self._order = random.permutation(self.steps_per_epoch)
             self._epoch = epoch
         group = int(self._order[position])

@@ -125,7 +125,13 @@ def with_unknown(rows: Sequence[Ids], tokenizer: CharTokenizer, seed: int, step:
 
 
 def without_some_words(
-    rows: Sequence[Ids], tokenizer: CharTokenizer, share: float, seed: int, step: int
+    rows: Sequence[Ids],
+    tokenizer: CharTokenizer,
+    share: float,
+    seed: int,
+    step: int,
+    *,
+    whole: bool = False,
 ) -> list[Ids]:
     """Rows with some words left out, so that a network can't rely on any single one.
 
@@ -137,11 +143,12 @@ def without_some_words(
         tokenizer: of these.
         share: of the words.
         seed, step: equal ones leave out the same.
+        whole: whether the last id of each is taken for an end, as in runs begun before rules 3.
     """
     random, spaces = np.random.default_rng((seed, OMISSION, step)), _spaces(tokenizer)
     found = []
     for row in rows:
-        begin, body, end = _parted(row, tokenizer.end_id)
+        begin, body, end = _parted(row, None if whole else tokenizer.end_id)
         words = np.split(body, np.flatnonzero(spaces[body]))  # with the space before
         stay = random.random(len(words)) >= share
         stay[random.integers(len(words))] = True
@@ -151,7 +158,13 @@ def without_some_words(
 
 
 def in_other_orders(
-    rows: Sequence[Ids], tokenizer: CharTokenizer, share: float, seed: int, step: int
+    rows: Sequence[Ids],
+    tokenizer: CharTokenizer,
+    share: float,
+    seed: int,
+    step: int,
+    *,
+    whole: bool = False,
 ) -> list[Ids]:
     """Rows of which some have their words in another order, those next to each other together.
 
@@ -160,7 +173,7 @@ def in_other_orders(
     before the second. It is a function of the seed and of the number of the update.
 
     Args:
-        rows: as `without_some_words` takes them.
+        rows, whole: as `without_some_words` takes them.
         tokenizer: of these.
         share: of the rows.
         seed, step: equal ones put them in the same orders.
@@ -168,7 +181,7 @@ def in_other_orders(
     random, spaces = np.random.default_rng((seed, ORDER, step)), _spaces(tokenizer)
     found = []
     for row in rows:
-        begin, body, end = _parted(row, tokenizer.end_id)
+        begin, body, end = _parted(row, None if whole else tokenizer.end_id)
         begins = np.flatnonzero(spaces[body])
         if random.random() >= share or not len(begins):
             found.append(row)
@@ -186,10 +199,13 @@ def in_other_orders(
 
 
 def _parted(row: Ids, end_id: int | None) -> tuple[Ids, Ids, Ids]:
-    """The end before a text, the text, and the end after it: of a row that was cut, none."""
-    begin, rest = row[:1], row[1:]
-    count = len(rest) - (end_id in rest[-1:])
-    return begin, rest[:count], rest[count:]
+    """The end before a text, the text, and the end after it: of a row that was cut, none.
+
+    Without an `end_id` the last id is taken for one.
+    """
+    cut = end_id is not None and row[-1] != end_id
+    last = len(row) if cut else len(row) - 1
+    return row[:1], row[1:last], row[last:]
 
 
 @lru_cache(maxsize=1)  # the updates of a run ask for that of one tokenizer
@@ -226,17 +242,19 @@ class TextBatches(Groups, Generic[Batch]):
         self.tokenizer = tokenizer
         self.left_out = left_out
         self.reordered = reordered
+        self._older = config.rules < 3
         self._batch = batch
         sizes = np.array(list(map(len, self.rows)) if lengths is None else lengths)
-        super().__init__(sizes, config.batch_size, config.seed)
+        super().__init__(sizes, config.batch_size, config.seed, mixed=not self._older)
 
     def batch(self, step: int, part: slice = ALL) -> Batch:
         """Some texts, a function of the seed and of the number of the update alone."""
         chosen = self.chosen(step)
         rows = [self.rows[k] for k in chosen]
+        given, older = (self.seed, step), self._older
         if self.left_out:
-            rows = without_some_words(rows, self.tokenizer, self.left_out, self.seed, step)
+            rows = without_some_words(rows, self.tokenizer, self.left_out, *given, whole=older)
         if self.reordered:
-            rows = in_other_orders(rows, self.tokenizer, self.reordered, self.seed, step)
+            rows = in_other_orders(rows, self.tokenizer, self.reordered, *given, whole=older)
         rows = with_unknown(rows, self.tokenizer, self.seed, step)
         return self._batch(chosen[part], rows[part])
