@@ -97,7 +97,7 @@ def test_using_a_model_needs_no_more(home: Path) -> None:
         "inspect verse verse.txt --html inside.html": "inside.html",
         "inspect verse verse.txt --unit 0.1 --characters 3": "h",
         "inspect verse verse.txt --at 9": "bits",
-        "inspect verse verse.txt --units": "correlation",
+        "inspect verse verse.txt --units": "units follow a feature",
         "inspect verse verse.txt --horizon": "context",
         "serve --help": "--port",
     }

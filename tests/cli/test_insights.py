@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -21,12 +22,14 @@ from tests.conftest import VERSE, small_config
 
 
 def test_units_as_a_table_and_as_json(home: Path) -> None:
-    shown = run(home, "inspect", "verse", "verse.txt", "--units")
+    words = np.random.default_rng(0).choice(VERSE.split(), 800)  # in no order that comes again
+    (home / "words.txt").write_text(" ".join(words))
+    shown = run(home, "inspect", "verse", "words.txt", "--units")
     assert shown.returncode == 0, shown.stderr
     head, *_, last, missed, tried = shown.stdout.splitlines()
     assert head.split("  ")[0] == "unit"
     assert last.endswith("units follow a feature more than by chance")
-    listed = run(home, "inspect", "verse", "verse.txt", "--units", "--json")
+    listed = run(home, "inspect", "verse", "words.txt", "--units", "--json")
     found = json.loads(listed.stdout)
     assert len(found) == 2 * 12
     names = ["layer", "unit", "feature", "score", "shuffled", "auc", "bits", "tried_on", "passages"]
