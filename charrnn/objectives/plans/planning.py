@@ -51,9 +51,9 @@ MAX_PASSES = ((20_000, 30), (600_000, 60), (math.inf, 100))
 DROPOUTS = (
     (4, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
     (6, (0.1, 0.0), (0.1, 0.0), (0.05, 0.0)),
-    (12, (0.1, 0.0), (0.2, 0.0), (0.1, 0.0)),
-    (60, (0.2, 0.1), (0.3, 0.2), (0.15, 0.1)),
-    (180, (0.3, 0.2), (0.4, 0.3), (0.2, 0.15)),
+    (12, (0.1, 0.0), (0.1, 0.0), (0.1, 0.0)),
+    (60, (0.2, 0.1), (0.2, 0.1), (0.15, 0.1)),
+    (180, (0.3, 0.2), (0.3, 0.2), (0.2, 0.15)),
     (300, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
     (400, (0.5, 0.3), (0.5, 0.3), (0.25, 0.25)),
     (1_000, (0.5, 0.5), (0.5, 0.3), (0.25, 0.25)),
@@ -61,10 +61,9 @@ DROPOUTS = (
 )
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
-MUON_LOAD = 200  # from which on Muon learns no more than AdamW, as a GRU does at any
-# With Muon, for loads below so much: the factor on AdamW's learning rate, and the weight decay.
-WITH_MUON = ((6, 16 / 9, 0.05), (math.inf, 8 / 3, 0.15))
-WEIGHT_DECAY = 0.05  # with AdamW
+MUON_LOAD = 200  # from which on Muon learns no more than AdamW
+# The factor on AdamW's learning rate, and the weight decay.
+RECIPES: dict[OptimizerName, tuple[float, float]] = {"adamw": (1.0, 0.05), "muon": (8 / 3, 0.15)}
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
@@ -108,7 +107,7 @@ def plan(
     dropouts = _dropouts(model.cell, load)
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     optimizer: OptimizerName = "adamw" if fine_tuning else _optimizer(model, load)
-    faster, decay = _by(optimizer, load)
+    faster, decay = RECIPES[optimizer]
     rate = _learning_rate(model, 0.3 if fine_tuning else 1.0)
     settings = {
         "batch_size": shares.batch_size,
@@ -189,15 +188,7 @@ def _load(train: int, model: ModelConfig, budget: Budget, speed: float) -> float
 
 def _optimizer(model: ModelConfig, load: float) -> OptimizerName:
     """Muon where it learns more than AdamW in as many updates; see benchmarks/NOTES.md."""
-    gains = model.cell != "gru" and load < MUON_LOAD
-    return "muon" if gains and model.hidden_size % MUON_ROWS == 0 else "adamw"
-
-
-def _by(optimizer: OptimizerName, load: float) -> tuple[float, float]:
-    """The factor on AdamW's learning rate, and the weight decay, for a load; see `_load`."""
-    if optimizer == "adamw":
-        return 1.0, WEIGHT_DECAY
-    return next((faster, decay) for limit, faster, decay in WITH_MUON if load < limit)
+    return "muon" if load < MUON_LOAD and model.hidden_size % MUON_ROWS == 0 else "adamw"
 
 
 def _efficiency(tokens: float) -> float:
