@@ -27,7 +27,7 @@ from charrnn.network.modules import Linear
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
-from charrnn.objectives.plans.pairs import longest_of, plan_of, tokens_of
+from charrnn.objectives.plans.pairs import MAX_EPOCHS, longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
@@ -42,7 +42,6 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["TranslateData", "Translating", "TranslatorNetwork", "cost_of", "plan", "read"]
 
 SMOOTHING = 0.1  # of the wanted probabilities: a little of each character
-MAX_EPOCHS = 60
 REPORTED = 1000  # validation pairs, at the end
 LOOKED_UP = 10_000  # training pairs, of which the nearest is found for each of these in a second
 EXAMPLES_AT_ONCE = 128  # in validation

@@ -83,6 +83,23 @@ def test_strings_longer_than_any_in_training() -> None:
     assert report.beaten_by is None
 
 
+def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_pairs() -> None:
+    """Where the time is enough to read them again and again, AdamW learns as much."""
+    data = data_of()
+
+    def chosen(budget: Budget, speed: float, **given: Any) -> dict[str, Any]:
+        request = request_of(hidden_size=64, **given)._replace(budget=budget)
+        plan = translate.plan(data, request, lambda _: speed)
+        assert (" with Muon" in plan.reasons) == (plan.settings["optimizer"] == "muon")
+        return plan.settings
+
+    slow, fast = (chosen(Budget(minutes=1), speed) for speed in (1e6, 1e12))
+    assert [found["optimizer"] for found in (slow, fast)] == ["muon", "adamw"]
+    assert slow["learning_rate"] > 2 * fast["learning_rate"]
+    assert chosen(Budget(epochs=0.2), 1e12)["optimizer"] == "muon"
+    assert chosen(Budget(epochs=0.2), 1e12, learning_rate=0.01)["learning_rate"] == 0.01
+
+
 def settings(
     seed: int = 0, batch_size: int = 4, seq_length: int = 64, rules: int = RULES
 ) -> TrainConfig:

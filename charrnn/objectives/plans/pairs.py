@@ -10,18 +10,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import parameter_count
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair
 from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
-from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training, with_ends
+from charrnn.objectives.plans.plan import (
+    Plan,
+    dropout_of,
+    of_model,
+    of_training,
+    rate_of,
+    with_ends,
+)
+from charrnn.objectives.plans.recipes import load_of, recipe_of
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
 from charrnn.tasks.texts import ENDS
 from charrnn.words import counted
 
-__all__ = ["longest_of", "plan_of", "tokens_of"]
+__all__ = ["MAX_EPOCHS", "longest_of", "plan_of", "tokens_of"]
 
 # Pairs side by side: fewer where all would be read in a few batches, and where they are long and
 # few, which are learnt better in many updates; see benchmarks/NOTES.md.
@@ -29,6 +38,9 @@ MOST_PAIRS, FEWEST_PAIRS = 64, 16
 FEW_TOKENS = 1_000_000  # in all; nothing was measured on more
 TOKENS_AT_ONCE = 2_048  # where they are few
 MAX_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
+
+MAX_EPOCHS = 60
+WEIGHT_DECAY = 0.05  # with Muon, too: what language models take was worse
 
 SIZES = (64, 128, 192, 256, 384, 512)
 LIMITS = ((100_000, 192), (1_000_000, 256), (math.inf, 512))
@@ -84,13 +96,17 @@ def plan_of(
     model = sizes.largest(shape, tokens, request.budget, speed)
     usual = _pairs_at_once(len(train), tokens)
     batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")
+    expected = _expected_epochs(sizes, model, tokens, request, speed)
+    load = load_of(expected, parameter_count(shapes_of(model, kind)), tokens)
+    recipe = recipe_of(model, load, fine_tuning=bool(request.bases))
     settings = {
         "batch_size": batch_size,
-        "learning_rate": _learning_rate(model, FINE_TUNING if request.bases else 1.0),
-        "weight_decay": 0.05,
         "val_frac": val_frac,
+        **recipe.settings(_learning_rate(model, FINE_TUNING if request.bases else 1.0)),
+        "weight_decay": WEIGHT_DECAY,
+        **of_training(given),
+        "seq_length": longest,
     }
-    settings |= of_training(given) | {"seq_length": longest}
     steps = math.ceil(len(train) / batch_size)
     return Plan(
         model=model,
@@ -103,6 +119,15 @@ def plan_of(
         tokens_per_step=tokens / steps,
         steps_per_epoch=steps,
     )
+
+
+def _expected_epochs(
+    sizes: Sizes, model: ModelConfig, tokens: int, request: Request, speed: Speed
+) -> float:
+    """About how often the pairs will be read."""
+    if request.budget.epochs is not None:
+        return request.budget.epochs
+    return min(sizes.passes_of(model, tokens, request.budget, speed(model.cell)), MAX_EPOCHS)
 
 
 def _pairs_at_once(pairs: int, tokens: int) -> int:
@@ -140,6 +165,6 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, p
     return (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
         f"embedding {model.embed_size}, {counted(settings['batch_size'], 'pair')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, {dropout_of(model)}, "
+        f"{rate_of(settings)}, {dropout_of(model)}, "
         f"chosen for {counted(pairs, 'training pair')} of {characters:,} characters"
     )

@@ -23,6 +23,7 @@ __all__ = [
     "dropout_of",
     "of_model",
     "of_training",
+    "rate_of",
     "refuse_unknown",
     "schedule",
     "with_ends",
@@ -106,6 +107,12 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
     if unknown:
         known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+
+
+def rate_of(settings: Mapping[str, Any]) -> str:
+    """The learning rate, and what takes it where that is not AdamW, in words."""
+    by = " with Muon" if settings.get("optimizer") == "muon" else ""
+    return f"learning rate {settings['learning_rate']:g}{by}"
 
 
 def dropout_of(model: ModelConfig) -> str:

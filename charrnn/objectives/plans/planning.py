@@ -13,8 +13,9 @@ import msgspec
 
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import MUON_ROWS, Budget, CellName, ModelConfig, OptimizerName
-from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
+from charrnn.config import Budget, CellName, ModelConfig
+from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training, rate_of
+from charrnn.objectives.plans.recipes import load_of, recipe_of
 from charrnn.objectives.plans.shares import Shares, in_words, record_shares, story_shares
 from charrnn.settings import settings_from
 from charrnn.text.records import Records
@@ -61,10 +62,6 @@ DROPOUTS = (
 )
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
-MUON_LOAD = 200  # from which on Muon learns no more than AdamW
-# The factor on AdamW's learning rate, and the weight decay.
-RECIPES: dict[OptimizerName, tuple[float, float]] = {"adamw": (1.0, 0.05), "muon": (8 / 3, 0.15)}
-
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
 
@@ -106,15 +103,12 @@ def plan(
     load = _load(shares.train, model, budget, speed)
     dropouts = _dropouts(model.cell, load)
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
-    optimizer: OptimizerName = "adamw" if fine_tuning else _optimizer(model, load)
-    faster, decay = RECIPES[optimizer]
+    recipe = recipe_of(model, load, fine_tuning=fine_tuning)
     rate = _learning_rate(model, 0.3 if fine_tuning else 1.0)
     settings = {
         "batch_size": shares.batch_size,
         "seq_length": shares.seq_length,
-        "learning_rate": float(f"{faster * rate:.2g}"),
-        "weight_decay": decay,
-        "optimizer": optimizer,
+        **recipe.settings(rate),
         **of_training(given),
         "val_frac": shares.val_frac,
     }
@@ -135,11 +129,9 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, un
     noun = "record" if shares.records else "lane"
     read = in_words(settings["batch_size"], settings["seq_length"], noun)
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
-    by_muon = " with Muon" if settings["optimizer"] == "muon" else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{read}, learning rate {settings['learning_rate']:g}{by_muon}, "
-        f"{dropout_of(model)}, "
+        f"{read}, {rate_of(settings)}, {dropout_of(model)}, "
         f"chosen for {counted(shares.train, f'training {unit}')}{records}"
     )
 
@@ -183,12 +175,7 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
 def _load(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
     """Passes times parameters for each character of the text."""
     passes = _expected_epochs(train, model, budget, speed)
-    return passes * parameter_count(shapes_of(model)) / train
-
-
-def _optimizer(model: ModelConfig, load: float) -> OptimizerName:
-    """Muon where it learns more than AdamW in as many updates; see benchmarks/NOTES.md."""
-    return "muon" if load < MUON_LOAD and model.hidden_size % MUON_ROWS == 0 else "adamw"
+    return load_of(passes, parameter_count(shapes_of(model)), train)
 
 
 def _efficiency(tokens: float) -> float:

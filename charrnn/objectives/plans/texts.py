@@ -19,6 +19,7 @@ from charrnn.objectives.plans.plan import (
     dropout_of,
     of_model,
     of_training,
+    rate_of,
     with_ends,
 )
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
@@ -190,6 +191,6 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], grams: int, parts:
     return (
         f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
         f"{model.embed_size}, {table}{counted(settings['batch_size'], 'text')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, {dropout_of(model)}, "
+        f"{rate_of(settings)}, {dropout_of(model)}, "
         f"chosen for {counted(parts.texts, 'training text')} of {characters:,} characters"
     )

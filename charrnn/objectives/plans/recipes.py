@@ -1,0 +1,57 @@
+"""What changes a network's weights, by how much it learns about each.
+
+passes, model, tokens ──load_of──▶ load ──recipe_of──▶ Recipe
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from charrnn.config import MUON_ROWS, ModelConfig, OptimizerName
+
+__all__ = ["Recipe", "load_of", "recipe_of"]
+
+MUON_LOAD = 200  # from which on Muon learns no more than AdamW; see benchmarks/NOTES.md
+
+
+class Recipe(NamedTuple):
+    """An optimizer and what goes with it.
+
+    Attributes:
+        optimizer: its name.
+        rate: the factor on AdamW's learning rate.
+        weight_decay: of matrices.
+    """
+
+    optimizer: OptimizerName
+    rate: float
+    weight_decay: float
+
+    def settings(self, rate: float) -> dict[str, Any]:
+        """Those of `TrainConfig`, where AdamW's learning rate would be `rate`."""
+        return {
+            "learning_rate": float(f"{self.rate * rate:.2g}"),
+            "weight_decay": self.weight_decay,
+            "optimizer": self.optimizer,
+        }
+
+
+ADAMW = Recipe("adamw", 1.0, 0.05)
+MUON = Recipe("muon", 8 / 3, 0.15)
+
+
+def load_of(passes: float, parameters: int, tokens: int) -> float:
+    """Passes times parameters for each token that there is to learn from."""
+    return passes * parameters / tokens
+
+
+def recipe_of(model: ModelConfig, load: float, *, fine_tuning: bool) -> Recipe:
+    """Muon where it learns more than AdamW in as many updates.
+
+    Args:
+        model: the network.
+        load: see `load_of`.
+        fine_tuning: whether the weights have been trained before, and must not be shaken.
+    """
+    able = model.hidden_size % MUON_ROWS == 0 and not fine_tuning
+    return MUON if able and load < MUON_LOAD else ADAMW
