@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ __all__ = ["STOPPING", "heard", "noted", "postponed", "tidied"]
 # not have that.
 HANG_UP = getattr(signal, "SIGHUP", None)
 STOPPING = (signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else []))
+
+
+Handler = Callable[[int, FrameType | None], object] | int  # an int for one of the system's
 
 
 @contextmanager
@@ -73,19 +77,33 @@ def heard(name: str, hear: Callable[[], object]) -> Iterator[None]:
     if number is None or usual is None or not _is_main():
         yield
         return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        hear()
-        if callable(usual):
-            usual(number, frame)
-
-    signal.signal(number, handle)
+    listeners: _Listeners = usual if isinstance(usual, _Listeners) else _Listeners(usual)
+    signal.signal(number, listeners)
+    listeners.hear.append(hear)
     try:
         yield
-    finally:
-        # Generators end in any order, and in any thread: another's handler stays, and calls this.
-        if _is_main() and signal.getsignal(number) is handle:
-            signal.signal(number, usual)
+    finally:  # generators end in any order, and in any thread
+        listeners.hear.remove(hear)
+        if not listeners.hear and _is_main() and _handles(listeners, number):
+            signal.signal(number, listeners.before)
+
+
+class _Listeners:
+    """Handles a signal for all that hear it.
+
+    Args:
+        before: what handled it before, and still does.
+    """
+
+    def __init__(self, before: Handler) -> None:
+        self.before = before
+        self.hear: list[Callable[[], object]] = []
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        for hear in self.hear:
+            hear()
+        if callable(self.before):
+            self.before(number, frame)
 
 
 @contextmanager
@@ -96,9 +114,11 @@ def tidied(tidy: Callable[[], object]) -> Iterator[None]:
     """
     numbers = STOPPING if _is_main() else ()
     fatal = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    process = os.getpid()
 
     def end(number: int, _: FrameType | None) -> None:
-        tidy()
+        if os.getpid() == process:  # and not a copy of it, by a fork
+            tidy()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
@@ -108,7 +128,8 @@ def tidied(tidy: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         for number in fatal:
-            signal.signal(number, signal.SIG_DFL)
+            if _handles(end, number):
+                signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
@@ -149,6 +170,11 @@ def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
             within = False
         if interruptions:
             raise interruptions[0]
+
+
+def _handles(handler: Handler, number: int) -> bool:
+    """Whether a signal is still handled so, and by nothing that came later."""
+    return signal.getsignal(number) is handler
 
 
 def _is_main() -> bool:

@@ -133,6 +133,27 @@ def test_a_signal_that_ends_the_process_leaves_no_half_file(
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [OLD]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_copy_of_the_process_that_ends_leaves_what_is_being_written(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from charrnn.outputs import output_file\n"
+        "with output_file(Path('page.html'), '--html') as file:\n"
+        "    file.write(b'a new page, and a longer one')\n"
+        "    if not (copy := os.fork()):\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "    _, status = os.waitpid(copy, 0)\n"
+        "    signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "print(os.WTERMSIG(status), signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == f"{signal.SIGTERM.value} True\n", done.stderr
+    assert (tmp_path / "page.html").read_bytes() == NEW
+
+
 def test_handlers_of_a_program_are_called_while_it_writes(tmp_path: Path) -> None:
     heard, before = list[int](), signal.getsignal(signal.SIGTERM)
     with output_file(tmp_path / "one.html", "--html") as file:

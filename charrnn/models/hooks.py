@@ -180,7 +180,7 @@ class Hooks:
 def _refuse_uncallable(function: HookFunction, place: str) -> None:
     """Say so before a text is read if a function does not take what hooks are given."""
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(function, follow_wrapped=False)  # what is called
     except (TypeError, ValueError):  # some that are written in C tell nothing
         return
     try:

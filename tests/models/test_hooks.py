@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -163,11 +163,11 @@ def test_hooks_on_one_place_act_in_turn_and_see_a_batch_where_there_is_one() -> 
     place = f"layers.{L - 1}.hook_out"
     shapes = []
 
-    def double(value: Any, *, hook: Hook) -> Any:
+    def same(value: Any, *, hook: Hook) -> Any:
         shapes.append(value.shape)
         return 2 * value
 
-    logits = model.run_with_hooks(IDS, [(place, double), (place, double)])
+    logits = model.run_with_hooks(IDS, [(place, same), (place, same)])
     _, cache = model.run_with_cache(IDS)
     assert_allclose(logits, 4 * cache[place] @ model.head_weight + model.head_bias, atol=1e-5)
     assert set(shapes) == {(B, H)}
@@ -253,6 +253,13 @@ def test_a_hook_may_be_anything_that_takes_a_value_and_where_it_is() -> None:
         def __call__(self, value: Any, *, hook: Hook) -> Any:
             return value if hook else None
 
+    def same(value: Any) -> Any:
+        return value
+
+    @wraps(same)
+    def decorated(value: Any, *, hook: Hook) -> Any:
+        return same(value) if hook else None
+
     for function in (
         lambda value, hook: value if hook else None,
         lambda value, **more: value * len(more),
@@ -260,6 +267,7 @@ def test_a_hook_may_be_anything_that_takes_a_value_and_where_it_is() -> None:
         partial(lambda first, value, hook: first * value if hook else None, 1),
         partial(lambda value, hook: value if hook else None, hook=None),
         Untold(),
+        decorated,
     ):
         hooked = model.run_with_hooks(TEXT, [("layers.0.hook_h", function)])
         assert_array_equal(hooked, model.run_with_cache(TEXT)[0])

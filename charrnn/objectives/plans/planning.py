@@ -15,7 +15,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, CellName, ModelConfig
 from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training, rate_of
-from charrnn.objectives.plans.recipes import load_of, recipe_of
+from charrnn.objectives.plans.recipes import Recipe, load_of, recipe_of
 from charrnn.objectives.plans.shares import Shares, in_words, record_shares, story_shares
 from charrnn.settings import settings_from
 from charrnn.text.records import Records
@@ -47,20 +47,28 @@ MANY_PASSES = 50
 # For training texts shorter than so many characters: after so many passes further ones do not help.
 MAX_PASSES = ((20_000, 30), (600_000, 60), (math.inf, 100))
 
-# What is dropped for loads below so much: of the outputs and of the recurrent weights of an LSTM, a
-# GRU, which bears less of the latter, and a plain RNN, which has less to lose.
+# What is dropped with AdamW for loads below so much: of the outputs and of the recurrent weights of
+# an LSTM, a GRU, which bears less of the latter, and a plain RNN, which has less to lose.
 DROPOUTS = (
     (4, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
     (6, (0.1, 0.0), (0.1, 0.0), (0.05, 0.0)),
-    (12, (0.1, 0.0), (0.1, 0.0), (0.1, 0.0)),
-    (60, (0.2, 0.1), (0.2, 0.1), (0.15, 0.1)),
-    (180, (0.3, 0.2), (0.3, 0.2), (0.2, 0.15)),
+    (12, (0.2, 0.0), (0.2, 0.0), (0.1, 0.0)),
+    (60, (0.3, 0.2), (0.3, 0.2), (0.15, 0.1)),
+    (180, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
     (300, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
     (400, (0.5, 0.3), (0.5, 0.3), (0.25, 0.25)),
     (1_000, (0.5, 0.5), (0.5, 0.3), (0.25, 0.25)),
     (math.inf, (0.6, 0.5), (0.5, 0.3), (0.3, 0.25)),
 )
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
+# And with Muon, of an LSTM or a GRU.
+WITH_MUON = (
+    (4, (0.0, 0.0)),
+    (12, (0.1, 0.0)),
+    (60, (0.2, 0.1)),
+    (180, (0.3, 0.2)),
+    (math.inf, (0.4, 0.3)),
+)
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
@@ -101,9 +109,9 @@ def plan(
     speed *= _efficiency(shares.tokens_per_step)
     model = _network(shares.train, shape, budget, speed)
     load = _load(shares.train, model, budget, speed)
-    dropouts = _dropouts(model.cell, load)
-    model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     recipe = recipe_of(model, load, fine_tuning=fine_tuning)
+    dropouts = _dropouts(model.cell, load, recipe)
+    model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     rate = _learning_rate(model, 0.3 if fine_tuning else 1.0)
     settings = {
         "batch_size": shares.batch_size,
@@ -183,15 +191,18 @@ def _efficiency(tokens: float) -> float:
     return tokens / (tokens + OVERHEAD) * (MEASURED + OVERHEAD) / MEASURED
 
 
-def _dropouts(cell: CellName, load: float) -> dict[str, float]:
+def _dropouts(cell: CellName, load: float, recipe: Recipe) -> dict[str, float]:
     """Higher the more often the text is read, the shorter it is, and the larger the network.
 
     Args:
         cell: of the network.
         load: see `_load`.
+        recipe: what changes the weights.
     """
     shares = next(shares for limit, *shares in DROPOUTS if load < limit)
     units, weights = shares[CELLS.index(cell)]
+    if recipe.optimizer == "muon" and cell != "rnn":
+        units, weights = next(both for limit, both in WITH_MUON if load < limit)
     return {"dropout": units, "weight_dropout": weights}
 
 

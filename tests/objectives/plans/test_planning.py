@@ -153,6 +153,16 @@ def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_text() ->
     assert tuned.settings["optimizer"] == "adamw"
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_with_muon_less_is_dropped(cell: CellName) -> None:
+    """Which a network of 200 units can't take; it is larger than that of 192 by a twelfth."""
+    models = [
+        plan(300_000, 60, Budget(epochs=16), {"cell": cell, "hidden_size": size}).model
+        for size in (192, 200)
+    ]
+    assert [(model.dropout, model.weight_dropout) for model in models] == [(0.2, 0.1), (0.3, 0.2)]
+
+
 GIVEN: list[dict[str, Any]] = [
     {"cell": "gru"},
     {"hidden_size": 77},
