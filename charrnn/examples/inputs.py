@@ -15,7 +15,7 @@ from charrnn.config import Reading, TaskName
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.conll import has_tags, sentences_of
-from charrnn.examples.labelled import is_fasttext, without_labels
+from charrnn.examples.labelled import begins_with_label, without_labels
 from charrnn.examples.rows import File, Form, Row, opened, value_at
 from charrnn.examples.tagged import WORDS
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
@@ -72,7 +72,7 @@ def texts_in(
         elif seen := _as_table(file, column, pairs):
             file.notes.append(f"{file.name}: a table, since line {file.first_line[0]:,} {seen}")
             yield from _of(file, column, headless, cleaner)
-        elif task == "classify" and is_fasttext(file):
+        elif task == "classify" and begins_with_label(file):
             file.notes.append(f"{file.name}: its lines begin with labels, which are left out")
             yield from (without_labels(line) for _, line in file.lines())
         else:

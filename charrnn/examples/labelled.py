@@ -20,7 +20,7 @@ from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, v
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
 from charrnn.words import listing
 
-__all__ = ["Labelled", "check_classes", "is_fasttext", "read_labelled", "without_labels"]
+__all__ = ["Labelled", "begins_with_label", "check_classes", "read_labelled", "without_labels"]
 
 PREFIX = "__label__"
 SPACES = re.compile(r"[ \t]+")  # after a label
@@ -90,7 +90,7 @@ def _examples(
     file: File, columns: tuple[str, str], given: bool, cleaner: Cleaner
 ) -> Iterator[tuple[str, str, str]]:
     """Each text with its label and its place; lines are clean, and cells are cleaned."""
-    if file.form is not Form.TEXT or not is_fasttext(file):
+    if file.form is not Form.TEXT or not _is_fasttext(file):
         rows = _of_table(file, *columns)
         return ((cleaner.feed(text, last=True), label, place) for text, label, place in rows)
     if given:
@@ -99,9 +99,14 @@ def _examples(
     return _of_lines(file)
 
 
-def is_fasttext(file: File) -> bool:
+def _is_fasttext(file: File) -> bool:
     """Whether one of a file's first lines begins with a label."""
     return any(line.startswith(PREFIX) for line in file.first_lines)
+
+
+def begins_with_label(file: File) -> bool:
+    """Whether the first line of a file that is not empty begins with a label."""
+    return next(filter(str.strip, file.first_lines), "").startswith(PREFIX)
 
 
 def without_labels(line: str) -> str:

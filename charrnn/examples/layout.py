@@ -147,8 +147,8 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
         cell: what it holds.
     """
     beside = [str(row.cells.get(column)).strip() for row in rows] if column is not None else []
-    is_semicolon = file.is_text and ";" in file.first_line[1]
-    if commas := without_commas(cell, beside, is_semicolon=is_semicolon):
+    are_free = file.is_text and not (set(DELIMITERS) - {","}).isdisjoint(file.first_line[1])
+    if commas := without_commas(cell, beside, are_free=are_free):
         return commas
     if column is not None and _are_words(row.cells.get(column) for row in rows):
         return "write 1 and 0"

@@ -90,13 +90,13 @@ def thousands_in(cells: Iterable[Any]) -> tuple[str, str] | None:
     return (shown[0], shown[1]) if all(shown) else None
 
 
-def without_commas(cell: str, others: Iterable[str], *, is_semicolon: bool) -> str:
+def without_commas(cell: str, others: Iterable[str], *, are_free: bool) -> str:
     """How to write a number that has commas, as advice; "" for what is no such number.
 
     Args:
         cell: the number.
         others: numbers beside it, which tell what the comma of 1,234 is.
-        is_semicolon: whether semicolons stand between cells, so that commas may be decimal ones.
+        are_free: whether something else separates cells, so that commas may be decimal ones.
     """
     plain = cell.replace(",", "")
     pointed = cell.replace(".", "").replace(",", ".")
@@ -108,7 +108,7 @@ def without_commas(cell: str, others: Iterable[str], *, is_semicolon: bool) -> s
         return ""
     if len(sure) == 1:
         return decimal if DECIMAL in sure else thousands
-    if not is_semicolon:
+    if not are_free:
         return thousands
     return f"write {pointed} if its comma is a decimal one, {plain} if it separates thousands"
 

@@ -124,6 +124,7 @@ def times_of(
 
     Of 1/2/2024 only its writer knows which number is the day. So each form in which all cells can
     be read is tried, and that in which they come in order, with the fewest different steps, counts.
+    Days of one month with the year first, as 24/01/02, 24/01/03, are no years.
 
     Args:
         cells: of the rows, in turn.
@@ -255,9 +256,20 @@ def near(dates: Sequence[datetime]) -> list[datetime]:
     return [date.replace(year=year - back) for date, year in zip(dates, years, strict=True)]
 
 
-def _disorder(times: Sequence[Time]) -> tuple[bool, int]:
-    """Lower is likelier: whether they are out of order, then how many different steps they have."""
-    return any(a >= b for a, b in pairwise(times)), len(set(steps_between(times)))
+def _disorder(times: Sequence[Time]) -> tuple[bool, int, bool]:
+    """Lower is likelier: out of order or not, how many different steps, and odd years or not."""
+    is_back = any(a >= b for a, b in pairwise(times))
+    return is_back, len(set(steps_between(times))), _are_odd_years(times)
+
+
+def _are_odd_years(times: Sequence[Time]) -> bool:
+    """Whether times are a year or more apart, though on no first or last day of a month.
+
+    01/01/23, 01/01/24 are more likely years than days of 2001, and 24/01/23, 24/01/24 are not.
+    """
+    if len(times) < 2 or any(round(b.months - a.months, 6) < 12 for a, b in pairwise(times)):
+        return False
+    return not {int(time.months % 1 * 31 + 0.001) for time in times} <= {0, 30}
 
 
 def _from(time: datetime) -> Time:

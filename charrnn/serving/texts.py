@@ -199,8 +199,9 @@ class _Costs:
     def __init__(self, tokenizer: Tokenizer, likeliest: int) -> None:
         self.tokenizer = tokenizer
         self.likeliest = likeliest
-        self.decode = tokenizer.decoder()
-        self.offset = 0
+        self.offset = 0  # of the character that the last token is part of
+        self.length = 0  # how many characters that token is the first of
+        self.run: list[int] = []  # the last bytes, from the first that begins a character
         self.waiting: deque[TokenCost] = deque()
 
     def add(self, token: int, logits: Logits | None) -> None:
@@ -210,11 +211,10 @@ class _Costs:
             log_prob = float(log_probs[token])
             first = np.argsort(-log_probs, kind="stable")[: self.likeliest].tolist()
             likeliest = {self._name(k): float(log_probs[k]) for k in first}
-        shown = len(self.decode([token], False))
-        # Bytes that are no character are known for such, and shown, only with the token after them.
-        offset = self.offset + max(0, shown - self._length(token))
-        self.waiting.append(TokenCost(self._name(token), log_prob, likeliest, offset))
-        self.offset += shown
+        if self._begins(token):
+            self.offset += self.length
+            self.length = len(self.tokenizer.end or "") if token == self.tokenizer.end_id else 1
+        self.waiting.append(TokenCost(self._name(token), log_prob, likeliest, self.offset))
 
     def up_to(self, shown: int) -> list[TokenCost]:
         """The costs of the tokens that begin in the first `shown` characters, each once."""
@@ -229,11 +229,15 @@ class _Costs:
         self.waiting.clear()
         return found
 
-    def _length(self, token: int) -> int:
-        """How many characters it may show by itself; a byte that others are to follow, none."""
-        if token == self.tokenizer.end_id:
-            return len(self.tokenizer.end or "")
-        return 0 if self.tokenizer.unit == "byte" and 0xC2 <= token <= 0xF4 else 1
+    def _begins(self, token: int) -> bool:
+        """Whether it is the first of a character, or of what is shown for bytes that are none."""
+        if self.tokenizer.unit != "byte" or not 0x80 <= token < 0xC0:
+            self.run = [] if token == self.tokenizer.end_id else [token]
+            return True
+        # A decoder may wait for the next byte; whether this one fits those before shows at once.
+        before, after = bytes(self.run), bytes([*self.run, token])
+        self.run = [*self.run[:3], token]  # no character has more than four
+        return len(after.decode(errors="replace")) > len(before.decode(errors="replace"))
 
     def _name(self, token: int) -> str:
         if token == self.tokenizer.end_id:

@@ -162,6 +162,17 @@ def test_labels_before_texts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> No
     assert texts == lines.splitlines()
 
 
+def test_a_label_before_a_later_text_is_part_of_it() -> None:
+    """It was left out, and all lines were said to begin with labels."""
+    lines = ["a fine film", "__label__good is what fastText writes", "dull"]
+    Path("a.txt").write_text("\n".join(lines))
+    notes: list[str] = []
+    assert list(texts_in(["a.txt"], Reading(), notes, task="classify")) == lines
+    assert notes == []
+    Path("a.txt").write_text("\n \n__label__good fine\n")
+    assert list(texts_in(["a.txt"], Reading(), notes, task="classify"))[2:] == ["fine"]
+
+
 def test_the_column_that_training_named_by_number_is_read_of_lines_with_tabs() -> None:
     Path("a.txt").write_text("good\tfine, warm\nbad\tdull\n")
     assert list(texts_in(["a.txt"], Reading(), [], "2", task="classify")) == ["fine, warm", "dull"]

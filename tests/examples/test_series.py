@@ -260,13 +260,14 @@ def test_what_is_missing_of_a_row_that_is_a_series_is_a_cell(tmp_path: Path) -> 
         ("1,234,5;7", "write a number there, with a point for decimals"),
     ],
 )
+@pytest.mark.parametrize("sign", ";\t|")
 def test_commas_are_refused_and_what_is_advised_keeps_the_number(
-    tmp_path: Path, cells: str, advice: str
+    tmp_path: Path, cells: str, advice: str, sign: str
 ) -> None:
     """Decimal ones were to be left out, too: a hundred times the number."""
     first, *_ = rows = cells.split(";")
-    months = [f"2024-0{k};{cell}\n" for k, cell in enumerate(rows, 1)]
-    error = refused(tmp_path, "".join(["ds;y\n", *months]))
+    months = [f"2024-0{k}{sign}{cell}\n" for k, cell in enumerate(rows, 1)]
+    error = refused(tmp_path, "".join([f"ds{sign}y\n", *months]))
     assert f"{first!r}, not a number" in error.found
     assert error.advice == advice
 

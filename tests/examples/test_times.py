@@ -51,6 +51,27 @@ class TestYearsOfTwoDigits:
             assert found[1] == words.replace(" ", sign)
             assert found[0][0].seconds == (days[0] - datetime.min).total_seconds()
 
+    @pytest.mark.parametrize("sign", "/.-")
+    def test_in_front_of_days_of_one_month(self, sign: str) -> None:
+        """They were read as days of many years, with a gap at each weekend."""
+        days = [datetime(2024, 1, k) for k in range(2, 27)]
+        for some in (days, [day for day in days if day.weekday() < 5]):
+            found = times_of(tuple(day.strftime(f"%y{sign}%m{sign}%d") for day in some))
+            assert found is not None
+            assert found[1] == f"year{sign}month{sign}day"
+            assert [time.seconds for time in found[0]] == [
+                (day - datetime.min).total_seconds() for day in some
+            ]
+            found = times_of(tuple(day.strftime(f"%d{sign}%m{sign}%y") for day in some))
+            assert found is not None
+            assert found[1] == f"day{sign}month{sign}year"
+
+    @pytest.mark.parametrize("day", ["01/01", "31/12", "30/06"])
+    def test_at_the_end_of_a_day_for_each_year(self, day: str) -> None:
+        found = times_of(tuple(f"{day}/{year}" for year in range(10, 25)))
+        assert found is not None
+        assert found[1] == "day/month/year"
+
     def test_out_of_order_stay_so(self) -> None:
         found = times_of((*reversed(months(1960, 1976)),))
         assert found is not None

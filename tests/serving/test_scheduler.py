@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -269,6 +270,7 @@ def test_what_stands_after_an_ill_formed_byte_has_its_own_offset() -> None:
         (b"\xc3a", [0, 1, 2]),
         (b"\xff\xc3\xc3\xa9b", [0, 1, 2, 2, 3, 4]),
         (b"\xe0\x80b", [0, 1, 2, 3]),
+        (b"\xed\xa0b", [0, 1, 2, 3]),
         ("\ufffdb".encode(), [0, 0, 0, 1, 2]),
     ):
         ids = np.frombuffer(prompt + b".", np.uint8).astype(np.int32)
@@ -279,6 +281,42 @@ def test_what_stands_after_an_ill_formed_byte_has_its_own_offset() -> None:
         (piece,) = written([text])
         assert [cost.offset for cost in piece.costs[:-1]] == offsets
         assert piece.text[:-1] == (prompt + b".").decode(errors="replace")
+
+
+def starts_in(ids: Sequence[int]) -> list[bool]:
+    """Whether each begins a character, as a decoding of all bytes tells; an end does."""
+    starts = [not 0x80 <= token < 0xC0 for token in ids]
+    begin = 0
+
+    def note(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        for place in range(error.start, error.end):
+            starts[begin + place] = place == error.start
+        return "\ufffd", error.end
+
+    codecs.register_error("note", note)
+    for place in (*(k for k, token in enumerate(ids) if token == 256), len(ids)):
+        bytes(ids[begin:place]).decode(errors="note")
+        begin = place + 1
+    return starts
+
+
+@pytest.mark.parametrize("end", [None, "\n--\n"])
+def test_offsets_are_those_of_the_whole_text_whatever_the_bytes(end: str | None) -> None:
+    model = small_model("rnn", ByteTokenizer(end))
+    rng = np.random.default_rng(3)
+    telling = [*b"a\x80\x90\x9f\xa0\xbf\xc0\xc3\xe0\xe2\xed\xf0\xf4\xff", *([256] if end else [])]
+    drawn = rng.permuted([*rng.choice(telling, 2000), *rng.integers(256, size=1000)]).tolist()
+    ids = [*b"a", *drawn, *"\ud800é\U0001f600.".encode("utf-8", "surrogatepass")]
+    wish = Wish(model, np.array(ids, np.int32), SampleConfig(max_new_tokens=1, allow="x"))
+    (piece,) = written([Text(wish, 1, 1, echo=True, streamed=False)])
+    found = [cost.offset for cost in piece.costs[: len(ids)]]
+    begun = 0
+    for token, starts, offset in zip(ids, starts_in(ids), found, strict=True):
+        assert offset == (begun if starts else begun - 1)
+        begun += len(end or "") if token == 256 else starts
+    assert piece.text.startswith(model.tokenizer.decode(np.array(ids)))
+    assert len(model.tokenizer.decode(np.array(ids))) == begun
 
 
 def test_costs_are_those_of_the_model(cell: CellName) -> None:

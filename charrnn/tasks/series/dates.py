@@ -85,7 +85,8 @@ def _next(
 ) -> tuple[str, ...]:
     """The dates that follow, as they are written; none where that is not sure."""
     with suppress(ValueError, OverflowError):  # beyond all calendars
-        after = islice(_after(dates), count)
+        # The Mondays of weeks may be as many months apart by chance: W05 and W09.
+        after = islice(_after(dates, by_months="%V" not in form), count)
         return tuple(_written(date, form, like, padded=padded) for date in after)
     return ()
 
@@ -134,12 +135,12 @@ def _are_years(dates: Sequence[datetime]) -> bool:
     return _month(dates[1]) - _month(dates[0]) >= 12
 
 
-def _after(dates: Sequence[datetime]) -> Iterator[datetime]:
-    """All dates that follow; none if the steps are not alike."""
+def _after(dates: Sequence[datetime], *, by_months: bool) -> Iterator[datetime]:
+    """All dates that follow; none if the steps are not alike, in months where these count."""
     months = {_month(after) - _month(before) for before, after in pairwise(dates)}
     are_ends = all(_is_end(date) for date in dates)
     alike = {(date.day * (not are_ends), date.time()) for date in dates}
-    if len(months) == len(alike) == 1 and months != {0}:
+    if by_months and len(months) == len(alike) == 1 and months != {0}:
         number, step, last = _month(dates[-1]), months.pop(), dates[-1]
         while True:
             number += step

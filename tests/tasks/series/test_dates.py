@@ -86,6 +86,7 @@ def test_times_that_can_go_on_in_several_ways_do_not(times: str) -> None:
         ),
         ("2020-W52,2020-W53", "2021-W01,2021-W02,2021-W03"),
         ("2021W49,2021W51", "2022W01,2022W03,2022W05"),
+        ("2021-W05,2021-W09", "2021-W13,2021-W17,2021-W21,2021-W25"),
         ("24-FEB-2024,27-FEB-2024", "01-MAR-2024,04-MAR-2024,07-MAR-2024"),
         ("31 jan 2024,29 feb 2024", "31 mar 2024,30 apr 2024,31 may 2024"),
         (  # as pandas writes JSON
