@@ -10,9 +10,12 @@ are in `objectives`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.arrays import Weights
@@ -49,11 +52,14 @@ class Scored(NamedTuple):
         nats: the mean cost of a prediction.
         score: of the answers, by the task's own measure; None where the cost is all there is.
         measure: what that is, if not what the score of such a task usually measures.
+        weights: those with which the answers were so good, where they are not the trained ones:
+            they stand in the model in their place, and training goes on without them.
     """
 
     nats: float
     score: float | None = None
     measure: str | None = None
+    weights: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 
 
 class Batches(Protocol):

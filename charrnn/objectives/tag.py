@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from charrnn.arrays import Ids, Weights
+from charrnn.arrays import Floats, Ids, Weights
+from charrnn.cells.layout import HEAD_BIAS
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import check_types, read_tagged
 from charrnn.examples.tags import OUTSIDE, RULES, Tagged
@@ -37,6 +38,7 @@ from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams_of_words, rows_for
+from charrnn.tasks.nets.thresholds import thresholds
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
@@ -221,10 +223,12 @@ class Tagging(TextTask[Tagged, Batch]):
 
     Args:
         tags: in the order of the scores.
+        tuned: whether thresholds are chosen for the validation texts, which are the user's own.
     """
 
     kind: Tag
     tags: Sequence[str]
+    tuned: bool = False
     metric: ClassVar[str] = "F1"
 
     @property
@@ -285,21 +289,29 @@ class Tagging(TextTask[Tagged, Batch]):
 
     def validate(self, network: TaggerNetwork) -> Generator[None, None, Scored]:
         """The mean cost of a word's tag, weighted as in training, and the F1 of spans."""
-        rows, may_follow = self.rows_of(self.val), allowed(self.tags)
+        rows = self.rows_of(self.val)
+        words = [self.words_of(one) for one in self.val]
         nats, weight = 0.0, 0.0
-        answers: list[list[str]] = [[] for _ in self.val]
+        scores: list[Floats] = [np.zeros((0, len(self.tags)), np.float32)] * len(words)  # (W, K)
         for places in places_alike(rows):
-            own = [self.words_of(self.val[place]) for place in places]
-            edges, tags = side_by_side(own)
+            edges, tags = side_by_side([words[place] for place in places])
             logits = network([rows[place] for place in places], edges)  # (W, K)
             total, number = _cost(logits, tags)
             nats, weight = nats + float(total), weight + float(number)
-            scores = logits.log_softmax(-1).cpu().numpy()
-            parts = np.split(scores, np.cumsum([len(words) for words in own])[:-1])
+            sizes = [len(words[place]) for place in places]
+            parts = np.split(logits.log_softmax(-1).cpu().numpy(), np.cumsum(sizes)[:-1])
             for place, part in zip(places.tolist(), parts, strict=True):
-                answers[place] = [self.tags[k] for k in best_tags(part, may_follow)]
+                scores[place] = part
             yield
-        return Scored(nats / (weight or 1.0), tag.scores_of(self.val, answers)["F1"])
+        weights: Weights = {}
+        if self.tuned:
+            offsets = thresholds(scores, [own[:, 2] for own in words], self.tags)  # (P,)
+            scores = [own - offsets @ parts_of(self.tags) for own in scores]
+            weights[HEAD_BIAS] = network.weights()[HEAD_BIAS] - offsets
+        may_follow = allowed(self.tags)
+        answers = [[self.tags[k] for k in best_tags(own, may_follow)] for own in scores]
+        f1 = tag.scores_of(self.val, answers)["F1"]
+        return Scored(nats / (weight or 1.0), f1, weights=weights)
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation text in which something is marked, as the model marks it."""

@@ -112,7 +112,7 @@ class Recorder:
         """
         evaluation = self._evaluation(learner, scored)
         self.metrics.append(evaluation)
-        weights = learner.network.weights()
+        weights = _answering(learner, scored)
         better = self._is_better(evaluation)
         if better:
             self.best, self.best_weights = evaluation, weights
@@ -290,7 +290,8 @@ class Recorder:
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):
             metrics = [*self.metrics, evaluation]
-            found = self._folder(learner.network.weights(), evaluation.step, metrics)
+            weights = _answering(learner, scoring.result)
+            found = self._folder(weights, evaluation.step, metrics)
             write_files(self.place.path, self._model_files(found) | {METRICS: _lines(metrics)})
 
     def report(
@@ -329,6 +330,11 @@ class Recorder:
             corrections=_corrected(learner.config),
             threads=learner.config.threads,
         )
+
+
+def _answering(learner: Learner, scored: Scored) -> Weights:
+    """The weights of the model that was scored."""
+    return {**learner.network.weights(), **scored.weights}
 
 
 def _corrected(config: TrainConfig) -> tuple[Corrected, ...]:
