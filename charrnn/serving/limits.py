@@ -130,7 +130,8 @@ class Guard:
         return name in self.hosts or is_address(name)
 
     def _may_ask(self, origin: str, host: str) -> bool:
-        own = origin.lower() == f"http://{host.lower()}"
+        # `https` where a proxy with TLS stands in front. That the name is ours was seen before.
+        own = origin.lower() in {f"{scheme}://{host.lower()}" for scheme in ("http", "https")}
         return own or "*" in self.origins or origin in self.origins
 
 

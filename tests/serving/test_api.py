@@ -352,14 +352,31 @@ def test_pages_of_others_are_refused(server: Server, origin: str) -> None:
     assert own.status == 200
 
 
+def test_the_page_behind_a_proxy_with_tls(trained_home: Path) -> None:
+    """It passes the Host on; the origin of the page is then of `https`."""
+    with started(trained_home, "verse", "--allow-host", "box.lan") as server:
+        body = {"max_tokens": 1}
+        for host in ("box.lan", "Box.lan:8443"):
+            sent = {"Host": host, "Origin": f"https://{host.lower()}"}
+            assert server.ask("POST", "/v1/completions", body, **sent).status == 200
+        for host, origin in (
+            ("box.lan", "https://box.lan:8443"),
+            ("box.lan", "https://evil.example"),
+            ("evil.example", "https://evil.example"),
+        ):
+            sent = {"Host": host, "Origin": origin}
+            assert server.ask("POST", "/v1/completions", body, **sent).status == 403
+
+
 def test_a_key_an_origin_and_a_name_that_are_allowed(trained_home: Path) -> None:
     allowed = ("--allow-origin", "https://a.example", "--allow-host", "box.lan")
     with started(trained_home, "--api-key", "s3cret", *allowed) as server:
         for wrong in ({}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Bearer é"}):
             reply = server.ask("GET", "/v1/models", **{k: v.encode() for k, v in wrong.items()})  # type: ignore[arg-type]
             assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")
-        with pytest.raises(openai.AuthenticationError):
-            openai.OpenAI(base_url=server.url, api_key="wrong", max_retries=0).models.list()
+        wrong_key = openai.OpenAI(base_url=server.url, api_key="wrong", max_retries=0)
+        with wrong_key, pytest.raises(openai.AuthenticationError):
+            wrong_key.models.list()
         right = {"Authorization": "Bearer s3cret"}
         reply = server.ask("GET", "/v1/models", Host="box.lan:80", **right)
         assert reply.status == 200
