@@ -147,7 +147,7 @@ def inspect(
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:
-            give(measure_horizon(models[0], model, corpus, unknown), json, output)
+            give(measure_horizon(models, model, corpus, unknown), json, output)
         elif gradients:
             give(measure_gradients(model, corpus, unknown), json, output)
         elif units:

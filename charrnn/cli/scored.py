@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from charrnn.text.tokenizer import Tokenizer
     from charrnn.use_config import EvalConfig
 
-__all__ = ["Asked", "ScoredText", "scored"]
+__all__ = ["Asked", "ScoredText", "scored", "the_one", "trained_on"]
 
 Part = TypeVar("Part")
 
@@ -139,10 +139,10 @@ def _story(
     corpus = read_corpus(asked.sources, asked.reading)
     say_new(corpus.notes, said)
     # Of another text, it is no help that it has characters that the models don't know.
-    trained = _trained(records, corpus.sha256, "text", corpus.name) if asked.validation else []
+    trained = trained_on(records, corpus.sha256, "text", corpus.name) if asked.validation else []
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if trained:
-        ids = ids[_the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
+        ids = ids[the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
     return corpus.name, ids
@@ -166,7 +166,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
             spool.refuse_undivided()
         for note in spool.notes:
             say(note)
-        trained = _trained(records, spool.sha256, "list", spool.name) if asked.validation else []
+        trained = trained_on(records, spool.sha256, "list", spool.name) if asked.validation else []
         text = spool.text(tokenizer, asked.unknown)
     assert isinstance(text, Records)
     if reading.records == DOCUMENTS and text.count == 1:
@@ -176,7 +176,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         )
     if trained:
         parts = {(one.training_tokens(text.different), one.seed) for one in trained}
-        text = text.divided(*_the_one(parts, spool.name))[1]
+        text = text.divided(*the_one(parts, spool.name))[1]
     return spool.name, text
 
 
@@ -203,17 +203,22 @@ def _training_ids(
         else len(ids)
         for record in records
     }
-    return ids[: _the_one(counts, known.name)]
+    return ids[: the_one(counts, known.name)]
 
 
-def _trained(records: list[ModelRecord], sha256: str, kind: str, name: str) -> list[TrainConfig]:
+def trained_on(records: list[ModelRecord], sha256: str, kind: str, name: str) -> list[TrainConfig]:
     """How models were trained on a text or a list, of which they kept a part for validation.
+
+    Args:
+        records: of the models.
+        sha256, kind, name: of the text or list.
 
     Raises:
         UsageError: if it is another one, or a model does not say.
     """
     if any(record.corpus is None or record.corpus.sha256 != sha256 for record in records):
-        found = f"{name} is not the {kind} that was trained on"
+        who = "was" if len(records) == 1 else "all models were"
+        found = f"{name} is not, or no longer, the {kind} that {who} trained on"
         raise UsageError(found, "leave --validation out")
     trained = [record.training for record in records if record.training is not None]
     if len(trained) < len(records):  # a network that was read and saved again keeps no record
@@ -222,8 +227,12 @@ def _trained(records: list[ModelRecord], sha256: str, kind: str, name: str) -> l
     return trained
 
 
-def _the_one(parts: set[Part], name: str) -> Part:
+def the_one(parts: set[Part], name: str) -> Part:
     """The part of a text that all models were trained on.
+
+    Args:
+        parts: what each model says that it was; at least one.
+        name: of the text.
 
     Raises:
         UsageError: if it differs from model to model.
@@ -231,6 +240,6 @@ def _the_one(parts: set[Part], name: str) -> Part:
     if len(parts) > 1:
         raise UsageError(
             f"the models were trained on different parts of {name}",
-            "evaluate them one by one, or on a text that none has seen",
+            "take them one by one, or a text that none has seen",
         )
     return next(iter(parts))
