@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import pytest
 import safetensors.numpy
 
 from charrnn import CharRNN, CharTokenizer
+from charrnn.cli.app import app
 from charrnn.cli.list import list_models
 from charrnn.folder import untrusted
 from charrnn.folder.files import write_files
@@ -31,6 +33,29 @@ def test_without_a_model_the_list_says_how_to_train_one(tmp_path: Path, exists: 
     assert (done.returncode, done.stdout) == (0, "")
     assert "train one first: charrnn train FILE" in done.stderr
     assert run(tmp_path, "list", "--json").stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("sample",), ("info",)])
+def test_a_folder_of_models_that_may_not_be_read_is_told(
+    arguments: tuple[str, ...],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It had no model, or one should have made room."""
+    monkeypatch.chdir(home)
+    entries = Path.iterdir
+
+    def some(path: Path) -> Iterator[Path]:
+        if path.name == "checkpoints":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return entries(path)
+
+    monkeypatch.setattr(Path, "iterdir", some)
+    with pytest.raises(SystemExit, match="74"):
+        app(arguments)
+    said = "charrnn: checkpoints: Permission denied; see that you may use it, then try again\n"
+    assert capsys.readouterr().err == said
 
 
 def test_models_are_listed_newest_first_with_what_they_are(home: Path) -> None:
