@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,14 +20,15 @@ __all__ = ["info"]
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     """Show facts about a model, its files and its loss curve."""
     from charrnn.folder import card
+    from charrnn.folder.files import STATE
     from charrnn.folder.reading import find_model, read_folder
+    from charrnn.folder.record import MODEL_FILES
 
     found = read_folder(find_model(model))
-    sizes = {
-        path.relative_to(found.path).as_posix(): path.stat().st_size
-        for path in sorted(found.path.rglob("*"))
-        if path.is_file()
-    }
+    sizes: dict[str, int] = {}
+    for name in sorted((*MODEL_FILES, STATE)):
+        with suppress(FileNotFoundError):  # not all models have all
+            sizes[name] = (found.path / name).stat().st_size
     if json:
         record = msgspec.to_builtins(found.record)
         parameters = sum(weight.size for weight in found.weights.values())

@@ -58,6 +58,16 @@ def test_a_folder_of_models_that_may_not_be_read_is_told(
     assert capsys.readouterr().err == said
 
 
+def test_the_files_of_a_model_are_told_while_a_run_saves(home: Path) -> None:
+    """Those of the save itself are none of the model's, as those of its user are not."""
+    folder = home / "checkpoints" / "verse"
+    before = json.loads(run(home, "info", "verse", "--json").stdout)["files"]
+    assert before["resume/state.safetensors"] > before["model.safetensors"] > before["config.json"]
+    for name in (".model.safetensors.charrnn-new", "notes.txt", "resume/.lock-1"):
+        (folder / name).write_text("another's")
+    assert json.loads(run(home, "info", "verse", "--json").stdout)["files"] == before
+
+
 def test_models_are_listed_newest_first_with_what_they_are(home: Path) -> None:
     checkpoints = home / "checkpoints"
     shutil.copytree(checkpoints / "verse", checkpoints / "older")
