@@ -43,13 +43,17 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
 
 
 def _curve(model: ModelFolder) -> str:
-    """The validation losses of its training; nothing if there are fewer than two."""
+    """The validation losses of its training; nothing if there are fewer than two.
+
+    No training notes one that is not finite, but anyone may have written the file.
+    """
     from charrnn.terminal.curve import plot
 
-    if len(model.metrics) < 2:
-        return ""
     is_task = model.record.task is not None
     losses = [(m.step, m.val_nats / (1 if is_task else math.log(2))) for m in model.metrics]
+    losses = [(step, loss) for step, loss in losses if math.isfinite(loss)]
+    if len(losses) < 2:
+        return ""
     unit = "" if is_task else f" in bits per {model.tokenizer.loss_per}"
     title = f"validation loss{unit} (o: the weights that were kept)"
     return f"\n{title}\n{plot(losses, model.step)}"

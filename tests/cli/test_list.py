@@ -217,6 +217,30 @@ def test_info_draws_the_losses(home: Path) -> None:
     assert lines[-2].startswith(f"{min(bits):.3f}")
 
 
+@pytest.mark.parametrize(
+    ("notes", "shown"),
+    [
+        ([(1, 2.0), (2, 1.7e308), (3, 1.0)], True),
+        ([(1, 1.7e308), (2, 1.0)], False),
+        ([(1, 9e307), (2, -9e307)], True),
+        ([(90, 2.0), (-7, 3.0), (4, 1.0)], True),
+    ],
+)
+def test_losses_that_no_training_would_note_are_no_obstacle(
+    notes: list[tuple[int, float]], shown: bool, home: Path
+) -> None:
+    """Anyone may have made the folder; in bits, some of them are beyond all numbers."""
+    folder = home / "checkpoints" / "verse"
+    (folder / "manifest.json").unlink()
+    metrics = folder / "metrics.jsonl"
+    line = json.loads(metrics.read_text().splitlines()[0])
+    noted = [json.dumps(line | {"step": step, "val_nats": nats}) for step, nats in notes]
+    metrics.write_text("\n".join(noted))
+    done = run(home, "info", "verse")
+    assert done.returncode == 0, done.stderr
+    assert ("updates 0 to" in done.stdout) == shown
+
+
 def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:
     CharRNN(small_config("rnn")).save_pretrained(tmp_path / "own", CharTokenizer("\n abcdefghi"))
     done = run(tmp_path, "info", "own")
