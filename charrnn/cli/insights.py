@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from charrnn.cli.scored import the_one, trained_on
+from charrnn.cli.parts import the_one, trained_on
 from charrnn.errors import CharRNNError
 from charrnn.terminal.output import encode_json, say, write
 
