@@ -142,8 +142,7 @@ def inspect(
         refuse_others(model)
         with not_as_bytes():
             corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
-        for note in corpus.notes:
-            say(note)
+        say(*corpus.notes)
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:

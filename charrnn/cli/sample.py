@@ -195,8 +195,7 @@ def _compared(
     if not options.novel:
         how = settings_from(Reading, reading).for_tokens(tokenizer.unit)
         corpus = read_corpus([options.novelty], how)
-        for note in corpus.notes:
-            say(note)
+        say(*corpus.notes)
         return Copies(corpus.text), ()
     how = reading_of_moved(models, options.novelty, reading, tokenizer.unit)
     if not json and not is_read_once(options.novelty):  # it may be a long one
@@ -358,6 +357,5 @@ def _read_prompt(path: Path, reading: Reading, end: str | None) -> str:
     if end == "\n" and text.endswith(end):
         text = text.removesuffix(end)
         notes = (*notes, "left out the line end at its end, where records of this model end")
-    for note in notes:
-        say(f"{name}: {note}")
+    say(*(f"{name}: {note}" for note in notes))
     return text

@@ -163,8 +163,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
             raise UsageError("a model of records reads no story", "leave --records out")
         if asked.reading.records != "auto":
             spool.refuse_undivided()
-        for note in spool.notes:
-            say(note)
+        say(*spool.notes)
         trained = trained_on(records, spool.sha256, "list", spool.name) if asked.validation else []
         text = spool.text(tokenizer, asked.unknown)
     assert isinstance(text, Records)
