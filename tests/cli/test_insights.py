@@ -192,8 +192,8 @@ def test_the_losses_of_models_for_tasks_are_drawn(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("verse", "verse.txt", "--units", "--characters", 9), 2, "--units and --characters"),
-        (("verse", "verse.txt", "--at", 9, "-o", "a.svg"), 2, "--at and --output"),
+        (("verse", "verse.txt", "--units", "--characters", 9), 2, "--characters can't be used"),
+        (("verse", "verse.txt", "--at", 9, "-o", "a.svg"), 2, "--output can't be used with --at"),
         (("verse", "verse.txt", "--horizon", "-o", "a.pdf"), 2, "a.pdf: not the name of a picture"),
         (("verse", "verse", "verse.txt", "--units"), 2, "2 models are named"),
         (("verse", "one.txt", "--units"), 2, "has 1 of the 200 characters"),
