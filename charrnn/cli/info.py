@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,14 +20,15 @@ __all__ = ["info"]
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     """Show facts about a model, its files and its loss curve."""
     from charrnn.folder import card
+    from charrnn.folder.files import STATE
     from charrnn.folder.reading import find_model, read_folder
+    from charrnn.folder.record import MODEL_FILES
 
     found = read_folder(find_model(model))
-    sizes = {
-        path.relative_to(found.path).as_posix(): path.stat().st_size
-        for path in sorted(found.path.rglob("*"))
-        if path.is_file()
-    }
+    sizes: dict[str, int] = {}
+    for name in sorted((*MODEL_FILES, STATE)):
+        with suppress(FileNotFoundError):  # not all models have all
+            sizes[name] = (found.path / name).stat().st_size
     if json:
         record = msgspec.to_builtins(found.record)
         parameters = sum(weight.size for weight in found.weights.values())
@@ -41,13 +43,17 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
 
 
 def _curve(model: ModelFolder) -> str:
-    """The validation losses of its training; nothing if there are fewer than two."""
+    """The validation losses of its training; nothing if there are fewer than two.
+
+    No training notes one that is not finite, but anyone may have written the file.
+    """
     from charrnn.terminal.curve import plot
 
-    if len(model.metrics) < 2:
-        return ""
     is_task = model.record.task is not None
     losses = [(m.step, m.val_nats / (1 if is_task else math.log(2))) for m in model.metrics]
+    losses = [(step, loss) for step, loss in losses if math.isfinite(loss)]
+    if len(losses) < 2:
+        return ""
     unit = "" if is_task else f" in bits per {model.tokenizer.loss_per}"
     title = f"validation loss{unit} (o: the weights that were kept)"
     return f"\n{title}\n{plot(losses, model.step)}"

@@ -75,8 +75,7 @@ def show_forecasts(
     answers = model.predict(series or None, horizon)
     for answer in answers:
         write(f"{answer.plain}\n" if plain else encode_json(answer))
-    for note in notes:
-        say(note)
+    say(*notes)
     if plot is not None:
         pasts = [one.values for one in series] or [past.values for past in model.pasts]
         _draw(plot, pasts, answers)
