@@ -176,7 +176,7 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
     number, line = file.first_line
     if is_list(line.replace(",", ".").replace(";", " ")):  # or a header: "1", "5 2", "5"
         refuse_commas(line, f"{file.at(number)}: ")
-    rows = list(file.rows(is_header))
+    rows = _without_blank(file, list(file.rows(is_header, blank=True)))
     if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
     if not rows or not file.columns:
@@ -197,6 +197,25 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
         _note_ragged(file, found)
         return found
     return _wide(file, rows)
+
+
+def _without_blank(file: File, rows: list[Row]) -> list[Row]:
+    """Rows without the empty lines between them and at both ends.
+
+    Raises:
+        BadDataError: for one between the numbers of a single column, where a value may be missing.
+    """
+    if not file.is_text:
+        return rows
+    filled = [row for row in rows if row.cells]
+    if len(file.columns) == 1 and filled and not any(map(is_list, filled[0].cells.values())):
+        first, last = filled[0].number, filled[-1].number
+        for row in rows:
+            if not row.cells and first < row.number < last:
+                found = f"{file.at(row.number)} is empty, and numbers follow"
+                advice = "write the number there, or delete the line if none is missing"
+                raise BadDataError(found, advice)
+    return filled
 
 
 def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
