@@ -31,8 +31,8 @@ from charrnn.examples.numbers import (
     is_number,
     number_of,
     refuse_commas,
-    size_of,
     thousands_in,
+    too_large,
 )
 from charrnn.examples.rows import File, Row, called, opened
 from charrnn.examples.times import odd_steps, ordered_times
@@ -356,8 +356,8 @@ def _value(
             f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice
         ) from None
     if abs(value) > LARGEST:
-        found = f"{file.at(row.number)}: {_the(column)} is {size_of(value)}"
-        raise BadDataError(found, FILL_IN.format(steps))
+        size, advice = too_large(value)
+        raise BadDataError(f"{file.at(row.number)}: {_the(column)} is {size}", advice)
     return value
 
 

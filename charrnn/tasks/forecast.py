@@ -18,6 +18,7 @@ from charrnn.arrays import Floats, product
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.numbers import LARGEST, too_large
 from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Forecast as Task
@@ -185,8 +186,12 @@ class Forecaster(TaskModel[Trial]):
         if len(rows) < self.task.season:
             advice = f"give at least {self.task.season:,}, a whole season"
             raise UsageError(f"{what} has {counted(len(rows), 'value')}", advice)
-        if not np.isfinite(rows).all():
+        if np.isnan(rows).any():
             raise UsageError(f"{what} holds something that is not a number", "fill it in")
+        largest = np.abs(rows).max()
+        if largest > LARGEST:
+            size, advice = too_large(largest)
+            raise UsageError(f"{what} holds a number that is {size}", advice)
         return rows
 
     def _check_features(self, series: Series) -> None:

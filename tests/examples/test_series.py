@@ -268,11 +268,27 @@ def test_what_is_missing_of_a_row_that_is_a_series_is_a_cell(tmp_path: Path) -> 
     gap = refused(tmp_path, "a,1,2,3,4\nb,1,,3\n")
     assert gap.found.endswith("line 2: column 3 is missing, and goes on later")
     assert gap.advice == "fill it in, or leave out the cells up to it"
-    large = refused(tmp_path, "a,1,2,3,4\nb,1,2,inf,4\n")
-    assert large.found.endswith("line 2: column 4 is infinite")
-    assert large.advice == gap.advice
     table = refused(tmp_path, "ds,y\n1949-01,1\n1949-02,\n1949-03,3\n")
     assert table.advice == "fill it in, or leave out the rows up to it"
+
+
+@pytest.mark.parametrize(
+    ("cell", "found", "advice"),
+    [
+        ("inf", "is infinite", "write a finite number, in another unit if need be"),
+        ("-1e400", "is infinite", "write a finite number, in another unit if need be"),
+        ("2e300", "is too large", "write the numbers in another unit"),
+    ],
+)
+def test_what_is_too_large_is_not_to_be_filled_in(
+    tmp_path: Path, cell: str, found: str, advice: str
+) -> None:
+    for text in (f"ds,y\n2024-01,1\n2024-02,{cell}\n2024-03,2\n", f"a,1,2\nb,1,{cell},3\n"):
+        error = refused(tmp_path, text)
+        assert error.found.endswith(found)
+        assert error.advice == advice
+    with pytest.raises(BadDataError, match=f"{found}; {advice}"):
+        numbers_in(f"1 {cell} 2")
 
 
 @pytest.mark.parametrize(

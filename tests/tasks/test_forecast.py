@@ -350,6 +350,8 @@ def test_without_input_it_goes_on_from_the_training_series() -> None:
         (column(1), "series has 1 value"),
         (np.ones((5, 2)), "series has 2 columns"),
         (column(1, 2, math.nan), "holds something that is not a number"),
+        (column(1, 2, -math.inf), "holds a number that is infinite; write a finite number"),
+        (column(*[1e308, -1e308] * 20), "is too large; write the numbers in another unit"),
         (Series("n", np.ones((5, 2)), ("heat",), (), "x.csv: line 2"), "has heat beside the value"),
     ],
 )
