@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -103,10 +103,11 @@ class _Growing:
         self.numbers.append(number)
         self.times.append(time)
 
-    def done(self, notes: list[str]) -> Series:
-        """All of it, with what its times tell."""
+    def done(self, notes: list[str], known: Sequence[str]) -> Series:
+        """All of it, with what its times tell, beside those that were known before."""
         if any(self.times):
-            self.odd = odd_steps(ordered_times(self.file, self.times, self.numbers, notes))
+            times = ordered_times(self.file, self.times, self.numbers, notes, known)
+            self.odd = odd_steps(times)
         values = np.array(self.rows, np.float64)
         shown = tuple(self.times) if any(self.times) else ()
         place = self.file.at(self.numbers[0])
@@ -118,6 +119,7 @@ def read_series(
     reading: Reading,
     notes: list[str],
     column: str | None = None,
+    known: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Series]:
     """All series of the sources.
 
@@ -126,6 +128,7 @@ def read_series(
         reading: encoding.
         notes: gets what was changed or left out, and gaps in the times.
         column: that holds the values of a wide or a long table; "y" by default.
+        known: the last times of series by name, as `times_of` has them.
 
     Raises:
         BadDataError: for what is no number, a value that is missing, rows that are not in the
@@ -137,7 +140,7 @@ def read_series(
     for file in opened(sources, reading, notes, "forecast"):
         own = _series_of(file, column)
         _note_empty(file, own)
-        found += [growing.done(notes) for growing in own if growing.rows]
+        found += [one.done(notes, (known or {}).get(one.name, ())) for one in own if one.rows]
         _note_gaps(file, own)
     if not found:
         raise BadDataError(f"{called(sources)}: no numbers in it", "name a table")

@@ -140,6 +140,11 @@ class Forecaster(TaskModel[Trial]):
             for before, band in zip(histories, self.bands(values, spreads, count), strict=True)
         ]
 
+    @property
+    def known_times(self) -> dict[str, tuple[str, ...]]:
+        """The last times of each series that it was trained on, by the names of these."""
+        return {past.name: past.times for past in self.pasts}
+
     def _histories(
         self, series: Sequence[Series | Sequence[float] | Values] | None
     ) -> list[_History]:
@@ -280,7 +285,8 @@ class Forecaster(TaskModel[Trial]):
         Series that the model knows by name are what came after those it was trained on. Of others,
         the last values are held back, as many as the model predicts at once.
         """
-        found = read_series(sources, reading, notes, label_column or self.task.label_column)
+        column = label_column or self.task.label_column
+        found = read_series(sources, reading, notes, column, self.known_times)
         known = {past.name: past for past in self.pasts}
         return [self._trial(one, known.get(one.name), notes) for one in found]
 

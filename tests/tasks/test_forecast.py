@@ -461,6 +461,19 @@ def test_times_in_another_form_than_in_training_are_refused(
     )
 
 
+def test_known_times_settle_which_number_is_the_day(tmp_path: Path) -> None:
+    """The first days of months were read as days of one month, with a gap before them."""
+    times = [f"{month:02}/01/{year}" for year in (2021, 2022) for month in range(1, 13)]
+    path = tmp_path / "x.csv"
+    path.write_text("ds,y\n" + "".join(f"{time},{k % 7}\n" for k, time in enumerate(times)))
+    model = forecaster(Task(horizon=2, window=3), read_series([path], Reading(), []))
+    for new in (times[-2:], []):  # with what the model knows, or without
+        later = [*new, "01/01/2023", "02/01/2023", "03/01/2023"]
+        path.write_text("ds,y\n" + "".join(f"{time},{k}\n" for k, time in enumerate(later, 1)))
+        (note,) = model.evaluate([path]).notes
+        assert note == f"{path}: times such as {later[0]} are read as month/day/year"
+
+
 def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:
     known = a_series(1, 2, 3, name="a", times="2024-01 2024-02 2024-03")
     model = forecaster(Task(horizon=2, window=3), [known])
