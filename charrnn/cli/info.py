@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from charrnn.errors import printable
 from charrnn.terminal.options import JsonOption, ModelArgument
 from charrnn.terminal.output import encode_json, write
 
@@ -38,7 +39,7 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     rows = {"model": str(found.path)} | card.facts(found)
     rows["files"] = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
     for label, value in rows.items():
-        write(f"{label:<16} {value}\n")
+        write(f"{label:<16} {printable(value)}\n")
     write(_curve(found))
 
 

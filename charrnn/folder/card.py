@@ -23,7 +23,7 @@ NAMED = 10  # labels that a card names
 
 
 def facts(model: ModelFolder) -> dict[str, str]:
-    """What there is to know about a model: label to value, both for people."""
+    """What there is to know about a model: label to value, both for people, each on one line."""
     record = model.record
     parameters = sum(weight.size for weight in model.weights.values())
     found = {"cell": network(record.model), "parameters": f"{parameters:,}"}
@@ -49,7 +49,7 @@ def facts(model: ModelFolder) -> dict[str, str]:
     found["made by"] = f"charrnn {record.charrnn_version}" + (
         f" with PyTorch {record.torch_version}" if record.torch_version else ""
     )
-    return found
+    return {label: printable(value) for label, value in found.items()}  # anyone may have made it
 
 
 def network(shape: ModelConfig) -> str:
@@ -81,7 +81,7 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
         case Classify() | Tag():
             names = labels_of(model).labels
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-            found["labels"] = f"{len(names):,}: {printable(', '.join(names[:NAMED]))}{more}"
+            found["labels"] = f"{len(names):,}: {', '.join(names[:NAMED])}{more}"
             if task.grams:
                 weights = model.weights[GRAMS].size
                 found["n-grams"] = f"a table of {task.grams:,} rows, {weights:,} of the parameters"
