@@ -16,7 +16,8 @@ from types import FrameType
 
 __all__ = ["Stopwatch", "now", "seeing_stops"]
 
-PAUSE = 60.0  # seconds between two readings, from which on the machine was asleep
+PAUSE = 60.0  # seconds between two readings, from which on the machine may have been asleep
+WORKED = 0.25  # of that time, with a processor: then it was not, only busy
 continued = -math.inf  # when the process last went on after it was stopped, if that was seen
 
 
@@ -59,10 +60,13 @@ def _is_main() -> bool:
 class Stopwatch:
     """Adds up the seconds of a piece of work that reads it again and again.
 
-    A machine that sleeps is seen as a long time between two readings. Some clocks stand still while
-    it does, others don't; none of it counts. When a process that was stopped goes on, its system
-    says so, but not when it was stopped: of the time between the reading before and that moment, as
-    much counts as between the two readings before.
+    A machine that sleeps is seen as a long time between two readings in which this thread hardly
+    had a processor. Work of others that it waits for, as of a GPU, looks alike, so what is usual
+    counts, too. Some clocks stand still in a sleep, others don't; none of it counts.
+
+    When a process that was stopped goes on, its system says so, but not when it was stopped: of the
+    time between the reading before and that moment, as much counts as between the two readings
+    before.
 
     Args:
         seconds: that have passed before.
@@ -71,15 +75,19 @@ class Stopwatch:
     def __init__(self, seconds: float = 0.0) -> None:
         self._seconds = seconds
         self._last = now()
-        self._passed = 0.0  # between the last two readings
+        self._worked = time.thread_time()  # of this thread: those of all would add up
+        self._passed = self._longest = 0.0  # between the last two readings; of those that counted
 
     def read(self) -> float:
         """The seconds so far."""
-        time_now = now()
+        time_now, worked = now(), time.thread_time()
         passed, before = time_now - self._last, self._passed
         if self._last < continued <= time_now:
             passed = min(before, continued - self._last) + time_now - continued
-        self._last, self._passed = time_now, passed
-        if passed < max(PAUSE, 10 * before):  # what is usual is no pause, however long
+        has_worked = worked - self._worked >= WORKED * passed
+        self._last, self._worked, self._passed = time_now, worked, passed
+        # What is usual is no pause, however long.
+        if has_worked or passed < max(PAUSE, 10 * before, 2 * self._longest):
             self._seconds += passed
+            self._longest = max(self._longest, passed)
         return self._seconds

@@ -77,6 +77,8 @@ class Deadline:
         Returns:
             whether there is something new to plan with.
         """
+        if seconds <= self._begin:  # nothing counted, as after an update that was taken for sleep
+            return step >= config.steps and bool(self._paces)
         pace = (seconds - self._begin) / (step - self._step)
         ending = (config.steps - step) * pace
         enough = max(MIN_SPAN, SPAN * self.seconds)

@@ -189,21 +189,28 @@ def seconds_per_update(
 
 
 def time_calls(work: Callable[[], object], seconds: float, max_calls: int) -> list[float]:
-    """How long calls of `work` take: at least three, and more until they took `seconds`.
+    """How long calls of `work` take: one call, and more until they took `seconds`.
 
-    One more comes before them and does not count: memory is fetched and kernels are made.
+    One more comes before them and does not count: memory is fetched and kernels are made. Where it
+    takes far longer than that, it is the only one, and counts.
 
     Args:
-        max_calls: there are never more, even if these are fewer than three.
+        max_calls: there are never more.
     """
-    work()
-    times: list[float] = []
+    first = _seconds_of(work)
+    if first >= TIMED_SECONDS:
+        return [first]
     end = clock.now() + seconds
-    while len(times) < max_calls and (len(times) < 3 or clock.now() < end):
-        start = clock.now()
-        work()
-        times.append(clock.now() - start)
+    times = [_seconds_of(work)]
+    while len(times) < max_calls and clock.now() < end:
+        times.append(_seconds_of(work))
     return times
+
+
+def _seconds_of(work: Callable[[], object]) -> float:
+    begin = clock.now()
+    work()
+    return clock.now() - begin
 
 
 def mean_without_outliers(times: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
@@ -39,6 +40,30 @@ def test_work_on_both_sides_of_a_stop_counts(
         assert watch.read() == 3 + counted
         seconds[0] += 4
         assert watch.read() == 7 + counted
+
+
+@pytest.mark.parametrize(
+    ("readings", "counted"),
+    [
+        # Each: what passes, and for how much of it the thread has a processor.
+        ([(70, 60), (0.1, 0.1), (70, 60), (0.1, 0.1)], 140.2),  # long updates, short evaluations
+        ([(70, 20), (3600, 3)], 70),  # beside other programs, then asleep
+        ([(90, 0), (90, 0), (0.1, 0), (90, 0)], 180.1),  # a GPU works, as far as anyone knows
+        ([(0.1, 0.1), (90, 3), (0.1, 0.1), (90, 3)], 0.2),  # naps
+    ],
+)
+def test_long_work_counts_and_sleep_does_not(
+    readings: list[tuple[float, float]], counted: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, worked = 100.0, 5.0
+    monkeypatch.setattr(clock, "continued", -math.inf)  # whatever other tests did
+    monkeypatch.setattr(clock, "now", lambda: now)
+    monkeypatch.setattr("time.thread_time", lambda: worked)
+    watch = Stopwatch()
+    for passed, own in readings:
+        now, worked = now + passed, worked + own
+        seconds = watch.read()
+    assert seconds == pytest.approx(counted)
 
 
 CODE = """

@@ -249,6 +249,15 @@ def test_work_that_always_takes_long_is_no_sleep(machine: Machine) -> None:
         assert watch.read() == expected
 
 
+def test_updates_in_no_time_are_nothing_to_plan_with() -> None:
+    config = msgspec.structs.replace(CONFIG, steps=10)
+    deadline = Deadline(180.0, 10**9, 0.0)  # all were taken for sleep
+    assert not any(deadline.updated(step, 0.0, config) for step in range(1, 11))
+    assert deadline.updated(11, 30.0, config)
+    assert deadline.updated(12, 30.0, config)  # the last one: what was known before still is
+    assert deadline.steps(12, 30.0, config) > 12
+
+
 CONFIG = TrainConfig(
     batch_size=3,
     seq_length=4,

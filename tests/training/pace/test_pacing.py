@@ -107,22 +107,35 @@ def test_updates_of_long_records_count(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("enough", "max_calls", "expected"),
-    [(0.0, 9, 3), (5.0, 9, 3), (10.0, 9, 5), (100.0, 9, 9), (0.0, 2, 2)],
+    [(0.0, 9, 1), (3.0, 9, 2), (10.0, 9, 5), (100.0, 9, 9), (100.0, 1, 1)],
 )
 def test_calls_are_timed_until_they_took_long_enough(
     enough: float, max_calls: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first, which takes longer, is left out."""
+    times, calls = _timed([4.0] + 9 * [2.0], enough, max_calls, monkeypatch)
+    assert times == [2.0] * expected
+    assert calls == expected + 1
+
+
+def test_of_slow_calls_the_first_tells_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a run's minutes went into updates that were thrown away."""
+    assert _timed([70.0, 69.0], 5.0, 9, monkeypatch) == ([70.0], 1)
+
+
+def _timed(
+    taken: list[float], enough: float, max_calls: int, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[float], int]:
+    """What calls that take so long are said to take, and how many were made."""
     now, calls = 0.0, 0
 
     def work() -> None:
         nonlocal now, calls
-        now += 2.0 if calls else 30.0
+        now += taken[calls]
         calls += 1
 
     monkeypatch.setattr("time.perf_counter", lambda: now)
-    assert pacing.time_calls(work, enough, max_calls) == [2.0] * expected
-    assert calls == expected + 1
+    return pacing.time_calls(work, enough, max_calls), calls
 
 
 @pytest.mark.parametrize("milliseconds", [20.0, 22.0, 37.0])
