@@ -69,7 +69,8 @@ def measure_horizon(name: str, model: Predictor, corpus: Corpus, unknown: Unknow
     folder = find_model(name)
     record = read_record(folder)
     training = record.training
-    if training and record.corpus and record.corpus.sha256 == corpus.sha256:
+    divided = record.corpus if record.validation is None else None
+    if training and divided and divided.sha256 == corpus.sha256:
         say("the model was trained on this text: the part kept for validation is predicted")
         ids = model.tokenizer.encode(corpus.text, unknown)
         first = training.training_tokens(len(ids))
@@ -102,11 +103,11 @@ def _training_text(path: Path, record: ModelRecord, tokenizer: Tokenizer) -> str
             reason = f"{path} holds no state to resume from"
         elif origin.is_gone:
             reason = f"{path} was trained on standard input or a pipe"
-        elif (corpus := read_corpus(*origin)).sha256 != record.corpus.sha256:
+        elif (corpus := read_corpus(*origin[:2])).sha256 != record.corpus.sha256:
             reason = f"{', '.join(origin.sources)} has changed since training"
         else:
             ids = tokenizer.encode(corpus.text, "skip")
-            return tokenizer.decode(ids[: record.training.training_tokens(len(ids))])
+            return tokenizer.decode(ids[: record.training_tokens(len(ids))])
     except CharRNNError as error:
         reason = error.found
     say(f"n-grams are left out: {reason}")

@@ -198,8 +198,8 @@ def _training_ids(
     say_new(known.notes, said)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
     counts = {  # of a text that a model was not trained on, all counts
-        record.training.training_tokens(len(ids))
-        if record.training and record.corpus and record.corpus.sha256 == known.sha256
+        record.training_tokens(len(ids))
+        if record.corpus and record.corpus.sha256 == known.sha256
         else len(ids)
         for record in records
     }
@@ -210,8 +210,12 @@ def _trained(records: list[ModelRecord], sha256: str, kind: str, name: str) -> l
     """How models were trained on a text or a list, of which they kept a part for validation.
 
     Raises:
-        UsageError: if it is another one, or a model does not say.
+        UsageError: if it is another one, a model does not say, or none of it was kept.
     """
+    own = next((record.validation for record in records if record.validation), None)
+    if own is not None:
+        found = f"the model was validated on a set of its own, {own.name}, not on a part of {name}"
+        raise UsageError(found, "give that set as the text, and leave --validation out")
     if any(record.corpus is None or record.corpus.sha256 != sha256 for record in records):
         found = f"{name} is not the {kind} that was trained on"
         raise UsageError(found, "leave --validation out")
