@@ -158,8 +158,8 @@ def _beside(
     else:
         assert not isinstance(text, Records), "both are divided alike"
         assert not isinstance(validation, Records), "both are divided alike"
-        validation = validation.astype(np.int32)
         notes += told(["all of it is trained on, too"]) if holds(text, validation) else []
+        validation = validation.astype(np.int32)
     return LanguageData(text, tokenizer, corpus, (*spool.notes, *notes), validation)
 
 

@@ -132,4 +132,4 @@ def label_notes(wanted: Sequence[str], known: Sequence[str], noun: str) -> list[
         names = printable(first_few(sorted(set(wanted))))
         found = f"validation: no {noun} has a label of those that are trained on, but {names}"
         raise BadDataError(found, "check the labels, or name another set")
-    return told(unknown_labels(wanted, known, noun))
+    return told(f"{note} (they count as wrong)" for note in unknown_labels(wanted, known, noun))

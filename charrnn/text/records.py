@@ -156,12 +156,12 @@ def beginning(text: Text, tokens: int) -> Text:
 
 
 def holds(story: NDArray[np.integer], part: NDArray[np.integer]) -> bool:
-    """Whether all of a story stands within another of the same vocabulary."""
+    """Whether all of a story stands within another, whose ids are of the same type."""
     wanted, size = part.tobytes(), part.itemsize
     for first in range(0, len(story) - len(part) + 1, CHUNK):
         some = story[first : first + CHUNK + len(part) - 1].tobytes()
         place = some.find(wanted)
-        while place % size > 0:  # -1 is found nowhere; elsewhere, halves of two ids look like one
+        while place > 0 and place % size:  # parts of two ids look like one
             place = some.find(wanted, place + 1)
         if place >= 0:
             return True
