@@ -66,7 +66,13 @@ def examples_of_validation(
         return []
     own: list[str] = []
     reading = reading_for_validation(request.validation, request.reading)
-    found = read(request.validation_files, reading, own)
+    try:
+        found = read(request.validation_files, reading, own)
+    except (BadDataError, UsageError) as error:
+        if "-column" not in error.advice:
+            raise
+        advice = "name its columns as those of the examples that are trained on are named"
+        raise type(error)(error.found, advice) from None  # an option would be for both
     notes += told(own)
     return found
 

@@ -229,7 +229,8 @@ def read_before(
             advice += f", and its validation set, {origin.validation_words}"
         raise _gone("text", advice)
     if validation is None and origin.validation_is_gone:
-        raise _gone("validation set", f"give all of it again, {origin.validation_words}")
+        words = f"{origin.validation_words} (in Python validation=…)"
+        raise _gone("validation set", f"give all of it again, {words}")
     _refuse_moved(
         origin.sources if sources is None else (),
         origin.validation if validation is None else (),
