@@ -72,7 +72,8 @@ def measure_horizon(
     folders = [find_model(name) for name in names]
     records = [read_record(folder) for folder in folders]
     text, known = corpus.text, None
-    seen = [r.training for r in records if r.corpus and r.corpus.sha256 == corpus.sha256]
+    divided = [record for record in records if record.validation is None]
+    seen = [r.training for r in divided if r.corpus and r.corpus.sha256 == corpus.sha256]
     if trained := [training for training in seen if training is not None]:
         say("this text was trained on: the part kept for validation is predicted")
         ids = model.tokenizer.encode(text, unknown)
@@ -109,10 +110,10 @@ def _training_text(
         if origin is None or origin.is_gone:
             reason = f"{folders[0]} does not tell where its text is"
         else:
-            corpus = read_corpus(*origin)
-            trained = trained_on(records, corpus.sha256, "text", corpus.name)
+            corpus = read_corpus(*origin[:2])
+            trained_on(records, corpus.sha256, "text", corpus.name)
             ids = tokenizer.encode(corpus.text, "skip")
-            counts = {one.training_tokens(len(ids)) for one in trained}
+            counts = {record.training_tokens(len(ids)) for record in records}
             return tokenizer.decode(ids[: the_one(counts, corpus.name)])
     except CharRNNError as error:
         reason = error.found

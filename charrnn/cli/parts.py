@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from charrnn.config import TrainConfig
     from charrnn.folder.record import ModelRecord
 
-__all__ = ["the_one", "trained_on"]
+__all__ = ["refuse_own_set", "the_one", "trained_on"]
 
 Part = TypeVar("Part")
 
@@ -34,6 +34,22 @@ def trained_on(records: list[ModelRecord], sha256: str, kind: str, name: str) ->
         found = f"the model does not say which part of {name} was kept for validation"
         raise UsageError(found, "leave --validation out")
     return trained
+
+
+def refuse_own_set(records: list[ModelRecord], name: str) -> None:
+    """Refuse models none of whose text was kept for validation.
+
+    Args:
+        records: of the models.
+        name: of the text whose kept part is wanted.
+
+    Raises:
+        UsageError: if one was validated on a set of its own.
+    """
+    own = next((record.validation for record in records if record.validation), None)
+    if own is not None:
+        found = f"the model was validated on a set of its own, {own.name}, not on a part of {name}"
+        raise UsageError(found, "give that set as the text, and leave --validation out")
 
 
 def the_one(parts: set[Part], name: str) -> Part:

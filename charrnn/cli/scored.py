@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from charrnn.cli.parts import the_one, trained_on
+from charrnn.cli.parts import refuse_own_set, the_one, trained_on
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.output import say, say_new
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from charrnn.arrays import Ids, Surprisals
-    from charrnn.config import Unknown
+    from charrnn.config import TrainConfig, Unknown
     from charrnn.folder.record import ModelRecord
     from charrnn.scoring.score import Score
     from charrnn.text.records import Records, Text
@@ -138,13 +138,23 @@ def _story(
     corpus = read_corpus(asked.sources, asked.reading)
     say_new(corpus.notes, said)
     # Of another text, it is no help that it has characters that the models don't know.
-    trained = trained_on(records, corpus.sha256, "text", corpus.name) if asked.validation else []
+    trained = _trained(asked, records, corpus.sha256, "text", corpus.name)
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if trained:
         ids = ids[the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
     return corpus.name, ids
+
+
+def _trained(
+    asked: Asked, records: list[ModelRecord], sha256: str, kind: str, name: str
+) -> list[TrainConfig]:
+    """How models were trained on a text, if the part is wanted that they kept; see `trained_on`."""
+    if not asked.validation:
+        return []
+    refuse_own_set(records, name)
+    return trained_on(records, sha256, kind, name)
 
 
 def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> tuple[str, Records]:
@@ -164,7 +174,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         if asked.reading.records != "auto":
             spool.refuse_undivided()
         say(*spool.notes)
-        trained = trained_on(records, spool.sha256, "list", spool.name) if asked.validation else []
+        trained = _trained(asked, records, spool.sha256, "list", spool.name)
         text = spool.text(tokenizer, asked.unknown)
     assert isinstance(text, Records)
     if reading.records == DOCUMENTS and text.count == 1:
@@ -196,8 +206,8 @@ def _training_ids(
     say_new(known.notes, said)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
     counts = {  # of a text that a model was not trained on, all counts
-        record.training.training_tokens(len(ids))
-        if record.training and record.corpus and record.corpus.sha256 == known.sha256
+        record.training_tokens(len(ids))
+        if record.corpus and record.corpus.sha256 == known.sha256
         else len(ids)
         for record in records
     }

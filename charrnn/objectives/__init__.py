@@ -5,6 +5,7 @@
 batches    examples divided, and side by side
 request    what a user asks for
 plans      what is settled before the first update
+validation a validation set of the user's own
 data       examples before they are divided: the contract
 base       what tasks have in common that learn from examples, and those that read texts
 language   the language model
