@@ -281,6 +281,23 @@ def test_records_as_long_as_the_steps_are_read_at_least_one_at_a_time() -> None:
     assert record_shares(Records.of(ids, 1), {"seq_length": 5000}, []).batch_size == 1
 
 
+@pytest.mark.parametrize(("wanted", "steps"), [(10**9, 32), (32, 32), (5, 5)])
+def test_no_more_steps_are_read_than_the_longest_record_has(
+    wanted: int, steps: int, tmp_path: Path
+) -> None:
+    """The rest was padded, and read on a GPU; and the plan took seconds for a billion."""
+    corpus = Corpus("list", "\n".join("a" * 2 + "b" * k for k in range(30)))
+
+    settings = SMALL | {"steps": 1, "val_frac": 0.04, "seq_length": wanted}
+    run = train(corpus, out=tmp_path / "model", reading=Reading(records="lines"), **settings)
+    notes = [note for note in run.notes if "steps at a time instead of" in note]
+    assert len(notes) == (wanted > steps)
+    _consume(run)
+    training = read_record(tmp_path / "model").training
+    assert training is not None
+    assert training.seq_length == steps
+
+
 def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Path) -> None:
     """As many updates as an epoch has, by how much shorter the validation text is."""
     settings = SMALL | {"steps": 1}

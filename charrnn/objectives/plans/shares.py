@@ -149,7 +149,7 @@ def record_shares(
     if given.get("val_frac") is None:
         val = max(1, min(val, round(MAX_VAL * different / records.size)))
     train, validation = records.divided(different - val, given.get("seed", 0))
-    batch, steps = _side_by_side(train, given)
+    batch, steps = _side_by_side(train, given, notes, unit)
     updates, lengths = steps_of(train, batch, steps), np.sort(train.lengths)
     alone = _alone(lengths, batch, steps)
     if 2 * alone > updates:
@@ -169,15 +169,26 @@ def record_shares(
     )
 
 
-def _side_by_side(train: Records, given: Mapping[str, Any]) -> tuple[int, int]:
+def _side_by_side(
+    train: Records, given: Mapping[str, Any], notes: list[str], unit: str
+) -> tuple[int, int]:
     """Records side by side and steps, unless the user has chosen them: so that few steps are empty.
+
+    There are no more steps than the longest record fills, since a GPU computes empty ones, too.
 
     Raises:
         UsageError: if there are fewer records than the user wants.
     """
     usual = int(np.sort(train.lengths)[int(0.98 * (train.count - 1))])  # nearly all are as short
     parts = -(-usual // MAX_STEPS)  # of about equal width
-    steps = given.get("seq_length") or -(-usual // (8 * parts)) * 8
+    wanted = given.get("seq_length") or -(-usual // (8 * parts)) * 8
+    longest = int(train.lengths.max())
+    steps = min(wanted, -(-longest // 8) * 8)
+    if steps < wanted:
+        notes.append(
+            f"the longest record has {counted(longest - 1, unit)}, so records are read "
+            f"{steps:,} steps at a time instead of {wanted:,}"
+        )
     mean = min(train.size / train.count, steps)
     tokens = next(count for length, _, count in UPDATES if train.size < length)
     side_by_side = 2 ** max(0, round(np.log2(tokens / mean)))
