@@ -20,6 +20,7 @@ from charrnn.words import counted
 __all__ = ["MAX_VAL", "Shares", "in_words", "record_shares", "story_shares"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
+USUAL_VAL = 0.1  # the share for validation, unless the user wants another
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
 MAX_VAL = 500_000  # tokens; more say nothing new, and are missed in training
@@ -63,7 +64,7 @@ def story_shares(tokens: int, given: Mapping[str, Any], notes: list[str], unit: 
 
     Raises:
         BadDataError: if it is too short.
-        UsageError: for batches that need more.
+        UsageError: for batches, or a share for validation, that need more.
     """
     train, val = _divide(tokens, given.get("val_frac"), unit)
     batch_size, seq_length = _batch(train, given, notes, unit)
@@ -74,15 +75,30 @@ def story_shares(tokens: int, given: Mapping[str, Any], notes: list[str], unit: 
 
 def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
     """The sizes of the training and the validation text: the last tenth by default."""
-    fraction = val_frac or 0.1
-    needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
-    if tokens < needed:
+    fraction = val_frac or USUAL_VAL
+    if tokens < (needed := _needed_tokens(fraction)):
+        if tokens >= _needed_tokens(USUAL_VAL):
+            raise _unusual_share(fraction, f"{needed} {unit}s", f"{tokens}")
         found = f"the corpus has {tokens} {unit}s; training and validation need {needed}"
         raise BadDataError(found, "give a longer text")
     val = round(tokens * fraction)
     if val_frac is None:
         val = min(val, MAX_VAL)
     return tokens - val, val
+
+
+def _needed_tokens(fraction: float) -> int:
+    """The least number that can be divided."""
+    return max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
+
+
+def _unusual_share(fraction: float, needed: str, there: str) -> UsageError:
+    """The error where the usual share for validation would have left enough of both parts."""
+    return UsageError(
+        f"val_frac is {fraction:g}, which needs {needed}, and there are {there}",
+        f"choose one nearer to the usual {USUAL_VAL}, or leave it out",
+        "val_frac",
+    )
 
 
 def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) -> tuple[int, int]:
@@ -135,12 +151,15 @@ def record_shares(
 
     Raises:
         BadDataError: if there are too few.
-        UsageError: if there are fewer than are to be read side by side.
+        UsageError: if there are fewer than are to be read side by side, or than the share for
+            validation needs.
     """
     different = records.different
-    fraction = given.get("val_frac") or 0.1
+    fraction = given.get("val_frac") or USUAL_VAL
     if not _is_enough(different, fraction):
         needed = _needed(fraction)
+        if _is_enough(different, USUAL_VAL):
+            raise _unusual_share(fraction, f"{needed} different records", f"{different}")
         raise BadDataError(
             f"the corpus has {counted(different, 'different record')}; {needed} are needed",
             "give a longer list, or read it as one story with --records none",
