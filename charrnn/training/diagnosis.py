@@ -50,11 +50,12 @@ def stopped_elsewhere(folder: Path) -> CharRNNError:
 
 
 @contextmanager
-def memory_errors(path: Path | None = None) -> Iterator[None]:
+def memory_errors(path: Path | None = None, *, is_settled: bool = False) -> Iterator[None]:
     """Say what to do when there is not enough memory.
 
     Args:
         path: of the model folder, to say that what was saved there stays; None to say nothing.
+        is_settled: whether the run goes on, or is made again, with settings that can't be changed.
 
     Raises:
         CharRNNError: in place of what PyTorch or Python raises then.
@@ -65,7 +66,8 @@ def memory_errors(path: Path | None = None) -> Iterator[None]:
         known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
         if not known and not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
-        advice = "choose a smaller --batch-size, --seq-length or --rnn-size"
+        way = "free some, or train anew under another --name with" if is_settled else "choose"
+        advice = f"{way} a smaller --batch-size, --seq-length or --rnn-size"
         if path is not None:
             advice += "; what was saved is there" if is_saved(path) else "; nothing was saved"
         raise CharRNNError("there is not enough memory", advice) from None

@@ -11,8 +11,9 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from charrnn import Corpus, Evaluation, Finished, resume, train
+from charrnn import Corpus, Evaluated, Evaluation, Finished, resume, train
 from charrnn.errors import CharRNNError
+from charrnn.learning.learner import Learner
 from charrnn.objectives.plans.advice import for_language, for_task
 from charrnn.training.diagnosis import memory_errors
 from tests.conftest import VERSE
@@ -262,3 +263,29 @@ def test_who_lacks_memory_is_told_what_is_saved(trained_folder: Path, tmp_path: 
         with pytest.raises(CharRNNError) as caught, memory_errors(path):
             raise MemoryError
         assert caught.value.advice.endswith(f"--rnn-size; {said}")
+
+
+@pytest.mark.parametrize("how", ["new", "resumed", "repeated"])
+def test_what_helps_where_memory_runs_out_is_an_option_that_the_run_may_have(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on, or is made again, takes no --batch-size: it was advised and refused."""
+    tiny: dict[str, Any] = {"hidden_size": 8, "embed_size": 4, "num_layers": 1, "eval_every": 1}
+    corpus = Corpus("verse", VERSE * 20)
+    first = train(corpus, out=tmp_path / "first", steps=3, **tiny)
+    for event in first:
+        if isinstance(event, Evaluated):
+            break
+
+    def fail(_: Learner) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Learner, "update", fail)
+    run = {
+        "new": lambda: train(corpus, out=tmp_path / "new", steps=3, **tiny),
+        "resumed": lambda: resume(tmp_path / "first", corpus),
+        "repeated": lambda: train(corpus, out=tmp_path / "again", repeat=tmp_path / "first"),
+    }[how]()
+    with pytest.raises(CharRNNError, match=" a smaller --batch-size") as caught:
+        list(run)
+    assert ("train anew under another --name" in str(caught.value)) == (how != "new")

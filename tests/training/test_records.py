@@ -209,14 +209,25 @@ def test_the_least_number_of_records_that_suffices_is_told(val_frac: float, need
     """Twice as many were asked for, or about so."""
     ids = np.array([0] + [k for one in range(1, needed + 1) for k in (one, 0)])
     few, enough = Records.of(ids[:-2], 0), Records.of(ids, 0)
-    with pytest.raises(CharRNNError, match=f" {needed} are needed"):
+    with pytest.raises(CharRNNError, match=f" {needed} (are needed|different records)"):
         record_shares(few, {"val_frac": val_frac}, [])
     shares = record_shares(enough, {"val_frac": val_frac}, [])
     assert shares.train > 0
     assert shares.val > 0
     for hardly_any in (1e-310, 1e-20, 1 - 1e-16):
-        with pytest.raises(CharRNNError, match=r"\d{15} are needed"):
+        with pytest.raises(CharRNNError, match=r"\d{15} (are needed|different records)"):
             record_shares(enough, {"val_frac": hardly_any}, [])
+
+
+def test_a_list_that_is_long_enough_for_the_usual_share_gets_that_advice() -> None:
+    """They were asked for a longer list, hundreds of times as long."""
+    ids = np.array([0] + [k for one in range(1, 21) for k in (one, 0)])
+    with pytest.raises(UsageError, match="nearer to the usual 0.1, or leave it out") as caught:
+        record_shares(Records.of(ids, 0), {"val_frac": 0.001}, [])
+    assert caught.value.setting == "val_frac"
+    few = Records.of(ids[:9], 0)
+    with pytest.raises(CharRNNError, match="give a longer list"):
+        record_shares(few, {"val_frac": 0.001}, [])
 
 
 def test_a_record_that_takes_most_updates_of_an_epoch_is_told(tmp_path: Path) -> None:
@@ -279,6 +290,23 @@ def test_records_as_long_as_the_steps_are_read_at_least_one_at_a_time() -> None:
     long = [np.insert(np.zeros(4000, np.int32), k, 2) for k in range(30)]
     ids = np.concatenate([[1], *[np.append(one, 1) for one in long]])
     assert record_shares(Records.of(ids, 1), {"seq_length": 5000}, []).batch_size == 1
+
+
+@pytest.mark.parametrize(("wanted", "steps"), [(10**9, 32), (32, 32), (5, 5)])
+def test_no_more_steps_are_read_than_the_longest_record_has(
+    wanted: int, steps: int, tmp_path: Path
+) -> None:
+    """The rest was padded, and read on a GPU; and the plan took seconds for a billion."""
+    corpus = Corpus("list", "\n".join("a" * 2 + "b" * k for k in range(30)))
+
+    settings = SMALL | {"steps": 1, "val_frac": 0.04, "seq_length": wanted}
+    run = train(corpus, out=tmp_path / "model", reading=Reading(records="lines"), **settings)
+    notes = [note for note in run.notes if "steps at a time instead of" in note]
+    assert len(notes) == (wanted > steps)
+    _consume(run)
+    training = read_record(tmp_path / "model").training
+    assert training is not None
+    assert training.seq_length == steps
 
 
 def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Path) -> None:

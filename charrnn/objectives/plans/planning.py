@@ -118,10 +118,10 @@ def plan(
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     rate = _learning_rate(model, 0.3 if fine_tuning else 1.0)
     settings = {
-        "batch_size": shares.batch_size,
-        "seq_length": shares.seq_length,
         **recipe.settings(rate),
         **of_training(given),
+        "batch_size": shares.batch_size,
+        "seq_length": shares.seq_length,
         "val_frac": shares.val_frac,
     }
     return Plan(

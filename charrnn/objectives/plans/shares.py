@@ -20,6 +20,7 @@ from charrnn.words import counted
 __all__ = ["MAX_VAL", "Shares", "in_words", "record_shares", "story_shares"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
+USUAL_VAL = 0.1  # the share for validation, unless the user wants another
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
 MAX_VAL = 500_000  # tokens; more say nothing new, and are missed in training
@@ -70,7 +71,7 @@ def story_shares(
 
     Raises:
         BadDataError: if it is too short.
-        UsageError: for batches that need more.
+        UsageError: for batches, or a share for validation, that need more.
     """
     if validation is None:
         train, val = _divide(tokens, given.get("val_frac"), unit)
@@ -85,9 +86,10 @@ def story_shares(
 
 def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
     """The sizes of the training and the validation text: the last tenth by default."""
-    fraction = val_frac or 0.1
-    needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
-    if tokens < needed:
+    fraction = val_frac or USUAL_VAL
+    if tokens < (needed := _needed_tokens(fraction)):
+        if tokens >= _needed_tokens(USUAL_VAL):
+            raise _unusual_share(fraction, f"{needed} {unit}s", f"{tokens}")
         found = f"the corpus has {tokens} {unit}s; training and validation need {needed}"
         raise BadDataError(found, "give a longer text")
     val = round(tokens * fraction)
@@ -102,6 +104,20 @@ def _enough(tokens: int, needed: int, what: str, unit: str) -> int:
         found = f"the {what} has {counted(tokens, unit)}; {needed} are needed"
         raise BadDataError(found, "give a longer text")
     return tokens
+
+
+def _needed_tokens(fraction: float) -> int:
+    """The least number that can be divided."""
+    return max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
+
+
+def _unusual_share(fraction: float, needed: str, there: str) -> UsageError:
+    """The error where the usual share for validation would have left enough of both parts."""
+    return UsageError(
+        f"val_frac is {fraction:g}, which needs {needed}, and there are {there}",
+        f"choose one nearer to the usual {USUAL_VAL}, or leave it out",
+        "val_frac",
+    )
 
 
 def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) -> tuple[int, int]:
@@ -159,7 +175,8 @@ def record_shares(
 
     Raises:
         BadDataError: if there are too few.
-        UsageError: if there are fewer than are to be read side by side.
+        UsageError: if there are fewer than are to be read side by side, or than the share for
+            validation needs.
     """
     if validation is None:
         val = _held_back(records, given.get("val_frac"))
@@ -170,7 +187,7 @@ def record_shares(
             raise _too_few(records.different, MIN_RECORDS)
         train, val = records, validation.different
         different = records.different + val
-    batch, steps = _side_by_side(train, given)
+    batch, steps = _side_by_side(train, given, notes, unit)
     updates, lengths = steps_of(train, batch, steps), np.sort(train.lengths)
     alone = _alone(lengths, batch, steps)
     if 2 * alone > updates:
@@ -192,9 +209,12 @@ def record_shares(
 
 def _held_back(records: Records, val_frac: float | None) -> int:
     """How many of the different records validate: a tenth by default."""
-    different, fraction = records.different, val_frac or 0.1
+    different, fraction = records.different, val_frac or USUAL_VAL
     if not _is_enough(different, fraction):
-        raise _too_few(different, _needed(fraction))
+        needed = _needed(fraction)
+        if _is_enough(different, USUAL_VAL):
+            raise _unusual_share(fraction, f"{needed} different records", f"{different}")
+        raise _too_few(different, needed)
     val = round(different * fraction)
     if val_frac is None:
         val = max(1, min(val, round(MAX_VAL * different / records.size)))
@@ -208,15 +228,26 @@ def _too_few(different: int, needed: int) -> BadDataError:
     )
 
 
-def _side_by_side(train: Records, given: Mapping[str, Any]) -> tuple[int, int]:
+def _side_by_side(
+    train: Records, given: Mapping[str, Any], notes: list[str], unit: str
+) -> tuple[int, int]:
     """Records side by side and steps, unless the user has chosen them: so that few steps are empty.
+
+    There are no more steps than the longest record fills, since a GPU computes empty ones, too.
 
     Raises:
         UsageError: if there are fewer records than the user wants.
     """
     usual = int(np.sort(train.lengths)[int(0.98 * (train.count - 1))])  # nearly all are as short
     parts = -(-usual // MAX_STEPS)  # of about equal width
-    steps = given.get("seq_length") or -(-usual // (8 * parts)) * 8
+    wanted = given.get("seq_length") or -(-usual // (8 * parts)) * 8
+    longest = int(train.lengths.max())
+    steps = min(wanted, -(-longest // 8) * 8)
+    if steps < wanted:
+        notes.append(
+            f"the longest record has {counted(longest - 1, unit)}, so records are read "
+            f"{steps:,} steps at a time instead of {wanted:,}"
+        )
     mean = min(train.size / train.count, steps)
     tokens = next(count for length, _, count in UPDATES if train.size < length)
     side_by_side = 2 ** max(0, round(np.log2(tokens / mean)))

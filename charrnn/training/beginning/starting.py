@@ -122,7 +122,8 @@ class NewRun:
         place = self.place or _unused_place(self._name)
         create_folder(place.path)
         events = partial(self._events, place, watch)
-        yield from _locked_in(place.path, events, remove_if_empty=is_new)
+        is_settled = isinstance(self.settled, TrainConfig)
+        yield from _locked_in(place.path, events, is_settled=is_settled, remove_if_empty=is_new)
 
     def _events(self, place: Place, watch: Stopwatch, lock: FolderLock) -> Iterator[Event]:
         refuse_occupied(place.path)  # by another run, before this one had the lock
@@ -202,7 +203,8 @@ class StoppedRun:
             LockedError: if another process trains there.
             CharRNNError: as `loop`.
         """
-        yield from _locked_in(self.place.path, self._events, remove_if_empty=False)
+        path, events = self.place.path, self._events
+        yield from _locked_in(path, events, is_settled=True, remove_if_empty=False)
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
@@ -291,14 +293,23 @@ def _started(
 
 
 def _locked_in(
-    path: Path, events: Callable[[FolderLock], Iterator[Event]], *, remove_if_empty: bool
+    path: Path,
+    events: Callable[[FolderLock], Iterator[Event]],
+    *,
+    is_settled: bool,
+    remove_if_empty: bool,
 ) -> Iterator[Event]:
     """What `events` yields, with the folder locked.
 
     If they end before anything is saved, for whatever reason, the folder is removed if asked for.
+
+    Args:
+        path: of the folder.
+        events, remove_if_empty: see above.
+        is_settled: see `memory_errors`.
     """
     try:
-        with locked(path) as lock, memory_errors(path):
+        with locked(path) as lock, memory_errors(path, is_settled=is_settled):
             sweep(path)
             yield from events(lock)
     finally:

@@ -48,6 +48,18 @@ def test_every_corpus_gets_a_plan_that_fits_or_an_error_that_says_what_is_needed
     assert config.warmup_steps < config.steps
 
 
+@pytest.mark.parametrize("val_frac", [0.0005, 0.999])
+def test_a_text_that_is_long_enough_for_the_usual_share_gets_that_advice(val_frac: float) -> None:
+    """They were asked for a longer text, many times as long."""
+    given, budget = {"val_frac": val_frac}, Budget(steps=1)
+    with pytest.raises(UsageError, match="needs 16001 .* there are 5677; .* usual 0.1") as caught:
+        plan(5677, 60, budget, given)
+    assert caught.value.setting == "val_frac"
+    with pytest.raises(BadDataError, match="need 16001; give a longer text"):
+        plan(50, 60, budget, given)
+    assert plan(16001, 60, budget, given).steps_per_epoch >= 1
+
+
 @given(st.integers(1, 10_000))
 def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
     config = schedule(plan(50_000, 60, Budget(steps=steps), {}), steps)
