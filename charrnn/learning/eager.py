@@ -97,7 +97,7 @@ class EagerUpdates:
     def _alone(self, batch: Any) -> tuple[Tensor, Tensor | int, State | None]:
         """Find the gradients of a batch; returns its loss, over how much, and what is carried."""
         cost = self._cost(batch)
-        loss = cost.total / cost.number
+        loss = cost.total / (cost.number + (cost.number == 0))  # in a batch nothing may count
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), cost.number, cost.state
 

@@ -51,7 +51,8 @@ class GraphUpdates:
         state: the hidden state of the lanes after the last update.
         loss, grad_norm: of the last update.
         loss_sum: of `loss_count` whole batches, those since `clear_losses`; see `EagerUpdates`.
-        seen_in_row: `skipped_in_row` as it was between `CHECK_EVERY` and twice as many updates ago.
+        seen_in_row: `skipped_in_row` as it was between `CHECK_EVERY` and twice as many updates ago;
+            0 before it was first looked at.
     """
 
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
@@ -86,7 +87,8 @@ class GraphUpdates:
         self.loss_sum.copy_(before.loss_sum)
         self._loss_count.fill_(before.loss_count)
         self._counts.copy_(self._seen)
-        self.seen_in_row = before.skipped_in_row
+        self._seen.zero_()  # those before it are no reason to end a run that goes on
+        self.seen_in_row = 0
 
     @property
     def loss_count(self) -> float:

@@ -36,7 +36,8 @@ class Cost(NamedTuple):
 
     Attributes:
         total: the sum over all that was predicted, in nats.
-        number: over how much; total / number is the loss, so that padding never changes it.
+        number: over how much; total / number is the loss, so that padding never changes it. It may
+            be 0, as in a part of a batch for one of several processes, and so is the total then.
         state: to carry to the next batch; None where nothing is carried.
     """
 

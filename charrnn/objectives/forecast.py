@@ -308,8 +308,7 @@ class Forecasting(ExampleTask[Batch]):
         device = network.device
         # A copy, in memory as PyTorch aligns it: products depend on that, and NumPy's is anywhere.
         outputs = network(torch.tensor(batch.inputs, device=device), generator)
-        total, count = self._cost(outputs, batch)
-        return Cost(total, max(count, 1))
+        return Cost(*self._cost(outputs, batch))
 
     def _cost(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
         """The sum of the same, and over how much; series that never vary have no unit for it."""

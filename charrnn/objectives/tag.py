@@ -319,8 +319,7 @@ class Tagging(TextTask[Tagged, Batch]):
     def loss(self, network: TaggerNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the tags of a batch."""
         logits = network(batch.rows, batch.edges, generator)  # (W, K)
-        total, number = _cost(logits, batch.tags)
-        return Cost(total, number.clamp(min=OUTSIDE_WEIGHT))  # there may be no words
+        return Cost(*_cost(logits, batch.tags))
 
     def validate(self, network: TaggerNetwork) -> Generator[None, None, Scored]:
         """The mean cost of a word's tag, weighted as in training, and the F1 of spans.

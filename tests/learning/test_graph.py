@@ -175,6 +175,20 @@ def test_updates_that_all_fail_are_noticed_in_time(cell: CellName, device: str) 
     assert one.updates.skipped_in_row == 2 * CHECK_EVERY
 
 
+def test_a_run_that_has_recovered_is_not_ended_for_what_was_before_it_was_resumed(
+    cell: CellName, device: str
+) -> None:
+    one = learner(cell, device)
+    assert isinstance(one.updates, EagerUpdates)
+    one.updates.skipped = one.updates.skipped_in_row = 6
+    record(one)
+    for _ in range(2 * CHECK_EVERY):
+        one.update()
+        assert not is_stuck(one)
+        assert one.updates.skipped_in_row == 0
+    assert one.updates.skipped == 6
+
+
 def test_a_recording_that_fails_leaves_the_optimizer_as_it_was(
     cell: CellName, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

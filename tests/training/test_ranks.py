@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -72,14 +73,14 @@ KINDS: dict[str, Callable[[], str]] = {"story": _story, "names": _names} | {
 }
 
 
-def _learner(kind: str) -> Learner:
+def _learner(kind: str, **changes: Any) -> Learner:
     work = TaskSettings(task=kind if kind in WRITERS else None)
     names = ("embed_size", "batch_size", "dropout", "weight_dropout", "precision", "device")
     settings = {name: SETTINGS[name] for name in names} | {"hidden_size": 8, "batch_size": 6}
     budget = Budget(steps=50)
     request = Request([KINDS[kind]()], Reading(), work, budget=budget, settings=settings)
     data, plan = prepare(request)
-    config = schedule(plan, 50)
+    config = msgspec.structs.replace(schedule(plan, 50), **changes)
     return Learner(data.divided(config), plan.model, config)
 
 
@@ -119,6 +120,22 @@ def test_the_parts_of_a_batch_cost_together_what_it_costs(kind: str) -> None:
             joined = tuple(torch.cat(parts, 1) for parts in zip(*after, strict=True))
             torch.testing.assert_close(joined, whole.state)
             state = tuple(part.detach() for part in whole.state)
+
+
+def test_a_part_in_which_nothing_counts_costs_nothing() -> None:
+    """Of a text that is cut within its first word there is no tag to predict.
+
+    It counted as a word outside of all names, in each process, so that the loss of a batch depended
+    on the number of processes.
+    """
+    learner = _learner("tag", seq_length=1)
+    task, batch = learner.task, learner.batches.batch(0)
+    assert not len(batch.tags), "all are cut"
+    cost = task.cost(learner.network, batch, None, torch.Generator())
+    assert (float(cost.total.detach()), float(cost.number)) == (0.0, 0.0)
+    learner.update()
+    assert learner.updates.skipped == 0
+    assert float(learner.updates.loss) == 0.0
 
 
 @pytest.mark.parametrize("count", range(1, 9))

@@ -218,7 +218,7 @@ class Ranks:
         with _lost():
             dist.all_reduce(flat)
             self.stopping = bool(flat[-1])  # on a GPU, this waits
-        mean = flat[:-2].div_(flat[-2])
+        mean = flat[:-2].div_(flat[-2] + (flat[-2] == 0))  # in a batch nothing may count
         parts = torch.split(mean[:-1], [weight.numel() for weight in weights])
         for weight, part in zip(weights, parts, strict=True):
             weight.grad = part.view_as(weight)
