@@ -300,7 +300,8 @@ class Classifying(TextTask[Labelled, Batch]):
             nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())
             yield
-        return Scored(nats / np.count_nonzero(classes != PAD), right / len(self.val))
+        known = np.count_nonzero(classes != PAD)  # of a beginning it may be none
+        return Scored(nats / max(known, 1), right / len(self.val))
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation text and what the model says of it."""
