@@ -12,14 +12,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
-from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in, whole_file
-from charrnn.decoding.containers import sources as sources_of
+from charrnn.decoding.containers import Source, reading_errors
 from charrnn.decoding.pieces import (
-    NotTextError,
     Piece,
     first_lines,
     not_as_bytes,
@@ -357,24 +356,13 @@ def _opened(
     if isinstance(one, str) and one.startswith(HUB):
         yield File(one, Form.HUB, "", notes, reading)
         return
-    name, passed = str(one), dict[str, None]()
-    if isinstance(one, Path):
-        if formats.format_of(one.name).whole and one.name == plain_name(one.name):
-            with _reading(name):
-                source = whole_file(one)
-            yield File(name, _form_of(one.name), "", notes, reading, source)
-            return
-        found = sources_of(one, reading, passed)
-    else:
-        assert one == STANDARD_INPUT, "a folder or a bundled text was refused"
-        name = "standard input"
-        given = arriving(before_waiting) if before_waiting else standard_input()
-        found = sources_in(name, given, reading, passed)
-    with _reading(name), closing(found):
+    come = partial(arriving, before_waiting) if before_waiting else standard_input
+    given = one if isinstance(one, Path) else come()
+    passed: list[str] = []
+    with not_as_bytes(), formats.opened(given, reading, passed) as found:
         for source in found:
             yield _file(source, reading, notes)
-    if passed:
-        notes.append(f"{name}: {formats.hidden_note([*passed])}")
+    notes += [f"{called([one])}: {note}" for note in passed]
 
 
 @contextmanager
@@ -384,14 +372,12 @@ def _reading(name: str) -> Iterator[None]:
         yield
 
 
-def _form_of(name: str) -> Form:
-    return FORMS.get(formats.format_of(name), Form.TEXT)
-
-
 def _file(source: Source, reading: Reading, notes: list[str]) -> File:
-    form = _form_of(source.file_name)
-    if formats.format_of(source.file_name).whole:
-        raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
+    formats.refuse_compressed(source)
+    kind = formats.format_of(source.file_name)
+    form = FORMS.get(kind, Form.TEXT)
+    if kind.whole:
+        return File(source.name, form, "", notes, reading, source)
     start = _start_of(source.stream, reading)
     while OPEN.match(start) and source.stream.grow():
         start = _start_of(source.stream, reading)

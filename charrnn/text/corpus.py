@@ -275,7 +275,7 @@ def place_of(source: str) -> Place:
 def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
     """A source that is no file."""
     if source == STANDARD_INPUT:
-        yield from registry.documents_in("standard input", standard_input(), reading, heeded)
+        yield from registry.documents(standard_input(), reading, heeded)
     elif source.startswith(HUB):
         heeded |= {"text_column", "split"}
         yield from columns.documents(source, hub_records(source, reading), reading)
