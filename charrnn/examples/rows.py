@@ -26,7 +26,7 @@ from charrnn.decoding.pieces import (
     whole_lines,
 )
 from charrnn.decoding.streams import Stream, arriving, standard_input
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import (
@@ -36,9 +36,8 @@ from charrnn.formats.tables.columns import (
     refuse_doubled,
     shown,
 )
-from charrnn.text.corpus import place_of
-from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
+from charrnn.text.named import all_named
 from charrnn.words import listing
 
 __all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
@@ -324,26 +323,19 @@ def opened(
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
-    places = [place_of(str(source)) for source in sources]
+    every, doubles = all_named(sources)
     if reading.split != Reading().split and not any(str(one).startswith(HUB) for one in sources):
         found = f"split is {reading.split!r}, which only affects data sets from the hub"
         raise UsageError(f"{found}, and none is read here", "leave it out", "split")
-    for place in places:
-        place.check_task(task)
-        if place.folder and not place.files:
-            raise MissingInputError(f"{place.folder}: a folder without files", "name another")
-        if place.bundled and not place.files:
-            raise UsageError(f"{place.source} is a bundled text, not a file", "name a file")
-    doubles = Doubles([one for place in places for one in place.contents])
-    for place in places:
-        skipped: list[str] = []
-        for one in place.texts(reading, skipped):
-            if not doubles.leave_out(one):
-                yield from _opened(one, reading, notes, before_waiting)
-        if skipped and len(skipped) == len(place.files):
-            raise MissingInputError(f"{place.folder}: a folder without text files", "name another")
-        left_out = [formats.skipped_note(skipped)] if skipped else []
-        notes += [f"{place.source}: {note}" for note in (*left_out, *place.notes)]
+    for source in every:
+        source.check_task(task)
+        if source.bundled and not source.files:
+            raise UsageError(f"{source.name} is a bundled text, not a file", "name a file")
+    for source in every:
+        left_out: list[str] = []
+        for one in source.each(reading, doubles, left_out):
+            yield from _opened(one, reading, notes, before_waiting)
+        notes += [f"{source.name}: {note}" for note in left_out]
     notes += doubles.notes()
 
 

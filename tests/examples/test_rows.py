@@ -285,7 +285,7 @@ def test_a_folder_without_files_is_not_standard_input(
     Path("empty").mkdir()
     for name in hidden:
         Path("empty", name).write_text("text,label\nfine,a\n")
-    with pytest.raises(MissingInputError, match="empty: a folder without files; name another"):
+    with pytest.raises(MissingInputError, match="empty: a folder without text files; name another"):
         next(opened(["empty"], Reading(), [], task))
 
 
