@@ -8,7 +8,7 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -30,7 +30,6 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import (
-    MISSING,
     Halves,
     nesting_errors,
     refuse_doubled,
@@ -40,7 +39,7 @@ from charrnn.text.hub import hub_records
 from charrnn.text.named import all_named
 from charrnn.words import listing
 
-__all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
+__all__ = ["File", "Form", "Row", "called", "columns_of", "opened"]
 
 
 class Form(Enum):
@@ -79,15 +78,6 @@ class Row(NamedTuple):
 
     number: int
     cells: dict[str, Any]
-
-
-def value_at(cells: Mapping[str, Any], column: str) -> Any:
-    """The value in a column, which may lie deeper: meta.label. `MISSING` if there is none."""
-    if column in cells:
-        return cells[column]
-    first, _, rest = column.partition(".")
-    inner = cells.get(first)
-    return value_at(inner, rest) if rest and isinstance(inner, Mapping) else MISSING
 
 
 def called(sources: Sequence[str | Path]) -> str:

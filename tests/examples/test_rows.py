@@ -19,8 +19,8 @@ from pyarrow import parquet
 from charrnn import Reading
 from charrnn.config import TaskName
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.examples.rows import Form, Row, columns_of, opened, value_at
-from charrnn.formats.tables.columns import MISSING
+from charrnn.examples.rows import Form, Row, columns_of, opened
+from charrnn.formats.tables.columns import MISSING, value_at
 from charrnn.text.bundled import BUNDLED
 from tests.text.reading import PNG
 
