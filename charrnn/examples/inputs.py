@@ -16,9 +16,9 @@ from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.conll import has_tags, sentences_of
 from charrnn.examples.labelled import begins_with_label, without_labels
-from charrnn.examples.rows import File, Form, Row, opened, value_at
+from charrnn.examples.rows import File, Form, Row, opened
 from charrnn.examples.tagged import WORDS
-from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
+from charrnn.formats.tables.columns import MISSING, SEARCHED, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
 
 __all__ = ["texts_in"]

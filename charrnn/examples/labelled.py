@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
-from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
+from charrnn.examples.rows import File, Form, Row, called, columns_of, opened
+from charrnn.formats.tables.columns import MISSING, SEARCHED, shown, value_at
 from charrnn.words import listing
 
 __all__ = ["Labelled", "begins_with_label", "check_classes", "read_labelled", "without_labels"]

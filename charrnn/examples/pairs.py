@@ -14,8 +14,8 @@ from typing import NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
-from charrnn.formats.tables.columns import MISSING, shown
+from charrnn.examples.rows import File, Form, Row, called, columns_of, opened
+from charrnn.formats.tables.columns import MISSING, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
 
 __all__ = ["Pair", "read_pairs"]

@@ -8,18 +8,17 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
-from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in, whole_file
-from charrnn.decoding.containers import sources as sources_of
+from charrnn.decoding.containers import Source, reading_errors
 from charrnn.decoding.pieces import (
-    NotTextError,
     Piece,
     first_lines,
     not_as_bytes,
@@ -27,22 +26,20 @@ from charrnn.decoding.pieces import (
     whole_lines,
 )
 from charrnn.decoding.streams import Stream, arriving, standard_input
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import (
-    MISSING,
     Halves,
     nesting_errors,
     refuse_doubled,
     shown,
 )
-from charrnn.text.corpus import place_of
-from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
+from charrnn.text.named import all_named
 from charrnn.words import listing
 
-__all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
+__all__ = ["File", "Form", "Row", "called", "columns_of", "opened"]
 
 
 class Form(Enum):
@@ -81,15 +78,6 @@ class Row(NamedTuple):
 
     number: int
     cells: dict[str, Any]
-
-
-def value_at(cells: Mapping[str, Any], column: str) -> Any:
-    """The value in a column, which may lie deeper: meta.label. `MISSING` if there is none."""
-    if column in cells:
-        return cells[column]
-    first, _, rest = column.partition(".")
-    inner = cells.get(first)
-    return value_at(inner, rest) if rest and isinstance(inner, Mapping) else MISSING
 
 
 def called(sources: Sequence[str | Path]) -> str:
@@ -325,26 +313,19 @@ def opened(
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
-    places = [place_of(str(source)) for source in sources]
+    every, doubles = all_named(sources)
     if reading.split != Reading().split and not any(str(one).startswith(HUB) for one in sources):
         found = f"split is {reading.split!r}, which only affects data sets from the hub"
         raise UsageError(f"{found}, and none is read here", "leave it out", "split")
-    for place in places:
-        place.check_task(task)
-        if place.folder and not place.files:
-            raise MissingInputError(f"{place.folder}: a folder without files", "name another")
-        if place.bundled and not place.files:
-            raise UsageError(f"{place.source} is a bundled text, not a file", "name a file")
-    doubles = Doubles([one for place in places for one in place.contents])
-    for place in places:
-        skipped: list[str] = []
-        for one in place.texts(reading, skipped):
-            if not doubles.leave_out(one):
-                yield from _opened(one, reading, notes, before_waiting)
-        if skipped and len(skipped) == len(place.files):
-            raise MissingInputError(f"{place.folder}: a folder without text files", "name another")
-        left_out = [formats.skipped_note(skipped)] if skipped else []
-        notes += [f"{place.source}: {note}" for note in (*left_out, *place.notes)]
+    for source in every:
+        source.check_task(task)
+        if source.bundled and not source.files:
+            raise UsageError(f"{source.name} is a bundled text, not a file", "name a file")
+    for source in every:
+        left_out: list[str] = []
+        for one in source.each(reading, doubles, left_out):
+            yield from _opened(one, reading, notes, before_waiting)
+        notes += [f"{source.name}: {note}" for note in left_out]
     notes += doubles.notes()
 
 
@@ -357,24 +338,13 @@ def _opened(
     if isinstance(one, str) and one.startswith(HUB):
         yield File(one, Form.HUB, "", notes, reading)
         return
-    name, passed = str(one), dict[str, None]()
-    if isinstance(one, Path):
-        if formats.format_of(one.name).whole and one.name == plain_name(one.name):
-            with _reading(name):
-                source = whole_file(one)
-            yield File(name, _form_of(one.name), "", notes, reading, source)
-            return
-        found = sources_of(one, reading, passed)
-    else:
-        assert one == STANDARD_INPUT, "a folder or a bundled text was refused"
-        name = "standard input"
-        given = arriving(before_waiting) if before_waiting else standard_input()
-        found = sources_in(name, given, reading, passed)
-    with _reading(name), closing(found):
+    come = partial(arriving, before_waiting) if before_waiting else standard_input
+    given = one if isinstance(one, Path) else come()
+    passed: list[str] = []
+    with not_as_bytes(), formats.opened(given, reading, passed) as found:
         for source in found:
             yield _file(source, reading, notes)
-    if passed:
-        notes.append(f"{name}: {formats.hidden_note([*passed])}")
+    notes += [f"{called([one])}: {note}" for note in passed]
 
 
 @contextmanager
@@ -384,14 +354,12 @@ def _reading(name: str) -> Iterator[None]:
         yield
 
 
-def _form_of(name: str) -> Form:
-    return FORMS.get(formats.format_of(name), Form.TEXT)
-
-
 def _file(source: Source, reading: Reading, notes: list[str]) -> File:
-    form = _form_of(source.file_name)
-    if formats.format_of(source.file_name).whole:
-        raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
+    formats.refuse_compressed(source)
+    kind = formats.format_of(source.file_name)
+    form = FORMS.get(kind, Form.TEXT)
+    if kind.whole:
+        return File(source.name, form, "", notes, reading, source)
     start = _start_of(source.stream, reading)
     while OPEN.match(start) and source.stream.grow():
         start = _start_of(source.stream, reading)

@@ -21,7 +21,7 @@ from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.conll import check_tag, sentences_of
-from charrnn.examples.rows import File, Row, called, opened, value_at
+from charrnn.examples.rows import File, Row, called, opened
 from charrnn.examples.tags import (
     OUTSIDE,
     RULES,
@@ -32,7 +32,7 @@ from charrnn.examples.tags import (
     tags_of,
     words_of,
 )
-from charrnn.formats.tables.columns import MISSING
+from charrnn.formats.tables.columns import MISSING, value_at
 
 __all__ = ["WORDS", "check_types", "read_tagged"]
 

@@ -1,13 +1,13 @@
 """Which file is read how: by the suffix of its name, whatever it is compressed with.
 
-documents(path, reading)    # the documents of one file, or of the files of an archive
+documents(path, reading, heeded)    # the documents of one file, or of the files of an archive
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -24,7 +24,7 @@ from charrnn.decoding.containers import (
     whole_file,
 )
 from charrnn.decoding.pieces import NotTextError, Piece
-from charrnn.decoding.streams import Stream
+from charrnn.decoding.streams import Arriving, Stream
 from charrnn.errors import BadDataError
 from charrnn.formats import plain, subtitles
 from charrnn.formats.markup import docx, epub, html
@@ -38,13 +38,13 @@ __all__ = [
     "TABLE",
     "Format",
     "documents",
-    "documents_in",
     "format_of",
-    "hidden_note",
     "is_no_text",
     "is_plain_name",
     "lacking_note",
+    "opened",
     "passed_note",
+    "refuse_compressed",
     "skipped_note",
 ]
 
@@ -102,33 +102,64 @@ def is_plain_name(name: str) -> bool:
     return format_of(name) is PLAIN and not is_compressed
 
 
-def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
-    """The documents of a file, or of the files of an archive; adds the settings that it heeds.
+@contextmanager
+def opened(
+    given: Path | BinaryIO | Arriving, reading: Reading, notes: list[str]
+) -> Iterator[Iterator[Source]]:
+    """What is in a file, or in what comes by standard input: itself, or the files of an archive.
+
+    One that is needed itself, and not only a stream of its bytes, is not expanded.
+
+    Args:
+        given: the file, or bytes that can be read only once.
+        reading: its encoding, and whether bytes are learnt as they are.
+        notes: gets what was passed by in an archive, once it is read.
 
     Raises:
         BadDataError: if it is broken, no text, or grows past all reason.
         MissingInputError: if it does not exist or may not be read.
         ReadWriteError: if reading fails midway.
+    """
+    passed: dict[str, None] = {}
+    with reading_errors(_name_of(given)):
+        if not isinstance(given, Path):
+            found = sources_in(_name_of(given), given, reading, passed)
+        elif format_of(given.name).whole and given.name == plain_name(given.name):
+            found = (one for one in [whole_file(given)])
+        else:
+            found = sources(given, reading, passed)
+        with closing(found):  # also after an error
+            yield found
+    if passed:
+        notes.append(_hidden_note([*passed]))
+
+
+def _name_of(given: Path | BinaryIO | Arriving) -> str:
+    return str(given) if isinstance(given, Path) else "standard input"
+
+
+def refuse_compressed(source: Source) -> None:
+    """See that a file is there as it is, if it is needed itself.
+
+    Raises:
+        NotTextError: for one that is compressed or in an archive.
+    """
+    if format_of(source.file_name).whole and source.path is None:
+        raise NotTextError(f"{source.name}: it can't be read compressed", kinds.UNPACK)
+
+
+def documents(given: Path | BinaryIO, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
+    """The documents in what is `opened`; adds the settings that their formats heed.
+
+    Raises:
+        CharRNNError: as `opened`.
         UsageError: for a column that does not exist or holds no text.
     """
-    with reading_errors(str(path)):
-        form = format_of(path.name)
-        if form.whole and path.name == plain_name(path.name):
-            heeded |= form.settings
-            yield from form.read(whole_file(path), reading)
-        else:
-            passed: dict[str, None] = {}
-            with closing(sources(path, reading, passed)) as found:  # also after an error
-                yield from _of_all(str(path), found, reading, heeded)
-            yield from _passed(str(path), passed)
-
-
-def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
-    """The same of bytes that can be read only once, such as standard input."""
-    passed: dict[str, None] = {}
-    with reading_errors(name), closing(sources_in(name, file, reading, passed)) as found:
-        yield from _of_all(name, found, reading, heeded)
-    yield from _passed(name, passed)
+    notes: list[str] = []
+    with opened(given, reading, notes) as found:
+        yield from _of_all(_name_of(given), found, reading, heeded)
+    if notes:
+        yield Piece(_name_of(given), "", first=False, notes=tuple(notes))
 
 
 def _of_all(
@@ -143,8 +174,7 @@ def _of_all(
         if inside and (form.whole or _is_left_out(source, reading)):
             left_out.append(inside)
             continue
-        if form.whole:
-            raise NotTextError(f"{source.name}: it can't be read compressed", kinds.UNPACK)
+        refuse_compressed(source)
         heeded |= form.settings
         try:
             yield from form.read(source, reading)
@@ -164,12 +194,6 @@ def _of_all(
         yield Piece(name, "", first=False, notes=(lacking_note(lacking, reading, reason),))
 
 
-def _passed(name: str, passed: Iterable[str]) -> Iterator[Piece]:
-    """What is said of what was passed by in an archive."""
-    if names := list(passed):
-        yield Piece(name, "", first=False, notes=(hidden_note(names),))
-
-
 def is_no_text(path: Path, reading: Reading) -> bool:
     """Whether a file of a folder is left out: a picture, a program, a document that is none.
 
@@ -181,7 +205,7 @@ def is_no_text(path: Path, reading: Reading) -> bool:
             return not is_zip(path)
     if form is not PLAIN:
         return False
-    with reading_errors(str(path)), closing(sources(path, reading)) as found:
+    with opened(path, reading, []) as found:
         for source in found:
             if source.archive or not _seems_no_text(source, reading):
                 return False
@@ -234,7 +258,7 @@ def lacking_note(names: Sequence[str], reading: Reading, reason: MissingColumnEr
     return f"skipped {files}: {first_few(names)} ({reason})"
 
 
-def hidden_note(names: Sequence[str]) -> str:
+def _hidden_note(names: Sequence[str]) -> str:
     """What to say of what was never looked at in an archive."""
     return f"left out hidden files and entries that are not files: {first_few(names)}"
 

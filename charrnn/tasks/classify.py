@@ -77,7 +77,7 @@ class _Network:
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
-        self._table = found.weights.get(GRAMS)  # (N, K); None in older models
+        self._table = found.weights.get(GRAMS)  # (N, K); None of many classes or an older model
         self._letters = letters_of(self._tokenizer)
 
     def probabilities(self, texts: Sequence[str]) -> Logits:

@@ -64,7 +64,7 @@ class _Network:
         self._tokenizer = tokenizer_of(found)
         self._encoder = Encoder(found.record.model, found.weights)
         head, bias = found.weights[HEAD_WEIGHT].T, found.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
-        table = found.weights.get(GRAMS)  # (N, P); None in older models
+        table = found.weights.get(GRAMS)  # (N, P); None of many tags or an older model
         if self.task.in_parts:
             parts = parts_of(self.tags)  # (P, K)
             head, bias = product(head, parts), product(bias, parts)

@@ -12,36 +12,31 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from charrnn.arguments import checked
-from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
-from charrnn.decoding.containers import LOCKS, plain_name
+from charrnn.config import HUB, STANDARD_INPUT, Reading
+from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece
 from charrnn.decoding.streams import standard_input
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry
 from charrnn.formats.tables import columns
 from charrnn.formats.tables.columns import MissingColumnError
-from charrnn.outputs import is_model
-from charrnn.text import finding
-from charrnn.text.bundled import BUNDLED, Bundled
+from charrnn.text.bundled import BUNDLED
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
-from charrnn.words import beginning, counted, first_few, is_path
+from charrnn.text.named import Named, all_named
 
 __all__ = [
     "Corpus",
-    "Place",
     "Sources",
     "corpus_name",
     "documents",
     "listed",
-    "place_of",
     "read_corpus",
     "short_name",
     "texts",
@@ -137,179 +132,54 @@ def texts(
         notes += [f"{piece.name}: {note}" for note in piece.notes]
 
 
-def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece]:
+def documents(sources: Sequence[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
     heeded: set[str] = set()
-    places, doubles = _places(sources)
-    for place in places:
-        place.check_task(None)
-    for place in places:
-        if place.folder is not None:
-            yield from _folder(place, reading, heeded, doubles)
-        elif place.files:
-            for file in place.files:
-                if not doubles.leave_out(file):
-                    yield from registry.documents(file, reading, heeded)
-            if place.notes:
-                yield Piece(place.source, "", first=False, notes=place.notes)
-        elif not doubles.leave_out(place.source):
-            yield from _document(place.source, reading, heeded)
+    every, doubles = all_named(sources)
+    for source in every:
+        source.check_task(None)
+    for source in every:
+        yield from _documents_of(source, reading, heeded, doubles)
     if notes := doubles.notes():
         yield Piece("the corpus", "", first=False, notes=notes)
     _refuse_unheeded(reading, heeded)
 
 
-def _places(sources: Iterable[str | Path]) -> tuple[Sequence[Place], Doubles]:
-    """What sources stand for, and which of it is there already."""
-    places = [place_of(str(source)) for source in sources]
-    everything = [one for place in places for one in place.contents]
-    return places, Doubles(everything)
-
-
-class Place(NamedTuple):
-    """What a source stands for.
-
-    Attributes:
-        source: as the user gave it.
-        files: those it stands for, in their order; none if it is a data set, a bundled text or
-            standard input.
-        folder: the folder that it is, if it is one.
-        passed: what was passed by in that folder; of a glob, folders, which are read by name alone.
-        hidden: of a glob, what Word leaves beside documents that are open.
-        bundled: the bundled corpus that it is, if it is one.
-    """
-
-    source: str
-    files: tuple[Path, ...] = ()
-    folder: Path | None = None
-    passed: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
-    bundled: Bundled | None = None
-
-    @property
-    def contents(self) -> Sequence[str | Path]:
-        """Its files, of which a folder may have none, or what else it is."""
-        return self.files if self.files or self.folder else [self.source]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to say of what was passed by."""
-        if self.folder is not None:
-            return (registry.passed_note(self.passed),) if self.passed else ()
-        notes = []
-        if self.hidden:
-            notes.append(f"left out Word's lock files: {first_few(self.hidden)}")
-        if self.passed:
-            folders = f"left out {counted(len(self.passed), 'folder')}: {first_few(self.passed)}"
-            notes.append(f"{folders} (a pattern with /** at its end reads what is in them)")
-        return tuple(notes)
-
-    def texts(self, reading: Reading, skipped: list[str]) -> Iterator[str | Path]:
-        """Its contents, but of a folder the texts alone; `skipped` gets the names of the others."""
-        for one in self.contents:
-            if self.folder and isinstance(one, Path) and registry.is_no_text(one, reading):
-                skipped.append(str(one.relative_to(self.folder)))
-            else:
-                yield one
-
-    def check_task(self, task: TaskName | None) -> None:
-        """See that a bundled corpus is for a task; for None, that it is a text.
-
-        Raises:
-            UsageError: if it is for something else.
-        """
-        if self.bundled is None or self.bundled.task == task:
-            return
-        if self.bundled.task is None:
-            found = f"{self.source} is a text, and holds no examples for a task"
-            raise UsageError(found, "name examples, or train on it without --task")
-        own = self.bundled.task
-        found = f"{self.source} holds examples for the task {own}"
-        advice = f"name something else, or train on it with --task {own} (in Python task='{own}')"
-        raise UsageError(found, advice)
-
-
-def place_of(source: str) -> Place:
-    """What a source stands for.
-
-    Raises:
-        MissingInputError: if there is nothing of this name.
-    """
-    if source == STANDARD_INPUT or source.startswith(HUB):
-        return Place(source)
-    bundled = BUNDLED.get(source)
-    # Path's methods fail on names that are too long, and take an empty one for the folder.
-    if os.path.isdir(source):  # noqa: PTH112
-        if is_model(Path(source)):
-            if bundled is not None:  # the model may well be named after it
-                return Place(source, bundled.files, bundled=bundled)
-            advice = "go on with it with --resume, or start from it with --init-from"
-            raise MissingInputError(f"{source}: a model, not a text", advice)
-        files, passed = finding.below(Path(source))
-        return Place(source, tuple(files), Path(source), tuple(passed))
-    if os.path.exists(source):  # noqa: PTH110
-        return Place(source, files=(Path(source),))
-    if bundled is not None:
-        return Place(source, bundled.files, bundled=bundled)
-    matches = sorted(glob.glob(source, recursive=True))
-    # Paths, even if one is called "-" or like a bundled corpus.
-    matched = [Path(one) for one in matches if os.path.isfile(one)]  # noqa: PTH113
-    hidden = tuple(str(one) for one in matched if one.name.startswith(LOCKS))
-    if found := tuple(one for one in matched if str(one) not in hidden):
-        folders = [one for one in matches if os.path.isdir(one)]  # noqa: PTH112
-        return Place(source, found, None, () if "**" in source else tuple(folders), hidden)
-    advice = "check the path, or see `charrnn corpora` for the bundled ones"
-    if source.startswith("~"):
-        advice = "leave ~ outside of quotation marks, or write the whole path"
-    elif "://" in source:
-        advice = "download it first: of web addresses charrnn reads only hf://OWNER/NAME"
-    elif not is_path(source):
-        source = beginning(source)
-        advice = (
-            "name a file that holds the text; "
-            "in Python a language model is trained on charrnn.Corpus(name=…, text=…), too"
-        )
-    raise MissingInputError(f"there is no file or corpus {source}", advice)
-
-
-def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
-    """A source that is no file."""
-    if source == STANDARD_INPUT:
-        yield from registry.documents_in("standard input", standard_input(), reading, heeded)
-    elif source.startswith(HUB):
-        heeded |= {"text_column", "split"}
-        yield from columns.documents(source, hub_records(source, reading), reading)
-    else:
-        yield Piece(source, BUNDLED[source].read())
-
-
-def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) -> Iterator[Piece]:
-    """The files of a folder; those that are no text are left out."""
-    assert place.folder is not None, "it is a folder"
-    found = False
-    skipped, lacking = list[str](), list[str]()
+def _documents_of(
+    source: Named, reading: Reading, heeded: set[str], doubles: Doubles
+) -> Iterator[Piece]:
+    """The documents of a source; the tables in a folder that have no such column are left out."""
+    notes, lacking = list[str](), list[str]()
     reason: MissingColumnError | None = None
-    for path in map(Path, place.texts(reading, skipped)):
-        if doubles.leave_out(path):
-            found = True
-        else:
-            try:
-                yield from registry.documents(path, reading, heeded)
-                found = True
-            except MissingColumnError as error:
-                reason = reason or error
-                lacking.append(str(path.relative_to(place.folder)))
-    if reason and not found:
+    read, before = False, len(doubles.left_out)
+    for one in source.each(reading, doubles, notes):
+        try:
+            yield from _document(one, reading, heeded)
+            read = True
+        except MissingColumnError as error:
+            if source.folder is None:
+                raise
+            reason = reason or error
+            lacking.append(os.path.relpath(one, source.folder))
+    if reason and not read and len(doubles.left_out) == before:
         raise reason
-    if not found:
-        raise MissingInputError(
-            f"{place.folder}: a folder without text files", "name another folder"
-        )
-    notes = [registry.skipped_note(skipped)] if skipped else []
-    notes += [registry.lacking_note(lacking, reading, reason)] if reason else []
-    notes += place.notes
+    if reason:
+        notes.append(registry.lacking_note(lacking, reading, reason))
     if notes:
-        yield Piece(str(place.folder), "", first=False, notes=tuple(notes))
+        yield Piece(source.name, "", first=False, notes=tuple(notes))
+
+
+def _document(one: str | Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
+    """What one of the contents of a source holds."""
+    if isinstance(one, Path):
+        yield from registry.documents(one, reading, heeded)
+    elif one == STANDARD_INPUT:
+        yield from registry.documents(standard_input(), reading, heeded)
+    elif one.startswith(HUB):
+        heeded |= {"text_column", "split"}
+        yield from columns.documents(one, hub_records(one, reading), reading)
+    else:
+        yield Piece(one, BUNDLED[one].read())
 
 
 # Where each setting of `Reading` has an effect.
@@ -341,8 +211,8 @@ def corpus_name(sources: Sequence[str | Path]) -> str:
     """The name of a corpus: of its first source, and how many others are read."""
     more = 0
     if len(sources) > 1:
-        places, doubles = _places(sources)
-        others = [[not doubles.leave_out(one) for one in place.contents] for place in places][1:]
+        every, doubles = all_named(sources)
+        others = [[not doubles.leave_out(one) for one in source.contents] for source in every][1:]
         more = sum(map(any, others))
     return f"{short_name(sources[0])}{f' and {more:,} more' if more else ''}"
 

@@ -139,14 +139,16 @@ class Spool:
 
         Args:
             tokenizer: with the same end as the text's division.
-            unknown: what to do with characters that the tokenizer lacks.
+            unknown: what to do with characters of records that the tokenizer lacks. One of a story
+                knows them all: a piece of it does not tell in which form of Unicode the whole is
+                to be taken.
 
         Returns:
             ids: (N,), in the smallest unsigned integers that hold the vocabulary; in memory if
                 the text is short, else mapped from a file in the cache.
 
         Raises:
-            UsageError: for characters that the tokenizer lacks, if these are errors.
+            UsageError: for characters that the tokenizer lacks, if these are errors, or of a story.
             ReadWriteError: if the cache can't be written.
         """
         dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
@@ -170,7 +172,7 @@ class Spool:
     def _encoded(self, tokenizer: Tokenizer, unknown: Unknown) -> Iterator[Ids]:
         if self.division.end is None:
             for piece in self._stored_pieces():
-                yield tokenizer.encode(piece, unknown)
+                yield tokenizer.encode_as_is(piece)
             return
         yield np.array([tokenizer.end_id], np.int32)
         for records in self.records():

@@ -306,8 +306,6 @@ Tokenizer = CharTokenizer | ByteTokenizer
 
 def make_tokenizer(kind: Literal["char", "byte"], text: str, end: str | None = None) -> Tokenizer:
     """A new tokenizer of this kind, for `text`; `end` is how a record's end reads, if there are."""
-    if kind not in ("char", "byte"):
-        raise UsageError(f"tokenizer is {kind!r}", "choose from char, byte")
     if kind == "byte":
         return ByteTokenizer(end)
     return CharTokenizer(CharTokenizer.from_text(text).characters, end)

@@ -19,8 +19,8 @@ from pyarrow import parquet
 from charrnn import Reading
 from charrnn.config import TaskName
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.examples.rows import Form, Row, columns_of, opened, value_at
-from charrnn.formats.tables.columns import MISSING
+from charrnn.examples.rows import Form, Row, columns_of, opened
+from charrnn.formats.tables.columns import MISSING, value_at
 from charrnn.text.bundled import BUNDLED
 from tests.text.reading import PNG
 
@@ -285,7 +285,7 @@ def test_a_folder_without_files_is_not_standard_input(
     Path("empty").mkdir()
     for name in hidden:
         Path("empty", name).write_text("text,label\nfine,a\n")
-    with pytest.raises(MissingInputError, match="empty: a folder without files; name another"):
+    with pytest.raises(MissingInputError, match="empty: a folder without text files; name another"):
         next(opened(["empty"], Reading(), [], task))
 
 

@@ -134,6 +134,14 @@ def test_an_unknown_character_leaves_nothing_behind(length: str, cached: Path) -
     assert not list(cached.glob("*"))
 
 
+def test_a_story_is_encoded_in_the_form_that_it_has(length: str) -> None:
+    """A short one was taken in another, a long one piece by piece, in several or refused."""
+    decomposed = "ete\u0301 " * 9
+    assert spooled(Corpus("x", decomposed))[1].size == len(decomposed)
+    with pytest.raises(UsageError, match="does not know a character of the text"):
+        spooled(Corpus("x", decomposed), CharTokenizer(" e\u0074\u00e9"))
+
+
 def test_what_holds_no_text_is_refused(length: str) -> None:
     Path("empty").touch()
     for source, name in ((["empty"], "empty"), (Corpus("x", ""), "x")):

@@ -30,6 +30,7 @@ __all__ = [
     "nesting_errors",
     "refuse_doubled",
     "shown",
+    "value_at",
 ]
 
 LABEL = "label"  # a column that tells what a table is likely for
@@ -123,6 +124,24 @@ def has(record: object, column: str) -> bool:
     return _Path(column).text_in(record) is not MISSING
 
 
+def value_at(record: Mapping[str, Any], column: str) -> Any:
+    """The value in a column, which may lie deeper: meta.label. `MISSING` if there is none."""
+    value, rest = _along(record, column)
+    return MISSING if rest else value
+
+
+def _along(value: Any, path: str) -> tuple[Any, str]:
+    """Where a path of names leads through objects, and what is left of it there."""
+    while path and isinstance(value, Mapping):
+        if path in value:
+            return value[path], ""
+        first, _, rest = path.partition(".")
+        if first not in value or not rest:
+            break
+        value, path = value[first], rest
+    return value, path
+
+
 class _Path:
     """A path of names to the text of a record.
 
@@ -140,17 +159,12 @@ class _Path:
         return self._found(record, self.names)
 
     def _found(self, value: object, path: str) -> str | Missing | _Other | None:
+        value, path = _along(value, path)
         if isinstance(value, list):
             return self._in_list(value, path)
-        if not path:
-            return value if value is None or isinstance(value, str) else _Other(value)
-        if isinstance(value, Mapping):
-            if path in value:
-                return self._found(value[path], "")
-            first, _, rest = path.partition(".")
-            if first in value and rest:
-                return self._found(value[first], rest)
-        return None if value is None else MISSING
+        if path and value is not None:
+            return MISSING
+        return value if value is None or isinstance(value, str) else _Other(value)
 
     def _in_list(self, values: list[object], path: str) -> str | Missing | _Other | None:
         parts = None if path else _parts(values)

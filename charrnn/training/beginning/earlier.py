@@ -34,7 +34,8 @@ from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.text.corpus import Corpus, Sources, place_of
+from charrnn.text.corpus import Corpus, Sources
+from charrnn.text.named import named_by
 from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
@@ -278,7 +279,7 @@ def _refuse_moved(
 
 def _is_missing(source: str) -> bool:
     with suppress(MissingInputError):
-        place_of(source)
+        named_by(source)
         return False
     return not os.path.exists(source)  # noqa: PTH110 - not one that may not be entered
 
