@@ -128,9 +128,10 @@ class Recorder:
 
     def _evaluation(self, learner: Learner, scored: Scored) -> Evaluation:
         updates, norm = learner.updates, float(learner.updates.grad_norm)
-        if not updates.loss_count and not self.metrics:
+        if updates.skipped == learner.step:
             raise self.diverged(learner)  # no update could be made
-        train_nats = learner.take_mean_loss() if updates.loss_count else self.metrics[-1].train_nats
+        is_known = updates.loss_count or not self.metrics  # nothing may count, as of equal values
+        train_nats = learner.take_mean_loss() if is_known else self.metrics[-1].train_nats
         if not math.isfinite(scored.nats + train_nats):
             raise self.diverged(learner)
         return Evaluation(
