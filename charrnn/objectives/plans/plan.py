@@ -35,7 +35,7 @@ EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 # the end, where the learning rate falls to zero.
 UNSTOPPED = MAX_STEPS
 
-RULES = 3  # those of new runs, see `TrainConfig.rules`
+RULES = 4  # those of new runs, see `TrainConfig.rules`
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
 TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 
