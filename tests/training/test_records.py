@@ -222,7 +222,7 @@ def test_the_least_number_of_records_that_suffices_is_told(val_frac: float, need
 def test_a_list_that_is_long_enough_for_the_usual_share_gets_that_advice() -> None:
     """They were asked for a longer list, hundreds of times as long."""
     ids = np.array([0] + [k for one in range(1, 21) for k in (one, 0)])
-    with pytest.raises(UsageError, match="nearer to the usual 0.1, or leave it out") as caught:
+    with pytest.raises(UsageError, match=r"nearer to the usual 0\.1, or leave it out") as caught:
         record_shares(Records.of(ids, 0), {"val_frac": 0.001}, [])
     assert caught.value.setting == "val_frac"
     few = Records.of(ids[:9], 0)

@@ -111,7 +111,6 @@ def plan_of(
     return Plan(
         model=model,
         settings=settings,
-        train_tokens=tokens,
         val_tokens=sum(tokens_of(pairs[k]) for k in val_rows),
         reasons=_reasons(model, settings, tokens - 2 * ENDS * len(train), len(train)),
         notes=_notes(len(train_rows) - len(train), longest)

@@ -47,7 +47,7 @@ class Plan:
     Attributes:
         model: the shape of the network.
         settings: those of `TrainConfig` that don't depend on the number of updates.
-        train_tokens, val_tokens: how the corpus is divided.
+        val_tokens: how much there is to validate on.
         reasons: one line that says what was chosen, and why.
         notes: what the user should know: settings that shrank to fit.
         tokens_per_step: that an update reads; of records, on average.
@@ -56,7 +56,6 @@ class Plan:
 
     model: ModelConfig
     settings: dict[str, Any]
-    train_tokens: int
     val_tokens: int
     reasons: str
     notes: tuple[str, ...]
