@@ -36,7 +36,7 @@ from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
-from charrnn.settings import check, settings_from, settings_of, takes
+from charrnn.settings import check, refuse_unknown, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
@@ -391,6 +391,8 @@ def _again(
 
 def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
     """The task and its settings, and those of the network and its training, found to be right."""
+    known = [setting.name for setting in settings_of(ModelConfig, TrainConfig, TaskSettings)]
+    refuse_unknown(given, known)
     settings = {name: value for name, value in given.items() if value is not None}
     names = [setting.name for setting in settings_of(TaskSettings)]
     task = {name: settings.pop(name) for name in names if name in settings}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from charrnn.config import MAX_STEPS, ModelConfig, TrainConfig
-from charrnn.errors import UsageError
 from charrnn.settings import settings_from, settings_of
 from charrnn.tasks.texts import ENDS
 
@@ -24,7 +23,6 @@ __all__ = [
     "of_model",
     "of_training",
     "rate_of",
-    "refuse_unknown",
     "schedule",
     "with_ends",
 ]
@@ -94,18 +92,6 @@ def of_training(given: Mapping[str, Any]) -> dict[str, Any]:
 def with_ends(characters: int) -> int:
     """Steps in which so many characters of a text are read, with its ends."""
     return min(characters + ENDS, MAX_STEPS)  # which no setting exceeds
-
-
-def refuse_unknown(given: Mapping[str, Any]) -> None:
-    """Refuse names that are none of `ModelConfig`'s and `TrainConfig`'s.
-
-    Raises:
-        UsageError: for the unknown ones.
-    """
-    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
-    if unknown:
-        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
-        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
 
 
 def rate_of(settings: Mapping[str, Any]) -> str:

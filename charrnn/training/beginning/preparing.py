@@ -18,7 +18,7 @@ from charrnn.network.modes import own_modes
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans import planning
-from charrnn.objectives.plans.plan import Plan, refuse_unknown
+from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.records import Records
@@ -38,7 +38,6 @@ def prepare(request: Request) -> tuple[Data, Plan]:
     Raises:
         CharRNNError: as reading and planning do.
     """
-    refuse_unknown(request.settings)
     task = request.work.task
     data, plan = _language(request) if task is None else _examples(request, task)
     if (epochs := request.budget.epochs) is not None:
