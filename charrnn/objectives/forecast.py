@@ -91,7 +91,7 @@ def pinball(outputs: Tensor, wanted: Tensor, quantiles: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ForecastData:
-    """Series that are not divided yet; see `objectives.data.Data`.
+    """Series that are not divided yet; see `objectives.request.Data`.
 
     Attributes:
         series: in the order of the files.

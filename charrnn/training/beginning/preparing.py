@@ -16,10 +16,9 @@ from charrnn.learning.hardware.devices import choose_device, choose_precision, s
 from charrnn.learning.hardware.ranks import processes
 from charrnn.network.modes import own_modes
 from charrnn.objectives import language
-from charrnn.objectives.data import Data
 from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.request import Request
+from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
