@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from timing import machine, rates
+from timing import keep, machine, rates
 from torch.nn.functional import cross_entropy
 from training import LAYERS, MODULES, Usual, V, plan_of, task_of, text
 
@@ -28,7 +27,6 @@ from charrnn.learning.learner import Learner
 from charrnn.objectives.plans.plan import schedule
 from charrnn.training.pace import trial
 
-RESULTS = Path(__file__).parent / "results" / "gpu.json"
 SHAPES = ((256, 32, 64), (256, 128, 64), (512, 64, 128), (1024, 128, 128), (2048, 128, 128))
 ROUNDS, SECONDS, CALLS = 3, 0.4, 8
 
@@ -96,17 +94,15 @@ def main() -> None:
     """Print a row for each cell and shape, and keep all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", nargs="+", default=list(MODULES))
-    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    facts = machine() | {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
-    print(json.dumps(facts), flush=True)
+    print(json.dumps(machine()), flush=True)
     rows = []
     for cell in options.cells:
         for shape in SHAPES:
             rows.append(row(cell, *shape))
             print(json.dumps(rows[-1]), flush=True)
             torch.cuda.empty_cache()
-    options.output.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
+    keep("gpu", rows=rows)
 
 
 if __name__ == "__main__":

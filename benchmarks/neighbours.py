@@ -10,7 +10,6 @@ thousands of characters per second.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -19,12 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from timing import machine
+from timing import keep, processor
 
 from charrnn.threads.quota import OPENMP_SPINS, usable_processors
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "neighbours.json"
 GROUP = Path("/sys/fs/cgroup/cpu/charrnn-benchmark")
 SECONDS, SETTLING, ROUNDS = 6.0, 2.5, 3
 TRAIN = """
@@ -117,7 +115,7 @@ def once(environment: dict[str, str]) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, write."""
-    print(f"{machine()['processor']}, {usable_processors()} processors")
+    print(f"{processor()}, {usable_processors()} processors")
     rounds = [{way: once(environment) for way, environment in WAYS.items()} for _ in range(ROUNDS)]
     rows = {
         way: {
@@ -127,7 +125,7 @@ def main() -> None:
     }
     for way, rates in rows.items():
         print(f"{way}: " + ", ".join(f"{name} {rate:.1f}k" for name, rate in rates.items()))
-    RESULTS.write_text(json.dumps({"machine": machine(), "rates": rows}, indent=2) + "\n")
+    keep("neighbours", rates=rows)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from timing import machine
+from timing import keep
 
 from charrnn import CharRNN, CharTokenizer
 from charrnn.config import CellName, ModelConfig
@@ -23,7 +23,6 @@ from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import model_page
 from tests.browser import Browser
 
-RESULTS = Path(__file__).parent / "results" / "page.json"
 VOCABULARY = CharTokenizer("\n" + "".join(map(chr, range(32, 96))))
 CELLS: tuple[CellName, ...] = ("rnn", "gru", "lstm")
 OPEN = """
@@ -87,7 +86,7 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), flush=True)
         browser.driver.quit()
-    RESULTS.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
+    keep("page", rows=rows)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,14 @@ The two runs of a cell differ only in `--precision`: same seed, sizes, lanes and
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
-from timing import machine
+from timing import keep
 
 from charrnn import train
 from charrnn.training.events import Finished
 
-RESULTS = Path(__file__).parent / "results" / "precision.json"
 SIZES = {"hidden_size": 256, "num_layers": 2, "batch_size": 32, "seq_length": 64, "dropout": 0.0}
 
 
@@ -50,8 +48,7 @@ def main() -> None:
         rows += pair
         print(f"{cell}: fp32 {full:.4f}, bf16 {half:.4f} nats: {half / full - 1:+.2%}", flush=True)
     name = Path(options.text).stem
-    result = {"machine": machine(), "text": name, "steps": options.steps, "rows": rows}
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    keep("precision", text=name, steps=options.steps, rows=rows)
 
 
 if __name__ == "__main__":

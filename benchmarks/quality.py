@@ -7,7 +7,8 @@ Each row is `charrnn train TEXT --minutes M --model CELL --seed S`, which trains
 the text, and `charrnn eval MODEL TEXT --validation` on the last 10%: with carried state, in windows
 of 256 and, with `--dynamic`, with dynamic evaluation. `--models FOLDER` keeps the models there, and
 `--ensemble` evaluates all models in it together. Nothing else should run at the same time. The
-medians go to standard output, all runs to `benchmarks/results/quality.json`.
+medians go to standard output, all runs to `benchmarks/results/quality.json`, under the machine
+that they ran on.
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from timing import machine
-
-RESULTS = Path(__file__).parent / "results" / "quality.json"
+from timing import RESULTS, machine
 
 
 def charrnn(*arguments: object) -> dict[str, Any]:
@@ -63,12 +62,16 @@ def figures(models: list[Path], text: str, dynamic: bool) -> dict[str, float]:
 
 
 def store(rows: list[dict[str, Any]]) -> None:
-    """Write rows; earlier rows of other models stay."""
-    before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    """Write rows; earlier rows of other models, and of other machines, stay."""
+    results, this = RESULTS / "quality.json", machine()
+    kept = json.loads(results.read_text()) if results.exists() else []
+    if all(one["machine"] != this for one in kept):
+        kept.append({"machine": this, "rows": []})
+    here = next(one for one in kept if one["machine"] == this)
     kind = ("text", "cell", "minutes", "seed", "models")
     new = [[row.get(name) for name in kind] for row in rows]
-    kept = [row for row in before if [row.get(name) for name in kind] not in new]
-    RESULTS.write_text(json.dumps({"machine": machine(), "rows": kept + rows}, indent=2) + "\n")
+    here["rows"] = [r for r in here["rows"] if [r.get(name) for name in kind] not in new] + rows
+    results.write_text(json.dumps(kept, indent=2) + "\n")
 
 
 def main() -> None:

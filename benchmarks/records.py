@@ -35,11 +35,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import machine
+from timing import keep
 
 import charrnn
 
-RESULTS = Path(__file__).parent / "results" / "records.json"
 HELD_OUT, SAMPLES, WHOLE = 1000, 5000, 200
 ORDER = 6  # of the n-gram
 
@@ -263,11 +262,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        result: dict[str, Any] = {"machine": machine()}
+        result: dict[str, Any] = {}
         for label in ("tunes", "recipes"):
             result[label] = wholes(label, folder, options.minutes)
         result["names"] = names(options.names, folder, options.minutes)
-        RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    keep("records", **result)
     for label in ("tunes", "recipes"):
         row = result[label]
         print(f"{label}: {row['begin_and_end_whole']} of {WHOLE} begin and end whole")

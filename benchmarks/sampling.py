@@ -17,7 +17,6 @@ prints instead how far rounding to bytes moves the log-probabilities of a text.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from timing import Step, machine, rates, title
+from timing import Step, keep, rates, title
 from torch import nn
 
 from charrnn.cells.rules import CELLS, State
@@ -43,7 +42,6 @@ from charrnn.text.tokenizer import CharTokenizer
 from charrnn.use_config import SampleConfig
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "sampling.json"
 SIZES = ((2, 128), (2, 256), (2, 512), (3, 1024))  # L, H
 V, E, LENGTH, MANY = 65, 64, 250, 64
 LONG, SCORED = 20_000, 20_000
@@ -229,8 +227,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cold = cold_start(Path(folder) / "model")
     print(" | ".join(f"{name} {value:.3f} s" for name, value in cold.items()))
-    result = {"machine": machine(), "rows": rows, "cold_start": cold}
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    keep("sampling", rows=rows, cold_start=cold)
 
 
 if __name__ == "__main__":

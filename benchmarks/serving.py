@@ -23,14 +23,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from timing import machine
+from timing import keep
 
 from charrnn.config import ModelConfig
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.tokenizer import CharTokenizer
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "serving.json"
 CLIENTS = (1, 16, 64, 256)
 LENGTHS = (300, 2000)  # characters of a text
 ROUNDS = 3  # of which the median counts
@@ -110,15 +109,14 @@ def main() -> None:
         finally:
             server.terminate()
             server.communicate()
-    results = {
-        "machine": machine(),
-        "load": os.getloadavg()[1],  # of the last five minutes: what else the processors had to do
-        "cell": "lstm",
-        "layers": 2,
-        "hidden_size": arguments.hidden_size,
-        "clients_by_characters": found,
-    }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    keep(
+        "serving",
+        load=os.getloadavg()[1],  # of the last five minutes: what else the processors had to do
+        cell="lstm",
+        layers=2,
+        hidden_size=arguments.hidden_size,
+        clients_by_characters=found,
+    )
 
 
 if __name__ == "__main__":

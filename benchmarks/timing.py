@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
@@ -13,6 +14,7 @@ import torch
 
 from charrnn.native import tiles
 
+RESULTS = Path(__file__).parent / "results"
 Step = Callable[[], object]
 
 
@@ -77,7 +79,7 @@ def title() -> str:
 
 def machine() -> dict[str, object]:
     """What the figures depend on."""
-    return {
+    facts: dict[str, object] = {
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -85,3 +87,12 @@ def machine() -> dict[str, object]:
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }
+    if torch.cuda.is_available():
+        facts |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    return facts
+
+
+def keep(name: str, **found: object) -> None:
+    """Write what was found, and on which machine, to `results/NAME.json`."""
+    text = json.dumps({"machine": machine()} | found, indent=2)
+    (RESULTS / f"{name}.json").write_text(f"{text}\n")

@@ -19,7 +19,6 @@ from machine to machine.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from timing import machine, product_peak, rates, title
+from timing import keep, product_peak, rates, title
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -46,7 +45,6 @@ from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.pace import trial
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "training.json"
 PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 SIZES = ((128, 64, 64), (256, 32, 64), (512, 64, 128), (1024, 64, 64))  # H, B, T
 V, E, LAYERS = 65, 64, 2
@@ -321,8 +319,7 @@ def main() -> None:
     )
     rows = [measure(cell, *size) for cell in options.cells for size in SIZES]
     used = memories()
-    result = {"machine": machine(), "peaks": peaks, "rows": rows, "memory": used}
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    keep("training", peaks=peaks, rows=rows, memory=used)
     print(
         f"{time.perf_counter() - begin:.0f} s; peak of this process "
         f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"

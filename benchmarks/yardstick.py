@@ -10,17 +10,15 @@ not seen. What is left above the true entropy is what the recipe does not learn.
 from __future__ import annotations
 
 import argparse
-import json
 import string
 import sys
 import tempfile
 from pathlib import Path
 
 from quality import charrnn
-from timing import machine
+from timing import keep
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "yardstick.json"
 LENGTH = 500_000
 
 sys.path.insert(0, str(HERE.parent))
@@ -55,8 +53,7 @@ def main() -> None:
                 f"{cell}: {row['carried']:.4f} nats per character, {above:.4f} above the truth",
                 flush=True,
             )
-    result = {"machine": machine(), "entropy": source.entropy, "truth": truth, "rows": rows}
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    keep("yardstick", entropy=source.entropy, truth=truth, rows=rows)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ __all__ = [
     "ReadWriteError",
     "UsageError",
     "first_line",
+    "is_of_disk",
     "not_written",
     "printable",
     "warn",
@@ -101,9 +102,14 @@ class ReadWriteError(CharRNNError):
     exit_code = 74
 
 
+def is_of_disk(error: OSError) -> bool:
+    """Whether an error is about the disk, and not about what was asked of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 def not_written(path: object, error: OSError, option: str) -> CharRNNError:
     """The error for an output, chosen with `option`, that can't be created or written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+    if is_of_disk(error):
         return ReadWriteError(f"{path}: {error.strerror}", "make room or check the disk")
     return CannotCreateError(f"{path}: {error.strerror}", f"choose another {option}")
 

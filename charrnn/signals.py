@@ -1,4 +1,4 @@
-"""Signals that let the work in hand finish properly, or tell it something."""
+"""Signals that let the work in hand finish properly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["STOPPING", "heard", "noted", "postponed", "tidied"]
+__all__ = ["STOPPING", "noted", "postponed", "tidied"]
 
 # Ctrl-C, what a system sends before it ends a process, and a terminal that is closed: Windows does
 # not have that.
@@ -59,51 +59,6 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def heard(name: str, hear: Callable[[], object]) -> Iterator[None]:
-    """Call `hear` whenever a signal comes, before what handles it otherwise.
-
-    Nothing is heard outside the main thread, nor where a signal is handled by something other than
-    Python.
-
-    Args:
-        name: of the signal, which a system may not have.
-        hear: called in the main thread.
-    """
-    number: signal.Signals | None = getattr(signal, name, None)
-    usual = None if number is None else signal.getsignal(number)
-    if number is None or usual is None or not _is_main():
-        yield
-        return
-    listeners: _Listeners = usual if isinstance(usual, _Listeners) else _Listeners(usual)
-    signal.signal(number, listeners)
-    listeners.hear.append(hear)
-    try:
-        yield
-    finally:  # generators end in any order, and in any thread
-        listeners.hear.remove(hear)
-        if not listeners.hear and _is_main() and _handles(listeners, number):
-            signal.signal(number, listeners.before)
-
-
-class _Listeners:
-    """Handles a signal for all that hear it.
-
-    Args:
-        before: what handled it before, and still does.
-    """
-
-    def __init__(self, before: Handler) -> None:
-        self.before = before
-        self.hear: list[Callable[[], object]] = []
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        for hear in self.hear:
-            hear()
-        if callable(self.before):
-            self.before(number, frame)
 
 
 @contextmanager

@@ -24,11 +24,16 @@ from charrnn.config import (
 from charrnn.errors import UsageError
 from charrnn.settings import Settings, about, document
 
-__all__ = ["SETTINGS", "EvalConfig", "LengthPenalty", "SampleConfig", "ServeConfig", "is_address"]
+__all__ = ["SETTINGS", "EvalConfig", "LengthPenalty", "SampleConfig", "ServeConfig"]
 
 Probability = Annotated[float, Meta(gt=0, le=1)]
 LengthPenalty = Annotated[float, Meta(ge=-10, le=10)]  # of a beam search
-HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")  # the name of a machine
+HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?", re.IGNORECASE)  # the name of a machine
+# What browsers send: the scheme, the name or address, and the port if it is not the usual one.
+ORIGIN = re.compile(
+    r"\*|null|(?!http:.*:80$|https:.*:443$)"
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?"
+)
 
 
 @document
@@ -191,61 +196,21 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
             advice = "choose letters, digits and signs of ASCII, without a blank at an end"
             raise UsageError(found, advice, "api_key")
         for origin in self.allow_origin:
-            sent = _origin_of(origin)
-            if not origin or origin not in ("*", "null", sent):
-                advice = f"give {sent}" if sent else "give one such as https://example.org"
+            if not ORIGIN.fullmatch(origin):
                 raise UsageError(
-                    f"allow_origin is {origin!r}, which no browser sends", advice, "allow_origin"
+                    f"allow_origin is {origin!r}, which no browser sends",
+                    "write it in small letters of ASCII, without a path, a / at its end or the "
+                    "usual port, such as https://example.org or http://xn--bcher-kva.example:81",
+                    "allow_origin",
                 )
         for host in self.allow_host:
-            name = _host_of(host)
-            if name == "localhost" or is_address(host.strip("[]")) or is_address(name):
-                always = "localhost and IP addresses always are"
-                found = f"allow_host is {host!r}, which need not be allowed: {always}"
-                raise UsageError(found, "leave it out", "allow_host")
-            if not name or host.lower() != name:
-                advice = f"give {name}" if name else "give a name alone, such as box.example.org"
+            if not HOST.fullmatch(host):
                 raise UsageError(
-                    f"allow_host is {host!r}, which is no name of a machine", advice, "allow_host"
+                    f"allow_host is {host!r}, which is no name of a machine",
+                    "write it in ASCII and without a port, such as box.example.org or "
+                    "xn--bcher-kva.example; localhost and IP addresses always are allowed",
+                    "allow_host",
                 )
-
-
-def _origin_of(address: str) -> str:
-    """What browsers send as the origin of a page at an address; empty if it is none."""
-    from urllib.parse import urlsplit
-
-    try:
-        found, host = urlsplit(address), _host_of(address)
-        port = found.port
-    except ValueError:
-        return ""
-    if "//" not in address or not found.scheme or not host:
-        return ""
-    usual = {"http": 80, "https": 443}.get(found.scheme)
-    host = f"[{host}]" if ":" in host else host
-    return f"{found.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
-
-
-def _host_of(address: str) -> str:
-    """The name or IP address of the machine in an address; empty if it has none."""
-    from urllib.parse import urlsplit
-
-    try:
-        found = urlsplit(address if "//" in address else f"//{address}").hostname or ""
-        name = found.encode("idna").decode()
-    except ValueError:
-        return ""
-    return name if HOST.fullmatch(name) or is_address(name) else ""
-
-
-def is_address(name: str) -> bool:
-    """Whether a machine is named by its IP address, which nobody can make another machine's."""
-    from ipaddress import ip_address
-
-    try:
-        return bool(ip_address(name))
-    except ValueError:
-        return False
 
 
 # All that a user can set.

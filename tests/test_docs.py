@@ -138,7 +138,8 @@ def brief(line: str) -> str:
     """An example as it can be run in seconds on a tiny text and model."""
     line = line.replace("The ", "the ").replace("It was", "it is")  # the model knows few capitals
     # A text that is drawn anew each time may once be as short as its first character.
-    line = line.replace("charrnn sample", "charrnn sample --seed 2")
+    if "--beam" not in line and "--interactive" not in line:  # which draw nothing
+        line = line.replace("charrnn sample", "charrnn sample --seed 2")
     if "charrnn train" in line and "--resume" not in line and "--repeat" not in line:
         line = re.sub(r"--name [\w-]+", "", line)
         line += "" if "--out" in line else " --name new"  # a folder that is not there yet

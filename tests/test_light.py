@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+import charrnn
+
 ROOT = Path(__file__).parent.parent
 LISTED = [
     line
@@ -71,7 +73,9 @@ def modules() -> set[str]:
     return found
 
 
-def alone(home: Path, *arguments: str, data: str = "") -> subprocess.CompletedProcess[str]:
+def alone(
+    home: Path, *arguments: str, data: str = "", threads: int = 1
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", ALONE, ",".join(sorted(modules())), *arguments],
         cwd=home,
@@ -79,7 +83,7 @@ def alone(home: Path, *arguments: str, data: str = "") -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)},
     )
 
 
@@ -105,6 +109,22 @@ def test_using_a_model_needs_no_more(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     for shown in commands.values():
         assert shown in done.stdout + done.stderr
+
+
+def test_nor_do_marks_of_several_signs_and_many_texts(tmp_path: Path) -> None:
+    """What joins signs into one, and what divides work among processors, is asked for late."""
+    text = "“The clerk — e\u0301tude — went home.”\n" * 60
+    (tmp_path / "marks.txt").write_text(text, encoding="utf-8")
+    run = charrnn.train(
+        tmp_path / "marks.txt", out=tmp_path / "marks", steps=2, hidden_size=8, device="cpu"
+    )
+    run.finish(progress=False)
+    written = alone(tmp_path, "sample", "marks", "-n", "20", "--seed", "1")
+    assert written.returncode == 0, written.stderr
+    lines = "".join("the clerk went home "[: 1 + k % 19] + "\n" for k in range(400))
+    scored = alone(tmp_path, "score", "marks", data=lines, threads=2)
+    assert scored.returncode == 0, scored.stderr
+    assert scored.stdout.count("bits_per_char") == 400
 
 
 def test_what_needs_more_says_what_to_install(home: Path) -> None:

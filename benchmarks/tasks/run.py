@@ -19,9 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from common import Figure, workplace
-from timing import machine
+from timing import RESULTS, machine
 
-RESULTS = Path(__file__).parents[1] / "results" / "tasks.json"
 ROWS = ("names", "snippets", "entities", "airline", "hourly", "pronunciation", "sentences")
 
 
@@ -39,14 +38,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     given = parser.parse_args()
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = RESULTS / "tasks.json"
+    found = json.loads(results.read_text()) if results.exists() else {}
     for name in given.rows or ROWS:
         row = importlib.import_module(f"row_{name}")
         with workplace() as folder:
             figures = row.measure(given.data, folder)
         print(f"{name}: {row.__doc__.splitlines()[0]}", *map(shown, figures), sep="\n", flush=True)
         found[name] = {"machine": machine(), "figures": [figure._asdict() for figure in figures]}
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        results.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

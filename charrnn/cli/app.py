@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import charrnn
-from charrnn.errors import CharRNNError, ReadWriteError, first_line, printable
+from charrnn.errors import CharRNNError, ReadWriteError, first_line, is_of_disk, printable
 from charrnn.terminal.options import option_names
 from charrnn.terminal.output import STANDARD_OUTPUT, say, set_up_streams
 from charrnn.threads.quota import share_processors
@@ -160,7 +160,8 @@ def _failures_said() -> Iterator[None]:
             if seen_enough:
                 raise typer.Exit(0) from None
         found = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        failure = ReadWriteError(found, "make room or check the disk, then try again")
+        advice = "make room or check the disk" if is_of_disk(error) else "see that you may use it"
+        failure = ReadWriteError(found, f"{advice}, then try again")
         say(f"charrnn: {failure}")
         raise typer.Exit(failure.exit_code) from None
     except KeyboardInterrupt:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,12 +38,11 @@ def cache(
         say(f"nothing is kept in {texts.location()}")
         return
     if every:
-        for path in (path for paths in kept.values() for path in paths):
-            status = path.stat()
+        for path, status in (entry for files in kept.values() for entry in files.items()):
             used = datetime.fromtimestamp(status.st_mtime).astimezone()
             write(f"{status.st_size:>15,} bytes, last used {used:%Y-%m-%d %H:%M}  {path}\n")
         return
-    sums = [f"{kind}: {_sum(paths)}" for kind, paths in kept.items() if paths]
+    sums = [f"{kind}: {_sum(files.values())}" for kind, files in kept.items() if files]
     write(f"{'; '.join(sums)}; in {texts.location()}\n")
 
 
@@ -61,6 +61,6 @@ def _refuse_failures(failures: list[OSError]) -> None:
         )
 
 
-def _sum(paths: list[Path]) -> str:
-    size = sum(path.stat().st_size for path in paths) / 1e6
-    return f"{counted(len(paths), 'file')}, {size:,.1f} MB"
+def _sum(found: Collection[os.stat_result]) -> str:
+    size = sum(status.st_size for status in found) / 1e6
+    return f"{counted(len(found), 'file')}, {size:,.1f} MB"

@@ -137,8 +137,7 @@ def _score_answers(
     from charrnn.tasks.loading import load
 
     report = load(models).evaluate(sources, reading, label_column=label_column)
-    for note in report.notes:
-        say(note)
+    say(*report.notes)
     if json:
         write(encode_json({"models": models, "examples": sources} | report.facts()))
         return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from charrnn.errors import printable
 from charrnn.terminal.options import JsonOption, ModelArgument
 from charrnn.terminal.output import encode_json, write
 
@@ -19,14 +21,15 @@ __all__ = ["info"]
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     """Show facts about a model, its files and its loss curve."""
     from charrnn.folder import card
+    from charrnn.folder.files import STATE
     from charrnn.folder.reading import find_model, read_folder
+    from charrnn.folder.record import MODEL_FILES
 
     found = read_folder(find_model(model))
-    sizes = {
-        path.relative_to(found.path).as_posix(): path.stat().st_size
-        for path in sorted(found.path.rglob("*"))
-        if path.is_file()
-    }
+    sizes: dict[str, int] = {}
+    for name in sorted((*MODEL_FILES, STATE)):
+        with suppress(FileNotFoundError):  # not all models have all
+            sizes[name] = (found.path / name).stat().st_size
     if json:
         record = msgspec.to_builtins(found.record)
         parameters = sum(weight.size for weight in found.weights.values())
@@ -36,18 +39,22 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     rows = {"model": str(found.path)} | card.facts(found)
     rows["files"] = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
     for label, value in rows.items():
-        write(f"{label:<16} {value}\n")
+        write(f"{label:<16} {printable(value)}\n")
     write(_curve(found))
 
 
 def _curve(model: ModelFolder) -> str:
-    """The validation losses of its training; nothing if there are fewer than two."""
+    """The validation losses of its training; nothing if there are fewer than two.
+
+    No training notes one that is not finite, but anyone may have written the file.
+    """
     from charrnn.terminal.curve import plot
 
-    if len(model.metrics) < 2:
-        return ""
     is_task = model.record.task is not None
     losses = [(m.step, m.val_nats / (1 if is_task else math.log(2))) for m in model.metrics]
+    losses = [(step, loss) for step, loss in losses if math.isfinite(loss)]
+    if len(losses) < 2:
+        return ""
     unit = "" if is_task else f" in bits per {model.tokenizer.loss_per}"
     title = f"validation loss{unit} (o: the weights that were kept)"
     return f"\n{title}\n{plot(losses, model.step)}"

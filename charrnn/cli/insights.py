@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from charrnn.cli.parts import the_one, trained_on
 from charrnn.errors import CharRNNError
 from charrnn.terminal.output import encode_json, say, write
 
@@ -59,54 +60,61 @@ def measure_units(model: Model, corpus: Corpus, unknown: Unknown) -> Measured:
     return Measured(found, partial(draw_units, found=found), show)
 
 
-def measure_horizon(name: str, model: Predictor, corpus: Corpus, unknown: Unknown) -> Measured:
-    """How far back a model remembers; `name` is that of the first of a mixture."""
+def measure_horizon(
+    names: list[str], model: Predictor, corpus: Corpus, unknown: Unknown
+) -> Measured:
+    """How far back a model remembers, or a mixture of the models of these names."""
     from charrnn.folder.reading import find_model, read_record
     from charrnn.inside.memory import horizon, ids_and_contexts
     from charrnn.plots.insights import draw_horizon
     from charrnn.terminal.insights import show_horizon
 
-    folder = find_model(name)
-    record = read_record(folder)
-    training = record.training
-    if training and record.corpus and record.corpus.sha256 == corpus.sha256:
-        say("the model was trained on this text: the part kept for validation is predicted")
-        ids = model.tokenizer.encode(corpus.text, unknown)
-        first = training.training_tokens(len(ids))
-        known: str | None = model.tokenizer.decode(ids[:first])
+    folders = [find_model(name) for name in names]
+    records = [read_record(folder) for folder in folders]
+    text, known = corpus.text, None
+    divided = [record for record in records if record.validation is None]
+    seen = [r.training for r in divided if r.corpus and r.corpus.sha256 == corpus.sha256]
+    if trained := [training for training in seen if training is not None]:
+        say("this text was trained on: the part kept for validation is predicted")
+        ids = model.tokenizer.encode(text, unknown)
+        first = the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name)
         text = model.tokenizer.decode(ids[first:])
+        if len(trained) == len(records):
+            known = model.tokenizer.decode(ids[:first])
+        else:
+            say("n-grams are left out: some of the models were not trained on this text")
     else:
-        text = corpus.text
         ids_and_contexts(model, text, unknown)  # what is wrong is said before what is left out
-        known = _training_text(folder, record, model.tokenizer)
+        known = _training_text(folders, records, model.tokenizer)
     with progress_bar() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)
-    seq_length = training.seq_length if training else None
+    lengths = {record.training.seq_length if record.training else None for record in records}
+    seq_length = lengths.pop() if len(lengths) == 1 else None
     facts = msgspec.to_builtins(found) | {"seq_length": seq_length}
     show = partial(show_horizon, found, seq_length)
     return Measured(facts, partial(draw_horizon, found=found), show)
 
 
-def _training_text(path: Path, record: ModelRecord, tokenizer: Tokenizer) -> str | None:
-    """The text that a model was trained on, without its end that was kept for validation.
+def _training_text(
+    folders: list[Path], records: list[ModelRecord], tokenizer: Tokenizer
+) -> str | None:
+    """The text that models were trained on, without its end that was kept for validation.
 
-    None if it is no longer where it was; says so.
+    None, and says why, if it is no longer where it was, or not the same for all.
     """
     from charrnn.folder.resuming import origin_of_run
     from charrnn.text.corpus import read_corpus
 
+    origin = origin_of_run(folders[0])
     try:
-        if record.training is None or record.corpus is None:
-            reason = f"{path} does not say what it was trained on"
-        elif (origin := origin_of_run(path)) is None:
-            reason = f"{path} holds no state to resume from"
-        elif origin.is_gone:
-            reason = f"{path} was trained on standard input or a pipe"
-        elif (corpus := read_corpus(*origin)).sha256 != record.corpus.sha256:
-            reason = f"{', '.join(origin.sources)} has changed since training"
+        if origin is None or origin.is_gone:
+            reason = f"{folders[0]} does not tell where its text is"
         else:
+            corpus = read_corpus(*origin[:2])
+            trained_on(records, corpus.sha256, "text", corpus.name)
             ids = tokenizer.encode(corpus.text, "skip")
-            return tokenizer.decode(ids[: record.training.training_tokens(len(ids))])
+            counts = {record.training_tokens(len(ids)) for record in records}
+            return tokenizer.decode(ids[: the_one(counts, corpus.name)])
     except CharRNNError as error:
         reason = error.found
     say(f"n-grams are left out: {reason}")

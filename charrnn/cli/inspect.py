@@ -27,7 +27,7 @@ from charrnn.terminal.options import (
     with_settings,
 )
 from charrnn.terminal.output import encode_json, say, write
-from charrnn.words import counted, together
+from charrnn.words import counted, leave_out, together
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -142,12 +142,11 @@ def inspect(
         refuse_others(model)
         with not_as_bytes():
             corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
-        for note in corpus.notes:
-            say(note)
+        say(*corpus.notes)
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:
-            give(measure_horizon(models[0], model, corpus, unknown), json, output)
+            give(measure_horizon(models, model, corpus, unknown), json, output)
         elif gradients:
             give(measure_gradients(model, corpus, unknown), json, output)
         elif units:
@@ -164,12 +163,12 @@ def inspect(
 
 # What to show, and the options that each way takes besides.
 OPTIONS = {
-    "html": ("characters",),
-    "unit": ("characters", "quantity", "json"),
-    "at": ("json",),
-    "units": ("json", "output"),
-    "horizon": ("json", "output"),
-    "gradients": ("json", "output"),
+    "--html": ("--characters",),
+    "--unit": ("--characters", "--quantity", "--json"),
+    "--at": ("--json",),
+    "--units": ("--json", "--output"),
+    "--horizon": ("--json", "--output"),
+    "--gradients": ("--json", "--output"),
 }
 
 
@@ -179,13 +178,17 @@ def _refuse_mixed_up(ways: Mapping[str, object], options: Mapping[str, object]) 
     if not chosen:
         advice = f"choose one of {', '.join(f'--{name}' for name in ways)}"
         raise UsageError("there is nothing to show", advice)
-    chosen += [name for name in _given(options) if name not in OPTIONS[chosen[0]]]
     if len(chosen) > 1:
-        raise UsageError(together([f"--{name}" for name in chosen]), "choose one")
+        raise UsageError(together(chosen), "choose one")
+    way = chosen[0]
+    if idle := [option for option in _given(options) if option not in OPTIONS[way]]:
+        raise UsageError(f"{' and '.join(idle)} can't be used with {way}", leave_out(idle))
 
 
 def _given(options: Mapping[str, object]) -> list[str]:
-    return [name for name, value in options.items() if value is not None and value is not False]
+    return [
+        f"--{name}" for name, value in options.items() if value is not None and value is not False
+    ]
 
 
 def _show_what_mattered(model: Predictor, text: str, at: int, unknown: Unknown, json: bool) -> None:

@@ -130,8 +130,7 @@ def _answer(
     answer_in_batches(partial(_texts, inputs, reading, task, notes), AT_ONCE, answer)
     if cut:
         notes.append(cut_note(cut, longest))
-    for note in notes:
-        say(note)
+    say(*notes)
 
 
 def _texts(

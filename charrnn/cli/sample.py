@@ -27,7 +27,7 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import OutputFile, say
 from charrnn.use_config import LengthPenalty, SampleConfig
-from charrnn.words import leave_out, together
+from charrnn.words import leave_out
 
 if TYPE_CHECKING:
     from charrnn.scoring.novelty import Copies
@@ -88,28 +88,6 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
     ] = None
     output: Annotated[Path | None, about("Write to this file instead.", "--output", "-o")] = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.prompt and self.prompt_file:
-            raise UsageError("--prompt and --prompt-file are both given", "choose one")
-        ways = [
-            n for n in ("best_of", "beam", "interactive", "records") if getattr(self, n) is not None
-        ]
-        chosen = [*ways, *(["num_samples"] if self.num_samples > 1 else [])]
-        if ways and len(chosen) > 1:
-            raise UsageError(together([*option_names(chosen).values()]), "choose one")
-        if self.reject_copies is not None and (self.novelty is None or ways):
-            found = "--reject-copies needs a text to compare with, and texts that are drawn"
-            advice = "give the text with --novelty, and leave out "
-            advice += "--best-of, --beam, --interactive and --records"
-            raise UsageError(found, advice)
-        if self.records is None and (self.unique or self.novel):
-            option = "--unique" if self.unique else "--novel"
-            raise UsageError(f"{option} is about records", "say how many with --records")
-        if str(self.prompt_file) == "-" and (self.interactive or self.novelty == "-"):
-            other = "your choices" if self.interactive else "the text to compare with"
-            raise UsageError(f"standard input can't be both the prompt and {other}", "use --prompt")
-
 
 @with_settings(SampleConfig, SampleOptions, Reading, leave_out=("reverse",))
 def sample(
@@ -119,16 +97,11 @@ def sample(
     **given: Any,
 ) -> None:
     """Write new text with a model."""
-    _refuse_idle(given)
-    if "interactive" in given:
-        _refuse_beside_interactive(given | {"json": json})
+    _refuse_mixed_up(given | {"json": json})
     _read_words(given)
     options = take(SampleOptions, given)
     as_given = {name: given[name] for name in Reading.__struct_fields__ if name in given}
-    _refuse_unread(options, take(Reading, given))
-    if options.records and options.novelty and not (options.novel or json):
-        found = "with --records, --novelty works only together with --novel or --json"
-        raise UsageError(found, "give one of these, or leave it out")
+    take(Reading, given)
     if options.output is not None:
         read = (options.prompt_file, options.novelty)
         refuse_inputs(options.output, "--output", filter(None, read))
@@ -222,8 +195,7 @@ def _compared(
     if not options.novel:
         how = settings_from(Reading, reading).for_tokens(tokenizer.unit)
         corpus = read_corpus([options.novelty], how)
-        for note in corpus.notes:
-            say(note)
+        say(*corpus.notes)
         return Copies(corpus.text), ()
     how = reading_of_moved(models, options.novelty, reading, tokenizer.unit)
     if not json and not is_read_once(options.novelty):  # it may be a long one
@@ -303,48 +275,59 @@ def _refuse_records(tokenizer: Tokenizer, options: SampleOptions) -> None:
     )
 
 
-# Settings that change nothing without another, and those that a search for the likeliest text does
-# not heed, since it draws nothing.
+# What can't be used beside others, and why not.
+MANY = ("num_samples", "reject_copies")
+DRAWING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "seed")
+ENDING = ("stop_strings", "max_lines")
+NOT_BY_HAND = ("beam", "best_of", "records", *MANY, "json", "novelty", "seed", *ENDING)
+EXCLUDES = {
+    "interactive": (
+        ", where you choose each character and the end",
+        (*NOT_BY_HAND, "repetition_penalty"),
+    ),
+    "beam": (", which draws nothing", ("best_of", "records", *MANY, *DRAWING)),
+    "best_of": ("", ("records", *MANY)),
+    "records": ("", MANY),
+    "prompt": ("", ("prompt_file",)),
+}
+# What changes nothing without one of others.
 NEEDS = {
     "length_penalty": ("beam",),
-    "include_stop": ("stop_strings", "max_lines"),
+    "include_stop": ENDING,
     "repetition_window": ("repetition_penalty",),
+    "reject_copies": ("novelty",),
+    "unique": ("records",),
+    "novel": ("records",),
+    "text_column": ("novelty",),
+    "split": ("novelty",),
+    "encoding": ("prompt_file", "novelty"),
+    "errors": ("prompt_file", "novelty"),
 }
-DRAWING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
 
 
-def _refuse_idle(given: dict[str, Any]) -> None:
-    """Refuse settings that change nothing beside the others, or without another."""
+def _refuse_mixed_up(given: dict[str, Any]) -> None:
+    """Refuse options that don't go together, and those that would change nothing."""
+    kinds = (Reading(), SampleConfig(), SampleOptions())  # of two of a name, the last is the option
+    usual = {name: getattr(kind, name) for kind in kinds for name in kind.__struct_fields__}
+    # One that is given as it is anyway does no harm.
+    changed = {name for name, value in given.items() if value != usual.get(name, False)}
+    for name, (why, others) in EXCLUDES.items():
+        if name in changed and (refused := [other for other in others if other in changed]):
+            option, *options = option_names([name, *refused]).values()
+            found = f"{' and '.join(options)} can't be used with {option}{why}"
+            raise UsageError(found, leave_out(options))
     for name, others in NEEDS.items():
-        if name in given and not any(other in given for other in others):
-            option, *needed = option_names([name, *others]).values()
-            wanted = " or ".join(needed)
+        if name in changed and changed.isdisjoint(others):
+            option, *options = option_names([name, *others]).values()
+            wanted = " or ".join(options)
             raise UsageError(f"{option} needs {wanted}", f"add {wanted}, or leave {option} out")
-    if "beam" in given and (names := [name for name in DRAWING if name in given]):
-        options = [*option_names(names).values()]
-        found = f"{' and '.join(options)} can't be used with --beam, which draws nothing"
-        raise UsageError(found, leave_out(options))
-
-
-def _refuse_unread(options: SampleOptions, reading: Reading) -> None:
-    """Refuse settings of reading where nothing is read that they are for."""
-    usual = Reading()
-    columns = (reading.text_column, reading.split) != (usual.text_column, usual.split)
-    if columns and options.novelty is None:
-        raise UsageError("--text-column and --split are for --novelty", "leave them out")
-    if reading != usual and options.prompt_file is None and options.novelty is None:
-        found = "--encoding and --errors are for --prompt-file and --novelty"
-        raise UsageError(found, "leave them out")
-
-
-def _refuse_beside_interactive(given: dict[str, Any]) -> None:
-    refused = ("json", "novelty", "stop_strings", "max_lines", "repetition_penalty")
-    names = [*option_names(name for name in refused if given.get(name)).values()]
-    if names:
-        raise UsageError(
-            f"{' and '.join(names)} can't be used with --interactive",
-            f"{leave_out(names)}: you decide what is written and where it ends",
-        )
+    if {"records", "novelty"} <= changed and changed.isdisjoint(("novel", "json")):
+        found = "with --records, --novelty works only together with --novel or --json"
+        raise UsageError(found, "give one of these, or leave it out")
+    interactive = "interactive" in changed
+    if str(given.get("prompt_file")) == "-" and (interactive or given.get("novelty") == "-"):
+        other = "your choices" if interactive else "the text to compare with"
+        raise UsageError(f"standard input can't be both the prompt and {other}", "use --prompt")
 
 
 def _read_words(given: dict[str, Any]) -> None:
@@ -374,6 +357,5 @@ def _read_prompt(path: Path, reading: Reading, end: str | None) -> str:
     if end == "\n" and text.endswith(end):
         text = text.removesuffix(end)
         notes = (*notes, "left out the line end at its end, where records of this model end")
-    for note in notes:
-        say(f"{name}: {note}")
+    say(*(f"{name}: {note}" for note in notes))
     return text

@@ -83,7 +83,6 @@ def _lines(reading: Reading, before_waiting: Callable[[], object]) -> Iterator[s
     with reading_errors(name):
         for piece in pieces(name, arriving(before_waiting), reading):
             yield from whole_lines(piece.text, waiting)
-            for note in piece.notes:
-                say(f"{name}: {note}")
+            say(*(f"{name}: {note}" for note in piece.notes))
     if rest := "".join(waiting):
         yield rest

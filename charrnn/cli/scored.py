@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from charrnn.cli.parts import refuse_own_set, the_one, trained_on
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.output import say, say_new
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from charrnn.use_config import EvalConfig
 
 __all__ = ["Asked", "ScoredText", "scored"]
-
-Part = TypeVar("Part")
 
 
 class Asked(NamedTuple):
@@ -139,13 +138,23 @@ def _story(
     corpus = read_corpus(asked.sources, asked.reading)
     say_new(corpus.notes, said)
     # Of another text, it is no help that it has characters that the models don't know.
-    trained = _trained(records, corpus.sha256, "text", corpus.name) if asked.validation else []
+    trained = _trained(asked, records, corpus.sha256, "text", corpus.name)
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if trained:
-        ids = ids[_the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
+        ids = ids[the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
     return corpus.name, ids
+
+
+def _trained(
+    asked: Asked, records: list[ModelRecord], sha256: str, kind: str, name: str
+) -> list[TrainConfig]:
+    """How models were trained on a text, if the part is wanted that they kept; see `trained_on`."""
+    if not asked.validation:
+        return []
+    refuse_own_set(records, name)
+    return trained_on(records, sha256, kind, name)
 
 
 def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> tuple[str, Records]:
@@ -164,9 +173,8 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
             raise UsageError("a model of records reads no story", "leave --records out")
         if asked.reading.records != "auto":
             spool.refuse_undivided()
-        for note in spool.notes:
-            say(note)
-        trained = _trained(records, spool.sha256, "list", spool.name) if asked.validation else []
+        say(*spool.notes)
+        trained = _trained(asked, records, spool.sha256, "list", spool.name)
         text = spool.text(tokenizer, asked.unknown)
     assert isinstance(text, Records)
     if reading.records == DOCUMENTS and text.count == 1:
@@ -176,7 +184,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         )
     if trained:
         parts = {(one.training_tokens(text.different), one.seed) for one in trained}
-        text = text.divided(*_the_one(parts, spool.name))[1]
+        text = text.divided(*the_one(parts, spool.name))[1]
     return spool.name, text
 
 
@@ -198,39 +206,9 @@ def _training_ids(
     say_new(known.notes, said)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
     counts = {  # of a text that a model was not trained on, all counts
-        record.training.training_tokens(len(ids))
-        if record.training and record.corpus and record.corpus.sha256 == known.sha256
+        record.training_tokens(len(ids))
+        if record.corpus and record.corpus.sha256 == known.sha256
         else len(ids)
         for record in records
     }
-    return ids[: _the_one(counts, known.name)]
-
-
-def _trained(records: list[ModelRecord], sha256: str, kind: str, name: str) -> list[TrainConfig]:
-    """How models were trained on a text or a list, of which they kept a part for validation.
-
-    Raises:
-        UsageError: if it is another one, or a model does not say.
-    """
-    if any(record.corpus is None or record.corpus.sha256 != sha256 for record in records):
-        found = f"{name} is not the {kind} that was trained on"
-        raise UsageError(found, "leave --validation out")
-    trained = [record.training for record in records if record.training is not None]
-    if len(trained) < len(records):  # a network that was read and saved again keeps no record
-        found = f"the model does not say which part of {name} was kept for validation"
-        raise UsageError(found, "leave --validation out")
-    return trained
-
-
-def _the_one(parts: set[Part], name: str) -> Part:
-    """The part of a text that all models were trained on.
-
-    Raises:
-        UsageError: if it differs from model to model.
-    """
-    if len(parts) > 1:
-        raise UsageError(
-            f"the models were trained on different parts of {name}",
-            "evaluate them one by one, or on a text that none has seen",
-        )
-    return next(iter(parts))
+    return ids[: the_one(counts, known.name)]

@@ -47,6 +47,15 @@ RepeatOption = Annotated[
         "charrnn, same weights to the bit.",
     ),
 ]
+ValidationOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Validate on this text or on these examples, read as TEXT is, and train on all of "
+        "TEXT; may be given several times. Of hf://OWNER/NAME, the split validation is read.  "
+        "[default: a part of TEXT]",
+    ),
+]
 NameOption = Annotated[
     str | None,
     typer.Option(help="Write the model to checkpoints/NAME.  [default: named after the text]"),
@@ -67,6 +76,7 @@ UNTOLD = ("encoding", "errors", "text_column", "split")
 @with_settings(Budget, TaskSettings, ModelConfig, TrainConfig, Reading)
 def train(
     sources: SourcesArgument = None,
+    validation: ValidationOption = None,
     resume: ResumeOption = None,
     init_from: InitOption = None,
     repeat: RepeatOption = None,
@@ -84,7 +94,7 @@ def train(
     with _one_voice() as speaks:
         others = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
         given |= {name: value for name, value in others.items() if value not in (None, [])}
-        _check(sources, resume, repeat, given)
+        _check(sources, resume, repeat, given, validates=bool(validation))
         if speaks:  # what others find may be the first process at its work
             _refuse_held(resume, out, name)
 
@@ -94,14 +104,17 @@ def train(
         from charrnn.terminal import progress
         from charrnn.training import run
 
+        held = validation or None
         if resume is not None:
-            events = run.resume(resume, sources or None)
+            events = run.resume(resume, sources or None, validation=held)
         elif repeat is not None:
             reading = take(Reading, given) if any(name in given for name in UNTOLD) else None
-            events = run.train(sources or None, repeat=repeat, reading=reading, **given)
+            events = run.train(
+                sources or None, repeat=repeat, reading=reading, validation=held, **given
+            )
         else:
             reading = take(Reading, given).for_tokens(given.get("tokenizer", "char"))
-            events = run.train(sources or [], reading=reading, **given)
+            events = run.train(sources or [], reading=reading, validation=held, **given)
         if not speaks:
             for _ in events:
                 raise AssertionError("only the first process has events")
@@ -115,9 +128,19 @@ def train(
 
 
 def _check(
-    sources: list[str] | None, resume: str | None, repeat: str | None, given: dict[str, Any]
+    sources: list[str] | None,
+    resume: str | None,
+    repeat: str | None,
+    given: dict[str, Any],
+    *,
+    validates: bool,
 ) -> None:
     """See that there is a text, one budget, and nothing that a run that is there has itself.
+
+    Args:
+        sources, resume, repeat: as `train` takes them.
+        given: settings that the user made.
+        validates: whether a validation set is named, beside which no part of the text can be.
 
     Raises:
         UsageError: if not.
@@ -130,6 +153,9 @@ def _check(
         _refuse_changes(repeat, {k: v for k, v in given.items() if k not in places}, "--repeat")
     elif not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
+    if validates and "val_frac" in given:
+        options = option_names(["validation", "val_frac"])
+        raise UsageError(together([*options.values()]), "give only one of them")
     limits = [name for name in Budget.__struct_fields__ if name in given]
     if "epochs" in limits and len(limits) > 1:
         raise UsageError(together([*option_names(limits).values()]), "give only one of them")

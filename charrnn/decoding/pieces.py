@@ -150,8 +150,6 @@ def decoded(name: str, stream: Stream, reading: Reading, notes: list[str]) -> It
             place = offset - read + len(before) + len(data)
             sample = before + data + stream.at_hand(AROUND)
             raise _wrong(name, stream.head, reading.encoding, offset, sample, place) from None
-        except UnicodeError:  # some codecs, like punycode, don't say where the error is
-            raise _wrong(name, stream.head, reading.encoding) from None
         if last:
             notes += [*decoder.notes(), *seems.notes()]
             return
@@ -247,7 +245,7 @@ def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
 
 
 def _wrong(
-    name: str, head: bytes, encoding: str, offset: int = 0, around: bytes = b"", place: int = 0
+    name: str, head: bytes, encoding: str, offset: int, around: bytes, place: int
 ) -> NotTextError:
     """The error for bytes that can't be decoded: the one at `place` of those `around` it."""
     if kinds.looks_binary(head, encoding):

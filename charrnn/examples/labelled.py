@@ -204,11 +204,15 @@ def _label(file: File, row: Row, value: Any, column: str) -> str:
     return value.strip()
 
 
-def check_classes(examples: Sequence[Labelled]) -> list[str]:
+def check_classes(examples: Sequence[Labelled], *, divided: bool = True) -> list[str]:
     """The classes of examples to learn from, sorted.
 
+    Args:
+        examples: all of the corpus.
+        divided: whether some of them are to validate, for which a class needs a second one.
+
     Raises:
-        BadDataError: if there is only one, if one has a single example, or if there are so many
+        BadDataError: if there is only one, if one has too few examples, or if there are so many
             that they can't be classes.
     """
     counts = Counter(example.label for example in examples)
@@ -224,7 +228,7 @@ def check_classes(examples: Sequence[Labelled]) -> list[str]:
             "choose the --label-column that holds classes",
         )
     alone = next((one for one in examples if counts[one.label] == 1), None)
-    if alone is not None:
+    if alone is not None and divided:
         several = sum(count == 1 for count in counts.values()) - 1
         more = f" ({several:,} more labels stand alone)" if several else ""
         raise BadDataError(

@@ -19,8 +19,8 @@ __all__ = [
     "number_of",
     "numbers_in",
     "refuse_commas",
-    "size_of",
     "thousands_in",
+    "too_large",
     "without_commas",
 ]
 
@@ -118,9 +118,11 @@ def _ways(cell: str) -> set[re.Pattern[str]]:
     return {way for way in (GROUPED, DECIMAL) if way.fullmatch(cell)}
 
 
-def size_of(value: float) -> str:
-    """How messages call a number above `LARGEST`."""
-    return "infinite" if math.isinf(value) else "too large"
+def too_large(value: float) -> tuple[str, str]:
+    """What is found, and to be done, where a number is above `LARGEST`."""
+    if math.isinf(value):
+        return "infinite", "write a finite number, in another unit if need be"
+    return "too large", "write the numbers in another unit"
 
 
 def refuse_commas(text: str, place: str = "") -> None:
@@ -156,8 +158,8 @@ def numbers_in(text: str) -> list[float]:
             advice = f'word {number} is {cell[:20]!r}; write numbers, as in "1 2 3"'
             raise BadDataError(found, advice) from None
     if large := next((value for value in values if abs(value) > LARGEST), 0.0):
-        found = f"{text[:40]!r} holds a number that is {size_of(large)}"
-        raise BadDataError(found, "write numbers in another unit")
+        size, advice = too_large(large)
+        raise BadDataError(f"{text[:40]!r} holds a number that is {size}", advice)
     if not cells or any(map(math.isnan, values)):
         raise BadDataError(f"{text[:40]!r} holds no series", 'write numbers, as in "1 2 3"')
     return values

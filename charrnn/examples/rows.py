@@ -187,8 +187,10 @@ class File:
         is_header: Callable[[list[str]], bool],
         columns: Sequence[str] | None = None,
         last: int = 0,
+        *,
+        blank: bool = False,
     ) -> Iterator[Row]:
-        """The rows of a table; empty lines are passed by.
+        """The rows of a table.
 
         Args:
             is_header: of the cells of the first line of a table as text, whether they are the
@@ -196,6 +198,8 @@ class File:
             columns: those that are wanted, of which alone Parquet reads the values; None for all.
             last: the number of the last column that is read of a table as text without a header,
                 whose rows should have as many cells as the first; 0 if they need not.
+            blank: whether empty lines below the first row are rows, without cells; else they are
+                passed by.
 
         Raises:
             BadDataError: for a broken file, a row with more cells than there are columns, and half
@@ -203,11 +207,13 @@ class File:
         """
         with _reading(self.name):
             if self.is_text:
-                yield from self._cells(is_header, last)
+                yield from self._cells(is_header, last, blank)
             else:
                 yield from self._named(columns)
 
-    def _cells(self, is_header: Callable[[list[str]], bool], last: int) -> Iterator[Row]:
+    def _cells(
+        self, is_header: Callable[[list[str]], bool], last: int, blank: bool
+    ) -> Iterator[Row]:
         assert self.source is not None, "a data set has records"
         if self.is_document:
             raise BadDataError(f"{self.name}: a document, not a table", "save its table as .csv")
@@ -216,6 +222,8 @@ class File:
         widths = delimited.Widths(self.name, last)
         for line, row in delimited.cells(self.source, self.reading, notes, is_header):
             if not row:
+                if self.columns and blank:
+                    yield Row(line, {})
                 continue
             if not self.columns and (names := delimited.header_in(row, is_header)):
                 refuse_doubled(self.name, names, filter(None, names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -31,8 +31,8 @@ from charrnn.examples.numbers import (
     is_number,
     number_of,
     refuse_commas,
-    size_of,
     thousands_in,
+    too_large,
 )
 from charrnn.examples.rows import File, Row, called, opened
 from charrnn.examples.times import odd_steps, ordered_times
@@ -103,10 +103,11 @@ class _Growing:
         self.numbers.append(number)
         self.times.append(time)
 
-    def done(self, notes: list[str]) -> Series:
-        """All of it, with what its times tell."""
+    def done(self, notes: list[str], known: Sequence[str]) -> Series:
+        """All of it, with what its times tell, beside those that were known before."""
         if any(self.times):
-            self.odd = odd_steps(ordered_times(self.file, self.times, self.numbers, notes))
+            times = ordered_times(self.file, self.times, self.numbers, notes, known)
+            self.odd = odd_steps(times)
         values = np.array(self.rows, np.float64)
         shown = tuple(self.times) if any(self.times) else ()
         place = self.file.at(self.numbers[0])
@@ -118,6 +119,7 @@ def read_series(
     reading: Reading,
     notes: list[str],
     column: str | None = None,
+    known: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Series]:
     """All series of the sources.
 
@@ -126,6 +128,7 @@ def read_series(
         reading: encoding.
         notes: gets what was changed or left out, and gaps in the times.
         column: that holds the values of a wide or a long table; "y" by default.
+        known: the last times of series by name, as `times_of` has them.
 
     Raises:
         BadDataError: for what is no number, a value that is missing, rows that are not in the
@@ -137,7 +140,7 @@ def read_series(
     for file in opened(sources, reading, notes, "forecast"):
         own = _series_of(file, column)
         _note_empty(file, own)
-        found += [growing.done(notes) for growing in own if growing.rows]
+        found += [one.done(notes, (known or {}).get(one.name, ())) for one in own if one.rows]
         _note_gaps(file, own)
     if not found:
         raise BadDataError(f"{called(sources)}: no numbers in it", "name a table")
@@ -176,7 +179,7 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
     number, line = file.first_line
     if is_list(line.replace(",", ".").replace(";", " ")):  # or a header: "1", "5 2", "5"
         refuse_commas(line, f"{file.at(number)}: ")
-    rows = list(file.rows(is_header))
+    rows = _without_blank(file, list(file.rows(is_header, blank=True)))
     if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
     if not rows or not file.columns:
@@ -197,6 +200,25 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
         _note_ragged(file, found)
         return found
     return _wide(file, rows)
+
+
+def _without_blank(file: File, rows: list[Row]) -> list[Row]:
+    """Rows without the empty lines between them and at both ends.
+
+    Raises:
+        BadDataError: for one between the numbers of a single column, where a value may be missing.
+    """
+    if not file.is_text:
+        return rows
+    filled = [row for row in rows if row.cells]
+    if len(file.columns) == 1 and filled and not any(map(is_list, filled[0].cells.values())):
+        first, last = filled[0].number, filled[-1].number
+        for row in rows:
+            if not row.cells and first < row.number < last:
+                found = f"{file.at(row.number)} is empty, and numbers follow"
+                advice = "write the number there, or delete the line if none is missing"
+                raise BadDataError(found, advice)
+    return filled
 
 
 def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
@@ -337,8 +359,8 @@ def _value(
             f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice
         ) from None
     if abs(value) > LARGEST:
-        found = f"{file.at(row.number)}: {_the(column)} is {size_of(value)}"
-        raise BadDataError(found, FILL_IN.format(steps))
+        size, advice = too_large(value)
+        raise BadDataError(f"{file.at(row.number)}: {_the(column)} is {size}", advice)
     return value
 
 

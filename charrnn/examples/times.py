@@ -118,46 +118,48 @@ def are_months(cells: Sequence[Any]) -> bool:
 
 @functools.lru_cache(maxsize=1)  # the columns of a wide table have the same times
 def times_of(
-    cells: tuple[str, ...], others: tuple[str, ...] = ()
+    cells: tuple[str, ...], known: tuple[str, ...] = ()
 ) -> tuple[tuple[Time, ...], str] | None:
     """The times of rows, all written in one form.
 
     Of 1/2/2024 only its writer knows which number is the day. So each form in which all cells can
-    be read is tried, and that in which they come in order, with the fewest different steps, counts.
+    be read is tried, and that in which they come in order, with the fewest different steps, counts;
+    those that are known settle what a few rows leave open.
     Days of one month with the year first, as 24/01/02, 24/01/03, are no years.
 
     Args:
         cells: of the rows, in turn.
-        others: times in the same form that may be of any order.
+        known: the last times of the same series up to now, in turn, which the rows may repeat.
 
     Returns:
-        times: one for each cell, then for each of the others.
+        times: one for each cell, then for each that is known.
         form: how they were read, in words; empty if there is but one way.
         None if they can't be read, or some are plain numbers and others are not.
     """
-    every = [*cells, *others]
+    every = [*cells, *known]
     if are_months(every) and (times := _all_of(every, "%m.%Y")):
         return tuple(times), "month.year"
-    known = [time for cell in every if (time := time_of(cell)) is not None]
-    if len(known) == len(every):
-        numbers = sum(time.is_number for time in known)
-        if numbers in (0, len(known)):
-            return tuple(known), ""
-        return _counters(cells, others)
+    plain = [time for cell in every if (time := time_of(cell)) is not None]
+    if len(plain) == len(every):
+        numbers = sum(time.is_number for time in plain)
+        if numbers in (0, len(plain)):
+            return tuple(plain), ""
+        return _counters(cells, known)
     read = [(times, form) for form in forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None
-    times, form = min(read, key=lambda one: _disorder(one[0][: len(cells)]))
+    count = len(cells)
+    times, form = min(read, key=lambda one: _disorder(one[0][:count], one[0][count:]))
     return tuple(times), CODE.sub(lambda code: WORDS[code[1]], form)
 
 
-def _counters(cells: Sequence[str], others: Sequence[str]) -> tuple[tuple[Time, ...], str] | None:
+def _counters(cells: Sequence[str], known: Sequence[str]) -> tuple[tuple[Time, ...], str] | None:
     """Times some of which can be dates, all as numbers: 28401118 may be a counter.
 
     None for dates with a slip, which are most of them, and have fewer different steps.
     """
     try:
-        every = tuple(Time(*3 * (float(str(cell)),)) for cell in (*cells, *others))
+        every = tuple(Time(*3 * (float(str(cell)),)) for cell in (*cells, *known))
     except ValueError:
         return None
     numbers = every[: len(cells)]
@@ -167,7 +169,11 @@ def _counters(cells: Sequence[str], others: Sequence[str]) -> tuple[tuple[Time, 
 
 
 def ordered_times(
-    file: File, cells: Sequence[str], numbers: Sequence[int], notes: list[str]
+    file: File,
+    cells: Sequence[str],
+    numbers: Sequence[int],
+    notes: list[str],
+    known: Sequence[str] = (),
 ) -> tuple[Time, ...]:
     """The times of a file's rows, each later than the one before.
 
@@ -176,14 +182,15 @@ def ordered_times(
         cells: of the rows, in turn.
         numbers: of the rows.
         notes: gets how the times were read, if that was not the only way.
+        known: see `times_of`; those in another form tell nothing.
 
     Raises:
         BadDataError: for what is not a time, for times in several forms, and for rows out of order.
     """
-    found = times_of(tuple(cells))
+    found = times_of(tuple(cells), tuple(known)) or times_of(tuple(cells))
     if found is None:
         raise _unreadable(file, cells, numbers)
-    times, form = found
+    times, form = found[0][: len(cells)], found[1]
     for place, (before, after) in enumerate(pairwise(times), 1):
         if before.seconds < after.seconds:
             continue
@@ -256,10 +263,11 @@ def near(dates: Sequence[datetime]) -> list[datetime]:
     return [date.replace(year=year - back) for date, year in zip(dates, years, strict=True)]
 
 
-def _disorder(times: Sequence[Time]) -> tuple[bool, int, bool]:
+def _disorder(times: Sequence[Time], known: Sequence[Time]) -> tuple[bool, int, bool]:
     """Lower is likelier: out of order or not, how many different steps, and odd years or not."""
-    is_back = any(a >= b for a, b in pairwise(times))
-    return is_back, len(set(steps_between(times))), _are_odd_years(times)
+    is_back = any(a >= b for some in (times, known) for a, b in pairwise(some))
+    every = sorted({*times, *known})
+    return is_back, len(set(steps_between(every))), _are_odd_years(every)
 
 
 def _are_odd_years(times: Sequence[Time]) -> bool:

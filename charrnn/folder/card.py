@@ -23,7 +23,7 @@ NAMED = 10  # labels that a card names
 
 
 def facts(model: ModelFolder) -> dict[str, str]:
-    """What there is to know about a model: label to value, both for people."""
+    """What there is to know about a model: label to value, both for people, each on one line."""
     record = model.record
     parameters = sum(weight.size for weight in model.weights.values())
     found = {"cell": network(record.model), "parameters": f"{parameters:,}"}
@@ -49,7 +49,7 @@ def facts(model: ModelFolder) -> dict[str, str]:
     found["made by"] = f"charrnn {record.charrnn_version}" + (
         f" with PyTorch {record.torch_version}" if record.torch_version else ""
     )
-    return found
+    return {label: printable(value) for label, value in found.items()}  # anyone may have made it
 
 
 def network(shape: ModelConfig) -> str:
@@ -61,7 +61,7 @@ def network(shape: ModelConfig) -> str:
 
 
 def corpus(record: CorpusRecord, task: TaskRecord | None) -> dict[str, str]:
-    """What a model is trained on: label to value."""
+    """What a model is trained on, and validated on if that is no part of it: label to value."""
     read = "values" if isinstance(task, Forecast) else "characters"
     backwards = ", read from the end to the beginning" if record.reverse else ""
     found = {"corpus": f"{record.name}, {record.characters:,} {read}{backwards}"}
@@ -71,6 +71,10 @@ def corpus(record: CorpusRecord, task: TaskRecord | None) -> dict[str, str]:
         found["examples"] = f"{record.record_count:,}"
     elif record.record_count:
         found["records"] = f"{record.record_count:,}, {division.in_words(record.records)}"
+    if (held := record.validation) is not None:
+        noun = "record" if task is None else "example"
+        count = f", {counted(held.record_count, noun)}" if held.record_count else ""
+        found["validated on"] = f"{held.name}, {held.characters:,} {read}{count}"
     return found
 
 
@@ -81,7 +85,7 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
         case Classify() | Tag():
             names = labels_of(model).labels
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-            found["labels"] = f"{len(names):,}: {printable(', '.join(names[:NAMED]))}{more}"
+            found["labels"] = f"{len(names):,}: {', '.join(names[:NAMED])}{more}"
             if task.grams:
                 weights = model.weights[GRAMS].size
                 found["n-grams"] = f"a table of {task.grams:,} rows, {weights:,} of the parameters"
@@ -126,6 +130,7 @@ def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
     use, validates = f"charrnn predict {quote(title)} < input", "examples from all over the corpus"
     if isinstance(task, Forecast):
         use, validates = f"charrnn predict {quote(title)}", "the ends of the series"
+    validates = _of_own_set(model) or f"{validates}, not trained on"
     return f"""# {title}
 
 A recurrent network, made with charrnn.
@@ -137,7 +142,7 @@ Use it, from the folder that holds this one, or from anywhere with its path:
 
     {use}
 
-The validation loss and score are of {validates}, not trained on.
+The validation loss and score are of {validates}.
 """
 
 
@@ -157,6 +162,7 @@ def markdown(model: ModelFolder, on_hub: str | None = None, title: str | None = 
     if model.tokenizer.end is not None:
         what = "records, each from its beginning to its end, "
         validates = "records from all over the corpus, which were"
+    validates = _of_own_set(model) or f"{validates} not trained on"
     title = folder_name(model.path) if title is None else title
     where = ", from the folder that holds this one, or from anywhere with its path"
     if on_hub is not None:
@@ -172,8 +178,14 @@ Write text with it{where}:
 
     charrnn sample {on_hub or quote(title)} --temp 0.8
 
-The validation loss is the mean over {validates} not trained on.
+The validation loss is the mean over {validates}.
 """
+
+
+def _of_own_set(model: ModelFolder) -> str:
+    """The validation set of the user's own, in words; empty without one."""
+    held = model.record.validation
+    return "" if held is None else f"a validation set of its own, {held.name}"
 
 
 def renamed(text: str, model: ModelFolder, on_hub: str | None = None) -> str:

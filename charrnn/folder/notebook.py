@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from charrnn.errors import printable
+
 __all__ = ["lines", "table"]
 
 
 def lines(title: str, rows: Mapping[str, str]) -> str:
     """What `repr` shows: a line for each row, label and value."""
-    return f"<{title}" + "".join(f"\n  {label}: {value}" for label, value in rows.items()) + ">"
+    shown = (f"\n  {label}: {printable(value)}" for label, value in rows.items())
+    return f"<{title}{''.join(shown)}>"
 
 
 def table(title: str, rows: Mapping[str, str], text: str = "") -> str:

@@ -17,7 +17,7 @@ import msgspec
 from charrnn.arguments import checked
 from charrnn.cells.heads import shapes_of
 from charrnn.config import MUON_ROWS
-from charrnn.errors import BadDataError, MissingInputError, UsageError, warn
+from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError, warn
 from charrnn.folder.files import (
     MANIFEST,
     STATE,
@@ -82,6 +82,7 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
     Raises:
         MissingInputError: if there is none, the hub can't be reached, or the working folder, in
             which a relative name is looked up, was deleted.
+        ReadWriteError: if `checkpoints/` can't be read.
         UsageError: if there is a revision, but of no model on the hub.
     """
     if is_on_hub(model):
@@ -117,6 +118,13 @@ def _of_file(path: Path) -> str:
 
 def _newest() -> Path:
     """The model in `checkpoints/` that was saved last."""
+    try:  # of a folder that may not be read, `glob` says that nothing is in it
+        next(CHECKPOINTS.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        advice = "see that you may use it, then try again"
+        raise ReadWriteError(f"{CHECKPOINTS}: {error.strerror}", advice) from None
     complete = [p.parent for p in CHECKPOINTS.glob(f"*/{WEIGHTS}")]
     if complete:
         return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)

@@ -117,6 +117,8 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
         records: what it is a list of, as `text.division` names it; "none" for a story.
         record_count: how many of these there are; examples, for a task.
         reverse: whether it was read from its end to its beginning.
+        validation: the set of the user's own that was validated on; None where that was a part of
+            this corpus, which otherwise was all trained on.
     """
 
     name: str
@@ -125,6 +127,14 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
     records: str = NONE
     record_count: int = 0
     reverse: bool = False
+    validation: CorpusRecord | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that was read: that of its text, or of this and the validation set."""
+        if self.validation is None:
+            return self.sha256
+        return hashlib.sha256(f"{self.sha256} {self.validation.sha256}".encode()).hexdigest()
 
 
 class ModelRecord(Settings, frozen=True, kw_only=True):
@@ -149,6 +159,17 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     def reads_backwards(self) -> bool:
         """Whether it was trained on a text from its end to its beginning."""
         return self.corpus is not None and self.corpus.reverse
+
+    @property
+    def validation(self) -> CorpusRecord | None:
+        """The validation set of the user's own, if it had one."""
+        return None if self.corpus is None else self.corpus.validation
+
+    def training_tokens(self, tokens: int) -> int:
+        """How many of its corpus's tokens it was trained on: the first, or all of them."""
+        if self.training is None or self.validation is not None:
+            return tokens
+        return self.training.training_tokens(tokens)
 
 
 def reading_for(record: ModelRecord, reading: Reading) -> Reading:

@@ -74,6 +74,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         best: the best evaluation; None before the first.
         metrics: all evaluations.
         sources, reading: where the corpus was read, and how.
+        validation: where the user's own validation set was read; empty without one.
         minutes: those that the run keeps to; None if its number of updates was given.
         budget: what the run was given, which makes another one longer; None in older runs.
         processes: how many shared the latest updates.
@@ -94,11 +95,13 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     budget: BudgetName | None = None
     processes: Annotated[int, Meta(ge=1)] = 1
     device: DeviceName | None = None
+    validation: tuple[str, ...] = ()
 
     @property
     def origin(self) -> Origin:
         """Where the corpus was read, and how."""
-        return Origin(self.sources, msgspec.convert(self.reading, Reading, from_attributes=True))
+        reading = msgspec.convert(self.reading, Reading, from_attributes=True)
+        return Origin(self.sources, reading, self.validation)
 
 
 class RunState(msgspec.Struct, frozen=True):

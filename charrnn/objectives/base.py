@@ -50,13 +50,15 @@ class TextData(Generic[Example]):
     """Texts with what is to be learnt of them; see `objectives.request.Data`.
 
     Attributes:
-        examples: all of them.
-        tokenizer: their vocabulary.
+        examples: all of the corpus.
+        validation: those of the user's own validation set; none where a part of `examples` is.
+        tokenizer: the vocabulary of both.
         kind: what the model folder says.
         corpus, notes: as `Data` has them.
     """
 
     examples: Sequence[Example]
+    validation: Sequence[Example]
     tokenizer: CharTokenizer
     kind: TaskRecord
     corpus: CorpusRecord

@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import printable
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.folder.record import LABELS, CorpusRecord, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
@@ -33,11 +34,18 @@ from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padde
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import Recipe, longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
+from charrnn.objectives.validation import (
+    corpora_of,
+    examples_of_validation,
+    label_notes,
+    overlap_of,
+)
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
 from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
 from charrnn.tasks.texts import ENDS, as_ids
+from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
@@ -111,21 +119,23 @@ class ClassifyData(TextData[Labelled]):
     labels: Sequence[str]
 
     def divided(self, config: TrainConfig) -> Classifying:
-        """Texts from all over validate.
+        """Texts from all over validate, or those of the user's own.
 
         In runs begun before rules 2 words stay in their order, passes are chosen by all
         characters, also those that are not read, and the cost in validation is without the
         smoothing of training, by which half-trained networks seem better than those that are sure.
         """
-        texts = [one.text for one in self.examples]
-        classes = [one.label for one in self.examples] if config.keep_classes else None
-        train, val = divide(texts, config.val_frac, config.seed, classes)
-        examples, older = [self.examples[k] for k in train], config.rules < 2
+        examples, val, older = self.examples, self.validation, config.rules < 2
+        if not val:
+            texts = [one.text for one in self.examples]
+            classes = [one.label for one in self.examples] if config.keep_classes else None
+            rows, val_rows = divide(texts, config.val_frac, config.seed, classes)
+            examples, val = ([self.examples[k] for k in part] for part in (rows, val_rows))
         labels = classify.labels_in(examples, self.labels)
         limit = sys.maxsize if older else config.seq_length
         return Classifying(
             train=examples,
-            val=[self.examples[k] for k in val],
+            val=val,
             labels=self.labels,
             tokenizer=self.tokenizer,
             kind=self.kind,
@@ -146,11 +156,19 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
     notes: list[str] = []
     text_column, label_column = request.reading.text_column, request.work.label_column
     examples = read_labelled(request.files, request.reading, notes, label_column)
-    labels = check_classes(examples)
+    labels = check_classes(examples, divided=request.validation is None)
     notes += twins(labels, "classes")
-    texts = [one.text for one in examples]
+    validation = examples_of_validation(
+        request,
+        notes,
+        lambda files, reading, own: read_labelled(files, reading, own, label_column, named=False),
+    )
+    notes += label_notes([one.label for one in validation], labels, "text")
+    notes += overlap_of((one.text for one in validation), (one.text for one in examples), "text")
+    texts = [one.text for one in (*examples, *validation)]
     return ClassifyData(
         examples=examples,
+        validation=validation,
         labels=labels,
         tokenizer=vocabulary_of(texts, request.bases, known),
         kind=Classify(
@@ -159,9 +177,15 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
             text_column=text_column,
             label_column=label_column,
         ),
-        corpus=corpus_of(request.files, texts, "\0".join(one.label for one in examples)),
+        corpus=corpora_of(request, examples, validation, _corpus),
         notes=tuple(notes),
     )
+
+
+def _corpus(files: Sequence[str | Path], examples: Sequence[Labelled]) -> CorpusRecord:
+    """What the model folder says of examples."""
+    labels = "\0".join(one.label for one in examples)
+    return corpus_of(files, [one.text for one in examples], labels)
 
 
 def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
@@ -175,7 +199,8 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
         fine_tuning=FINE_TUNING,
     )
     labels = [one.label for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, recipe, request, speed, labels)
+    validation = [one.text for one in data.validation]
+    return plan_of(texts, data.tokenizer.vocab_size, recipe, request, speed, labels, validation)
 
 
 class Batch(NamedTuple):
@@ -225,9 +250,9 @@ class Classifying(TextTask[Labelled, Batch]):
         return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]
 
     def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
-        """The numbers of their classes: (N,)."""
+        """The numbers of their classes: (N,); PAD for one that only a validation set has."""
         numbers = {label: number for number, label in enumerate(self.labels)}
-        return np.array([numbers[one.label] for one in examples], np.int64)
+        return np.array([numbers.get(one.label, PAD) for one in examples], np.int64)
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ClassifierNetwork:
         """See `Task`."""
@@ -257,16 +282,25 @@ class Classifying(TextTask[Labelled, Batch]):
         return Cost(total, len(batch.rows))
 
     def validate(self, network: ClassifierNetwork) -> Generator[None, None, Scored]:
-        """The mean cost of a text, and the share of those that are labelled correctly."""
+        """The mean cost of a text, and the share of those that are labelled correctly.
+
+        A text whose class can't be learnt has no cost, and is not labelled correctly.
+        """
         classes, rows, nats, right = self.classes_of(self.val), self.rows_of(self.val), 0.0, 0
         for places in places_alike(rows):
             logits = network([rows[place] for place in places])
             wanted = torch.from_numpy(classes[places]).to(logits.device)
-            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)
+            cost = cross_entropy(
+                logits,
+                wanted,
+                ignore_index=PAD,
+                reduction="sum",
+                label_smoothing=self.smoothing,
+            )
             nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())
             yield
-        return Scored(nats / len(self.val), right / len(self.val))
+        return Scored(nats / np.count_nonzero(classes != PAD), right / len(self.val))
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation text and what the model says of it."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Weights
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, Reading, TrainConfig
+from charrnn.errors import printable
 from charrnn.evaluation import surprisals
 from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
 from charrnn.learning import transfer
@@ -32,11 +34,14 @@ from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import Rows
 from charrnn.objectives.plans import advice, planning
+from charrnn.objectives.validation import overlap_note, told
 from charrnn.scoring.score import score_of
 from charrnn.text.corpus import Sources
-from charrnn.text.records import PAD, Records, Text, beginning, entropy
+from charrnn.text.origin import reading_for_validation
+from charrnn.text.records import PAD, Records, Text, beginning, entropy, holds
 from charrnn.text.spool import Spool
-from charrnn.text.tokenizer import Tokenizer
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+from charrnn.words import counted, first_few
 
 __all__ = ["LanguageData", "LanguageModelling", "divided", "read", "reset_some_lanes"]
 
@@ -52,8 +57,9 @@ class LanguageData:
 
     Attributes:
         text: all of it: ids (N,), or records.
-        tokenizer: its vocabulary.
+        tokenizer: its vocabulary, and that of the validation text.
         corpus, notes: as `Data` has them.
+        validation: a text of the user's own that validates; None for a part of `text`.
     """
 
     kind: ClassVar[None] = None
@@ -61,9 +67,15 @@ class LanguageData:
     tokenizer: Tokenizer
     corpus: CorpusRecord
     notes: tuple[str, ...] = ()
+    validation: Text | None = None
 
     def divided(self, config: TrainConfig) -> LanguageModelling:
-        """The last part of a story validates, or records from all over a list."""
+        """The last part of a story validates, or records from all over a list.
+
+        Where a text of its own validates, all of the other is for training.
+        """
+        if self.validation is not None:
+            return LanguageModelling(self.text, self.validation, self.tokenizer)
         return LanguageModelling(*divided(self.text, config), self.tokenizer)
 
     def start_from(self, network: CharRNN, bases: Sequence[ModelFolder]) -> str:
@@ -91,30 +103,73 @@ def read(
     sources: Sources,
     reading: Reading,
     check: Callable[[CorpusRecord], object],
-    vocabulary: Callable[[Spool], Tokenizer],
+    vocabulary: Callable[[Spool, str], Tokenizer],
+    validation: Sources | None = None,
 ) -> LanguageData:
-    """Read a text.
+    """Read a text, and what validates if that is another one.
 
     Args:
         sources, reading: what is read, and how.
         check: called with what was found, before it is encoded.
-        vocabulary: makes or finds the tokenizer.
+        vocabulary: makes or finds the tokenizer of a text, given all characters that it must know.
+        validation: the validation text; None for a part of the other.
 
     Raises:
         CharRNNError: as `read_corpus`, or as `check` and `vocabulary` do.
     """
     with closing(Spool(sources, reading)) as spool:
-        corpus = CorpusRecord(
-            name=spool.name,
-            characters=spool.length,
-            sha256=spool.sha256,
-            records=spool.division.kind,
-            record_count=spool.record_count,
-            reverse=reading.reverse,
-        )
-        check(corpus)
-        tokenizer = vocabulary(spool)
-        return LanguageData(spool.text(tokenizer), tokenizer, corpus, spool.notes)
+        corpus = _corpus_of(spool)
+        if validation is None:
+            check(corpus)
+            tokenizer = vocabulary(spool, spool.characters)
+            return LanguageData(spool.text(tokenizer), tokenizer, corpus, spool.notes)
+        reading = msgspec.structs.replace(reading, records=spool.division.kind)
+        with closing(Spool(validation, reading_for_validation(validation, reading))) as held:
+            corpus = msgspec.structs.replace(corpus, validation=_corpus_of(held))
+            check(corpus)
+            return _beside(spool, held, corpus, vocabulary)
+
+
+def _corpus_of(spool: Spool) -> CorpusRecord:
+    return CorpusRecord(
+        name=spool.name,
+        characters=spool.length,
+        sha256=spool.sha256,
+        records=spool.division.kind,
+        record_count=spool.record_count,
+        reverse=spool.reading.reverse,
+    )
+
+
+def _beside(
+    spool: Spool, held: Spool, corpus: CorpusRecord, vocabulary: Callable[[Spool, str], Tokenizer]
+) -> LanguageData:
+    """A text to train on, and another that validates; see `read`."""
+    known = vocabulary(spool, spool.characters)
+    tokenizer = vocabulary(spool, "".join(sorted({*spool.characters, *held.characters})))
+    notes = told(held.notes)
+    if isinstance(known, CharTokenizer) and isinstance(tokenizer, CharTokenizer):
+        notes += _new_characters(sorted({*tokenizer.characters} - {*known.characters}))
+    if held.is_undivided:
+        notes += told([f"{held.name} is one record, as it stands"])
+    text, validation = spool.text(tokenizer), held.text(tokenizer)
+    if isinstance(text, Records) and isinstance(validation, Records):
+        notes += overlap_note(validation.shared_with(text), validation.count, "record")
+    else:
+        assert not isinstance(text, Records), "both are divided alike"
+        assert not isinstance(validation, Records), "both are divided alike"
+        notes += told(["all of it is trained on, too"]) if holds(text, validation) else []
+        validation = validation.astype(np.int32)
+    return LanguageData(text, tokenizer, corpus, (*spool.notes, *notes), validation)
+
+
+def _new_characters(characters: Sequence[str]) -> list[str]:
+    """The note on characters that only the validation text has, if there are any."""
+    if not characters:
+        return []
+    count, named = counted(len(characters), "character"), printable(first_few(characters))
+    are = "is" if len(characters) == 1 else "are"
+    return told([f"{count} that {are} not trained on can't be learnt: {named}"])
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Request(NamedTuple):
             in its bounds.
         tokenizer: whether a token is a character or a byte.
         earlier: what the folder of a run that is to go on says of its task; None for a new run.
+        validation: what validates, read as the sources are; None for a part of these.
     """
 
     sources: Sources
@@ -45,6 +46,7 @@ class Request(NamedTuple):
     settings: Mapping[str, Any] = MappingProxyType({})
     tokenizer: Literal["char", "byte"] = "char"
     earlier: TaskRecord | None = None
+    validation: Sources | None = None
 
     @property
     def files(self) -> Sequence[str | Path]:
@@ -53,9 +55,18 @@ class Request(NamedTuple):
         Raises:
             UsageError: for a corpus.
         """
-        if isinstance(self.sources, Corpus):
-            raise UsageError("a corpus has no examples in it", "name files with examples")
-        return self.sources
+        return _files(self.sources)
+
+    @property
+    def validation_files(self) -> Sequence[str | Path]:
+        """The same of its validation set; none without one."""
+        return () if self.validation is None else _files(self.validation)
+
+
+def _files(sources: Sources) -> Sequence[str | Path]:
+    if isinstance(sources, Corpus):
+        raise UsageError("a corpus has no examples in it", "name files with examples")
+    return sources
 
 
 class Data(Protocol):

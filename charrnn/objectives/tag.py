@@ -10,8 +10,10 @@ import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import check_types, read_tagged
 from charrnn.examples.tags import OUTSIDE, RULES, Tagged
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.folder.record import LABELS, CorpusRecord, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
@@ -34,13 +36,21 @@ from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padde
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import Recipe, plan_of
 from charrnn.objectives.request import Request, Speed
+from charrnn.objectives.validation import (
+    corpora_of,
+    examples_of_validation,
+    label_notes,
+    overlap_of,
+)
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.thresholds import thresholds
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
+from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
@@ -141,16 +151,20 @@ class TagData(TextData[Tagged]):
     types: Sequence[str]
 
     def divided(self, config: TrainConfig) -> Tagging:
-        """Texts from all over validate."""
-        train, val = divide([one.text for one in self.examples], config.val_frac, config.seed)
-        labels = tag.labels_in([self.examples[k] for k in train], self.types)
+        """Texts from all over validate, or those of the user's own."""
+        train, val = self.examples, self.validation
+        if not val:
+            parts = divide([one.text for one in self.examples], config.val_frac, config.seed)
+            train, val = ([self.examples[k] for k in part] for part in parts)
+        labels = tag.labels_in(train, self.types)
         return Tagging(
-            train=[self.examples[k] for k in train],
-            val=[self.examples[k] for k in val],
+            train=train,
+            val=val,
             tags=tags_of_types(self.types),
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
+            tuned=bool(self.validation),
         )
 
 
@@ -166,9 +180,19 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
     examples = read_tagged(request.files, request.reading, notes, rules=rules)
     types = check_types(examples)
     notes += twins(types, "types of spans")
-    texts = [one.text for one in examples]
+    validation = examples_of_validation(
+        request,
+        notes,
+        lambda files, reading, own: read_tagged(files, reading, own, named=False, rules=rules),
+    )
+    if validation:
+        check_types(validation)
+    notes += label_notes([span.label for one in validation for span in one.spans], types, "span")
+    notes += overlap_of((one.text for one in validation), (one.text for one in examples), "text")
+    texts = [one.text for one in (*examples, *validation)]
     return TagData(
         examples=examples,
+        validation=validation,
         types=types,
         tokenizer=vocabulary_of(texts, request.bases, known),
         kind=Tag(
@@ -178,9 +202,15 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
             rules=rules,
             text_column=request.reading.text_column,
         ),
-        corpus=corpus_of(request.files, texts, "\0".join(" ".join(one.tags) for one in examples)),
+        corpus=corpora_of(request, examples, validation, _corpus),
         notes=tuple(notes),
     )
+
+
+def _corpus(files: Sequence[str | Path], examples: Sequence[Tagged]) -> CorpusRecord:
+    """What the model folder says of examples."""
+    tags = "\0".join(" ".join(one.tags) for one in examples)
+    return corpus_of(files, [one.text for one in examples], tags)
 
 
 def plan(data: TagData, request: Request, speed: Speed) -> Plan:
@@ -194,7 +224,9 @@ def plan(data: TagData, request: Request, speed: Speed) -> Plan:
         tokens=next(tokens for limit, tokens in TOKENS if characters < limit),
         validated_whole=True,
     )
-    return plan_of(texts, data.tokenizer.vocab_size, recipe, request, speed)
+    validation = [one.text for one in data.validation]
+    vocab_size = data.tokenizer.vocab_size
+    return plan_of(texts, vocab_size, recipe, request, speed, validation=validation)
 
 
 class Batch(NamedTuple):
@@ -259,9 +291,12 @@ class Tagging(TextTask[Tagged, Batch]):
         return [self.words_of(one) for one in self.train]
 
     def words_of(self, example: Tagged) -> NDArray[np.int64]:
-        """The edges and the number of the tag of each word, after the END: (W, 3)."""
+        """The edges and the number of the tag of each word, after the END: (W, 3).
+
+        The number is PAD for a tag that only a validation set has.
+        """
         pairs = zip(example.words, example.tags, strict=True)
-        words = [(start + 1, end + 1, self._numbers[tag]) for (start, end), tag in pairs]
+        words = [(start + 1, end + 1, self._numbers.get(tag, PAD)) for (start, end), tag in pairs]
         return np.array(words, np.int64).reshape(-1, 3)
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> TaggerNetwork:
@@ -287,7 +322,10 @@ class Tagging(TextTask[Tagged, Batch]):
         return Cost(*_cost(logits, batch.tags))
 
     def validate(self, network: TaggerNetwork) -> Generator[None, None, Scored]:
-        """The mean cost of a word's tag, weighted as in training, and the F1 of spans."""
+        """The mean cost of a word's tag, weighted as in training, and the F1 of spans.
+
+        A tag that can't be learnt has no cost, and its span is not found.
+        """
         rows = self.rows_of(self.val)
         words = [self.words_of(one) for one in self.val]
         nats, weight = 0.0, 0.0
@@ -295,7 +333,8 @@ class Tagging(TextTask[Tagged, Batch]):
         for places in places_alike(rows):
             edges, tags = side_by_side([words[place] for place in places])
             logits = network([rows[place] for place in places], edges)  # (W, K)
-            total, number = _cost(logits, tags)
+            known = np.flatnonzero(tags != PAD)
+            total, number = _cost(logits[known], tags[known])
             nats, weight = nats + float(total), weight + float(number)
             sizes = [len(words[place]) for place in places]
             parts = np.split(logits.log_softmax(-1).cpu().numpy(), np.cumsum(sizes)[:-1])
@@ -304,7 +343,8 @@ class Tagging(TextTask[Tagged, Batch]):
             yield
         weights: Weights = {}
         if self.tuned:
-            offsets = thresholds(scores, [own[:, 2] for own in words], self.tags)  # (P,)
+            right = [np.where(own[:, 2] == PAD, len(self.tags), own[:, 2]) for own in words]
+            offsets = thresholds(scores, right, self.tags)  # (P,)
             scores = [own - offsets @ parts_of(self.tags) for own in scores]
             weights[HEAD_BIAS] = network.weights()[HEAD_BIAS] - offsets
         may_follow = allowed(self.tags)
@@ -323,6 +363,14 @@ class Tagging(TextTask[Tagged, Batch]):
     def model(self, found: ModelFolder) -> tag.Tagger:
         """See `ExampleTask`."""
         return tag.Tagger(found)
+
+    def judged(self, model: Any, examples: Sequence[Any], answers: Sequence[Any]) -> Report:
+        """See `ExampleTask`."""
+        report = super().judged(model, examples, answers)
+        if not self.tuned:
+            return report
+        note = "thresholds were chosen for these very texts: of others a little less is found"
+        return msgspec.structs.replace(report, notes=(*report.notes, note))
 
 
 def _cost(logits: Tensor, tags: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

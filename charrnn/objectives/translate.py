@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -19,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.pairs import Pair, read_pairs
-from charrnn.folder.record import Evaluation, ModelFolder
+from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
@@ -30,6 +31,7 @@ from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, voca
 from charrnn.objectives.plans.pairs import MAX_EPOCHS, longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request, Speed
+from charrnn.objectives.validation import corpora_of, examples_of_validation, overlap_of
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
 from charrnn.tasks.scores.edits import character_error_rate
@@ -94,16 +96,20 @@ class TranslateData(TextData[Pair]):
     kind: Translate
 
     def divided(self, config: TrainConfig) -> Translating:
-        """Pairs from all over validate; those of one source are on one side.
+        """Pairs from all over validate, or those of the user's own.
+
+        Of a corpus that is divided, pairs of one source are on one side.
 
         In runs begun before rules 2 the cost in validation is without the smoothing of training,
         by which half-trained networks seem better than those that are sure.
         """
-        pairs = self.examples
-        train, val = divide([pair.source for pair in pairs], config.val_frac, config.seed)
+        train, val = self.examples, self.validation
+        if not val:
+            parts = divide([one.source for one in train], config.val_frac, config.seed)
+            train, val = ([self.examples[k] for k in part] for part in parts)
         return Translating(
-            train=[pairs[k] for k in train if longest_of(pairs[k]) <= config.seq_length],
-            val=[pairs[k] for k in val],
+            train=[pair for pair in train if longest_of(pair) <= config.seq_length],
+            val=val,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={},
@@ -120,26 +126,38 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
     notes: list[str] = []
     text_column, label_column = request.reading.text_column, request.work.label_column
     pairs = read_pairs(request.files, request.reading, notes, label_column)
-    texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
-    corpus = corpus_of(request.files, texts, "\0".join(targets))
-    characters = corpus.characters + sum(map(len, targets))
+    validation = examples_of_validation(
+        request, notes, lambda files, reading, own: read_pairs(files, reading, own, label_column)
+    )
+    notes += overlap_of((one.source for one in validation), (one.source for one in pairs), "source")
+    texts = [text for pair in (*pairs, *validation) for text in pair]
     return TranslateData(
         examples=pairs,
-        tokenizer=vocabulary_of(texts + targets, request.bases, known),
+        validation=validation,
+        tokenizer=vocabulary_of(texts, request.bases, known),
         kind=Translate(
             text_column=text_column,
             label_column=label_column,
-            longest_source=1 + max(map(len, texts)),
-            longest_target=1 + max(map(len, targets)),
+            longest_source=1 + max(len(pair.source) for pair in pairs),
+            longest_target=1 + max(len(pair.target) for pair in pairs),
         ),
-        corpus=msgspec.structs.replace(corpus, characters=characters),
+        corpus=corpora_of(request, pairs, validation, _corpus),
         notes=tuple(notes),
     )
 
 
+def _corpus(files: Sequence[str | Path], pairs: Sequence[Pair]) -> CorpusRecord:
+    """What the model folder says of pairs."""
+    targets = [pair.target for pair in pairs]
+    corpus = corpus_of(files, [pair.source for pair in pairs], "\0".join(targets))
+    characters = corpus.characters + sum(map(len, targets))
+    return msgspec.structs.replace(corpus, characters=characters)
+
+
 def plan(data: TranslateData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `pairs.plan_of`."""
-    return plan_of(data.examples, data.kind, data.tokenizer.vocab_size, request, speed)
+    vocab_size = data.tokenizer.vocab_size
+    return plan_of(data.examples, data.kind, vocab_size, request, speed, data.validation)
 
 
 class Batch(NamedTuple):

@@ -59,7 +59,7 @@ def _read(model: ModelFolder) -> tuple[tuple[float, ...], str]:
     if config is None or model.record.task is not None:
         return steps, "updates"
     if corpus is not None and corpus.records != "none":  # padded side by side
-        tokens = config.training_tokens(corpus.characters)
+        tokens = model.record.training_tokens(corpus.characters)
         return tuple(one.epoch * tokens for one in model.metrics), "characters"
     each = config.batch_size * config.seq_length
     return tuple(step * each for step in steps), f"{model.tokenizer.unit}s"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from charrnn.errors import CharRNNError, UsageError
+from charrnn.sampling.drawing.distribution import temperature_schedule
 from charrnn.sampling.generation import Sample, generate_batch, new_seed, seeds_from
 from charrnn.sampling.language_model import Stop, never
 from charrnn.sampling.token_source import LONGEST_RECORD, Wish
@@ -18,8 +19,10 @@ from charrnn.sampling.token_source import LONGEST_RECORD, Wish
 __all__ = ["Wanted", "draw_records"]
 
 AT_ONCE = 256  # records drawn side by side
-# Draws without a record that will do, after which none is expected any more.
+# Draws without a record that will do, after which none is expected any more; and without an end,
+# each of which takes as long as many records.
 IN_VAIN = 5_000
+ENDLESS = 256
 
 
 class Wanted:
@@ -67,7 +70,7 @@ def draw_records(wish: Wish, wanted: Wanted, stop: Stop = never) -> Iterator[Sam
 
     Raises:
         UsageError: for a model without records.
-        CharRNNError: when hardly any that will do is found any more.
+        CharRNNError: when hardly any that will do is found any more, or none ends.
     """
     if wish.model.tokenizer.end is None:
         raise UsageError(
@@ -83,7 +86,8 @@ def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
     longest = LONGEST_RECORD if longest is None else longest
     wish = wish._replace(config=msgspec.structs.replace(wish.config, max_new_tokens=longest))
     begun = wish.model.tokenizer.decode(wish.prompt[1:])  # without the end that stands before it
-    found = in_vain = 0
+    found = in_vain = endless = 0
+    is_certain = not any(temperature_schedule(wish.config))  # all draws are the same
     while found < wanted.count and not stop():
         # A few more than are missing: some may not do.
         number = min(AT_ONCE, wanted.count - found + in_vain)
@@ -91,9 +95,22 @@ def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
         (seed,) = seeds_from(seed + number, 1)
         for sample in drawn:
             in_vain += 1
+            endless = 0 if sample.whole else endless + 1
             if found < wanted.count and sample.whole and wanted.takes(begun + sample.text):
                 found, in_vain = found + 1, 0
                 yield sample
+        if in_vain and is_certain and not stop():
+            raise CharRNNError(
+                f"{found:,} of {wanted.count:,} records found; at a temperature of 0 all are the "
+                "same, and it is known, or has no end",
+                "choose a higher temperature",
+            )
+        if endless >= ENDLESS:
+            raise CharRNNError(
+                f"{found:,} of {wanted.count:,} records found; of the last {endless:,} drawn none "
+                f"had ended after {longest:,} {wish.model.tokenizer.unit}s",
+                "allow longer ones (--length), or train the model longer",
+            )
         if in_vain >= IN_VAIN:
             raise CharRNNError(
                 f"{found:,} of {wanted.count:,} records found; the last {in_vain:,} drawn were "

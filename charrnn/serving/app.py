@@ -71,7 +71,7 @@ class Service:
         load: Load,
         config: ServeConfig,
         failed: Callable[[Exception], None],
-        announce: Callable[[], object] = lambda: None,
+        announce: Callable[[], object],
     ) -> None:
         self.config = config
         self.created = int(time.time())
@@ -163,7 +163,7 @@ class Service:
 
     async def page(self, _request: Request) -> Response:
         """A page for people, which asks this server."""
-        return HTMLResponse(api_page("charrnn"))
+        return HTMLResponse(api_page())
 
     async def complete(self, request: Request) -> Response:
         """New text."""

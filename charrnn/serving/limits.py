@@ -9,6 +9,7 @@ import asyncio
 import hmac
 from collections.abc import Collection
 from http import HTTPStatus
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,8 +17,6 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from charrnn.use_config import is_address
 
 __all__ = ["ApiError", "Guard", "error_body", "read_body"]
 
@@ -127,10 +126,11 @@ class Guard:
 
     def _is_own(self, host: str) -> bool:
         name = _host_name(host)
-        return name in self.hosts or is_address(name)
+        return name in self.hosts or _is_address(name)
 
     def _may_ask(self, origin: str, host: str) -> bool:
-        own = origin.lower() == f"http://{host.lower()}"
+        # `https` where a proxy with TLS stands in front. That the name is ours was seen before.
+        own = origin.lower() in {f"{scheme}://{host.lower()}" for scheme in ("http", "https")}
         return own or "*" in self.origins or origin in self.origins
 
 
@@ -140,6 +140,14 @@ def _host_name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _is_address(name: str) -> bool:
+    """Whether a machine is named by its IP address, which nobody can make another machine's."""
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -194,7 +194,7 @@ def serve(
     load: Callable[[], Mapping[str, Model]],
     config: ServeConfig,
     listening: socket.socket,
-    announce: Callable[[], object] = lambda: None,
+    announce: Callable[[], object],
 ) -> None:
     """Answer requests until Ctrl-C.
 

@@ -33,9 +33,9 @@ def model_page(model: Bundle) -> str:
     return _page(model.name, RUNTIME, model.text, connect="'none'")
 
 
-def api_page(title: str) -> str:
+def api_page() -> str:
     """The same page, which asks the server that it comes from."""
-    return _page(title, ["naming.js", "api.js"], "", connect="'self'")
+    return _page("charrnn", ["naming.js", "api.js"], "", connect="'self'")
 
 
 def script(model: Bundle) -> str:

@@ -18,6 +18,7 @@ from charrnn.arrays import Floats, product
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.numbers import LARGEST, too_large
 from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Forecast as Task
@@ -139,6 +140,11 @@ class Forecaster(TaskModel[Trial]):
             for before, band in zip(histories, self.bands(values, spreads, count), strict=True)
         ]
 
+    @property
+    def known_times(self) -> dict[str, tuple[str, ...]]:
+        """The last times of each series that it was trained on, by the names of these."""
+        return {past.name: past.times for past in self.pasts}
+
     def _histories(
         self, series: Sequence[Series | Sequence[float] | Values] | None
     ) -> list[_History]:
@@ -185,8 +191,12 @@ class Forecaster(TaskModel[Trial]):
         if len(rows) < self.task.season:
             advice = f"give at least {self.task.season:,}, a whole season"
             raise UsageError(f"{what} has {counted(len(rows), 'value')}", advice)
-        if not np.isfinite(rows).all():
+        if np.isnan(rows).any():
             raise UsageError(f"{what} holds something that is not a number", "fill it in")
+        largest = np.abs(rows).max()
+        if largest > LARGEST:
+            size, advice = too_large(largest)
+            raise UsageError(f"{what} holds a number that is {size}", advice)
         return rows
 
     def _check_features(self, series: Series) -> None:
@@ -275,7 +285,8 @@ class Forecaster(TaskModel[Trial]):
         Series that the model knows by name are what came after those it was trained on. Of others,
         the last values are held back, as many as the model predicts at once.
         """
-        found = read_series(sources, reading, notes, label_column or self.task.label_column)
+        column = label_column or self.task.label_column
+        found = read_series(sources, reading, notes, column, self.known_times)
         known = {past.name: past for past in self.pasts}
         return [self._trial(one, known.get(one.name), notes) for one in found]
 

@@ -38,6 +38,7 @@ from charrnn.tasks.texts import (
     tokenizer_of,
     with_known_words,
 )
+from charrnn.text.prepared import as_trained
 from charrnn.threads.numpy_jobs import results_of
 
 __all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
@@ -69,6 +70,10 @@ class _Network:
             head, bias = product(head, parts), product(bias, parts)
             table = None if table is None else product(table, parts)
         self._head, self._bias, self._table = head, bias, table  # (2·D·H, K), (K,), (N, K)
+
+    def as_trained(self, text: str) -> str:
+        """A text as training would have read it; see `as_trained`."""
+        return as_trained(text, self._tokenizer)
 
     def known(self, texts: Sequence[str], words: Sequence[Words]) -> tuple[list[str], list[Words]]:
         """Texts and their words in the form of Unicode that it knows."""
@@ -124,10 +129,17 @@ class Tagger(TaskModel[Tagged]):
 
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
-        """What is marked in each text; characters that the model does not know count as unknown."""
-        rules = self.task.rules
-        words = [words_of(text, rules) for text in texts]  # as given: spans are places in it
-        return list(map(marked, texts, words, self.tag(texts, words)))
+        """What is marked in each text; characters that the model does not know count as unknown.
+
+        Spans are places in a text as it is given.
+
+        Warns:
+            UserWarning: of what is changed in a text to read it as training would have.
+        """
+        read = [self._networks[0].as_trained(text) for text in texts]
+        words = [words_of(text, self.task.rules) for text in read]
+        given = map(_places_in, texts, read, words)
+        return list(map(marked, texts, given, self.tag(read, words)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
         """The tags of texts whose words are known: legal BIO."""
@@ -172,6 +184,19 @@ class Tagger(TaskModel[Tagged]):
             for one, (text, own) in zip(examples, known, strict=True)
         ]
         return report_of(same, answers, self.types, self.usual)
+
+
+def _places_in(text: str, read: str, words: Words) -> Words:
+    """Where words stand in a text that was read without some characters, such as the CR of CRLF."""
+    if read == text:
+        return words
+    edges, place = dict[int, int](), 0
+    for at, character in enumerate(read):
+        while text[place] != character and (text[place], character) != ("\r", "\n"):
+            place += 1
+        edges[at] = place
+        place += 1
+    return [(edges[start], edges[end - 1] + 1) for start, end in words]
 
 
 def marked(text: str, words: Words, tags: Sequence[str]) -> MarkedText:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 __all__ = ["plot"]
@@ -21,17 +22,19 @@ def plot(points: Sequence[tuple[int, float]], marked: int | None = None) -> str:
     """A curve as lines of text, `WIDTH` by `HEIGHT` at most.
 
     Args:
-        points: updates and the loss after each, at least two.
+        points: updates and the loss after each, which is finite; at least two.
         marked: the updates after which the loss is marked `o`, all others `*`.
     """
-    last = points[-1][0]
+    last = max(step for step, _ in points)
     losses = [loss for _, loss in points]
     low, high = min(losses), max(losses)
     width = min(WIDTH, 2 * len(points))
     rows = [[" "] * width for _ in range(HEIGHT)]
     for step, loss in sorted(points, key=lambda point: point[0] == marked):
-        column = round(step / max(last, 1) * (width - 1))
-        row = round((high - loss) / (high - low) * (HEIGHT - 1)) if high > low else HEIGHT - 1
+        column = round(max(step, 0) / max(last, 1) * (width - 1))
+        row = HEIGHT - 1
+        if 0 < high - low < math.inf:
+            row = round((high - loss) / (high - low) * row)
         rows[row][column] = "o" if step == marked else "*"
     labels = [f"{high:.3f}", *[""] * (HEIGHT - 2), f"{low:.3f}"]
     margin = max(map(len, labels))

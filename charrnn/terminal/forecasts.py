@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -65,7 +65,7 @@ def show_forecasts(
     notes: list[str] = []
     column = label_column or model.task.label_column
     read = inputs or [STANDARD_INPUT] * _is_given()
-    series = _series(read, reading, column, notes)
+    series = _series(read, reading, column, notes, model.known_times)
     if inputs and not series:
         raise BadDataError("standard input is empty", "give a series, or leave - out")
     if read and not series:
@@ -75,8 +75,7 @@ def show_forecasts(
     answers = model.predict(series or None, horizon)
     for answer in answers:
         write(f"{answer.plain}\n" if plain else encode_json(answer))
-    for note in notes:
-        say(note)
+    say(*notes)
     if plot is not None:
         pasts = [one.values for one in series] or [past.values for past in model.pasts]
         _draw(plot, pasts, answers)
@@ -107,7 +106,11 @@ def _is_given() -> bool:
 
 
 def _series(
-    inputs: Sequence[str], reading: Reading, column: str | None, notes: list[str]
+    inputs: Sequence[str],
+    reading: Reading,
+    column: str | None,
+    notes: list[str],
+    known: Mapping[str, Sequence[str]],
 ) -> list[Series]:
     """The series of some inputs; none of a standard input that is empty."""
     found: list[Series] = []
@@ -115,7 +118,7 @@ def _series(
         if one == STANDARD_INPUT and len(inputs) == 1 and _is_empty(standard_input()):
             continue
         if names_a_file(one):
-            found += read_series([one], reading, notes, column)
+            found += read_series([one], reading, notes, column, known)
         else:
             found.append(Series("", np.array(numbers_in(one))[:, None]))
     return found

@@ -131,9 +131,10 @@ def shown(text: str, stream: TextIO) -> str:
     return text.translate(ESCAPES) if stream.isatty() else text
 
 
-def say(line: str) -> None:
-    """A line about the work, on standard error."""
-    print(shown(line, sys.stderr), file=sys.stderr)  # noqa: T201
+def say(*lines: str) -> None:
+    """Lines about the work, on standard error."""
+    for line in lines:
+        print(shown(line, sys.stderr), file=sys.stderr)  # noqa: T201
 
 
 def say_new(lines: Iterable[str], said: set[str]) -> None:

@@ -101,23 +101,23 @@ def cached_ids(
             return _mapped(_build(key, dtype, parts), dtype)
 
 
-def entries() -> list[Path]:
-    """The files, the least recently used first."""
+def entries() -> dict[Path, os.stat_result]:
+    """The files and what was found of each, the least recently used first."""
     return entries_of(location(), PATTERN)
 
 
-def entries_of(folder: Path, pattern: str) -> list[Path]:
-    """The files of a folder that fit a pattern, the least recently used first.
+def entries_of(folder: Path, pattern: str) -> dict[Path, os.stat_result]:
+    """The files of a folder that fit a pattern and what was found of each, as `entries` gives them.
 
-    Folders, links and pipes are none of the cache's.
+    Folders, links and pipes are none of the cache's. Other processes may delete a file at any time.
     """
-    used: dict[Path, int] = {}
+    found: dict[Path, os.stat_result] = {}
     for path in folder.glob(pattern):
-        with suppress(FileNotFoundError):  # another process has just deleted it
+        with suppress(FileNotFoundError):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
-                used[path] = status.st_mtime_ns
-    return sorted(used, key=lambda path: used[path])
+                found[path] = status
+    return dict(sorted(found.items(), key=lambda entry: entry[1].st_mtime_ns))
 
 
 def clear() -> Cleared:
@@ -182,13 +182,12 @@ def _build(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> P
 def delete_least_recent(folder: Path, pattern: str, largest: int, keep: Path) -> None:
     """Delete files of a folder until all together have `largest` bytes, but never `keep`."""
     _delete_abandoned(folder)
-    with suppress(FileNotFoundError):  # another process deletes files, too
-        sizes = {path: path.stat().st_size for path in entries_of(folder, pattern)}
-        for path in list(sizes):
-            if sum(sizes.values()) > largest and path != keep:
-                del sizes[path]
-                with suppress(OSError):  # as Windows does while the file is mapped
-                    path.unlink()
+    sizes = {path: status.st_size for path, status in entries_of(folder, pattern).items()}
+    for path in list(sizes):
+        if sum(sizes.values()) > largest and path != keep:
+            del sizes[path]
+            with suppress(OSError):  # another process did, or Windows does not while it is mapped
+                path.unlink()
 
 
 def _delete_abandoned(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where a corpus was read, and how, so that a run can find it again."""
+"""Where a corpus and its validation set were read, and how, so that a run can find them again."""
 
 from __future__ import annotations
 
@@ -10,46 +10,87 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
+import msgspec
+
 from charrnn.config import HUB, STANDARD_INPUT, Reading
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.bundled import BUNDLED
 from charrnn.text.corpus import Corpus, Sources
 
-__all__ = ["Origin", "is_read_once", "origin_of", "working_folder"]
+__all__ = [
+    "Origin",
+    "is_read_once",
+    "origin_of",
+    "reading_for_validation",
+    "working_folder",
+]
 
 
 class Origin(NamedTuple):
-    """Where a corpus was read, and how.
+    """Where a corpus and its validation set were read, and how.
 
     Attributes:
         sources: absolute paths of files, absolute globs, and names of bundled corpora and data
             sets; "-" for what is read once, or a text that was given as a `Corpus`.
         reading: encoding and columns.
+        validation: where the user's own validation set was, as `sources`; empty without one.
     """
 
     sources: tuple[str, ...]
     reading: Reading
+    validation: tuple[str, ...] = ()
 
     @property
     def is_gone(self) -> bool:
-        """Whether a part of it can't be read again."""
+        """Whether a part of the corpus can't be read again."""
         return STANDARD_INPUT in self.sources
+
+    @property
+    def validation_is_gone(self) -> bool:
+        """Whether a part of the validation set can't be read again."""
+        return STANDARD_INPUT in self.validation
 
     @property
     def words(self) -> str:
         """The sources in a command; where several are gone, standard input can't be all of them."""
-        gone = STANDARD_INPUT if self.sources.count(STANDARD_INPUT) == 1 else "FILE"
-        return " ".join(gone if one == STANDARD_INPUT else quote(one) for one in self.sources)
+        return " ".join(map(self._word, self.sources))
+
+    @property
+    def validation_words(self) -> str:
+        """The options that name the validation set in a command; see `words`."""
+        return " ".join(f"--validation {self._word(one)}" for one in self.validation)
+
+    def _word(self, source: str) -> str:
+        if source != STANDARD_INPUT:
+            return quote(source)
+        return source if (self.sources + self.validation).count(source) == 1 else "FILE"
 
 
-def origin_of(sources: Sources, reading: Reading) -> Origin:
-    """Where `sources` can be found again, from any working directory.
+def origin_of(sources: Sources, reading: Reading, validation: Sources | None = None) -> Origin:
+    """Where sources can be found again, from any working directory.
+
+    Args:
+        sources, reading: of the corpus.
+        validation: the user's own validation set, if there is one.
 
     Raises:
         UsageError: for a name that is not UTF-8, which no JSON file can hold.
     """
+    held = () if validation is None else _places(validation)
+    return Origin(_places(sources), reading, held)
+
+
+def reading_for_validation(validation: Sources, reading: Reading) -> Reading:
+    """How a validation set is read: as its corpus, but data sets from their split `validation`."""
+    is_hub = not isinstance(validation, Corpus) and any(str(s).startswith(HUB) for s in validation)
+    split = "validation" if is_hub else Reading().split
+    return msgspec.structs.replace(reading, split=split)
+
+
+def _places(sources: Sources) -> tuple[str, ...]:
+    """See `origin_of`."""
     if isinstance(sources, Corpus):
-        return Origin((STANDARD_INPUT,), reading)
+        return (STANDARD_INPUT,)
     for source in sources:
         try:
             str(source).encode()
@@ -61,7 +102,7 @@ def origin_of(sources: Sources, reading: Reading) -> Origin:
                 found = f"{name}: Python takes names for {sys.getfilesystemencoding()} here"
                 advice = "set PYTHONUTF8=1, or give it as standard input"
             raise UsageError(found, advice) from None
-    return Origin(tuple(map(_place, sources)), reading)
+    return tuple(map(_place, sources))
 
 
 def working_folder() -> Path:

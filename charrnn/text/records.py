@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 
-__all__ = ["PAD", "Records", "Text", "beginning", "entropy", "shuffled", "sides"]
+__all__ = ["PAD", "Records", "Text", "beginning", "entropy", "holds", "shuffled", "sides"]
 
 PAD = -100  # in place of a token that is not there; PyTorch's losses leave it out
 CHUNK = 1 << 22  # ids that are looked through at a time
@@ -109,6 +109,11 @@ class Records:
         """How many different records there are."""
         return int(self._kinds.max(initial=-1)) + 1
 
+    def shared_with(self, others: Records) -> int:
+        """How many of these stand in another list of the same vocabulary, too."""
+        theirs = set(map(hash, others._contents()))
+        return sum(hash(one) in theirs for one in self._contents())
+
     def divided(self, training: int, seed: int) -> tuple[Records, Records]:
         """Records for training and for validation, drawn from all over the list.
 
@@ -148,6 +153,19 @@ def beginning(text: Text, tokens: int) -> Text:
     if isinstance(text, Records):
         return text.chosen(slice(0, math.ceil(tokens / max(text.size / text.count, 1))))
     return text[:tokens]
+
+
+def holds(story: NDArray[np.integer], part: NDArray[np.integer]) -> bool:
+    """Whether all of a story stands within another, whose ids are of the same type."""
+    wanted, size = part.tobytes(), part.itemsize
+    for first in range(0, len(story) - len(part) + 1, CHUNK):
+        some = story[first : first + CHUNK + len(part) - 1].tobytes()
+        place = some.find(wanted)
+        while place > 0 and place % size:  # parts of two ids look like one
+            place = some.find(wanted, place + 1)
+        if place >= 0:
+            return True
+    return False
 
 
 def entropy(text: Text) -> float:

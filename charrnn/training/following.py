@@ -92,9 +92,10 @@ def _obey(order: Restore | Change | Update | Gather, learner: Learner) -> None:
 
 
 def _refuse_another(data: Data, run: Start) -> None:
-    if data.corpus.sha256 != run.sha256:
+    found = data.corpus.fingerprint
+    if found != run.sha256:
         raise UsageError(
-            f"the text here (SHA-256 {data.corpus.sha256[:12]}…) is not the one that the first "
+            f"the text here (SHA-256 {found[:12]}…) is not the one that the first "
             f"process reads ({run.sha256[:12]}…)",
             "give all processes the same files",
         )

@@ -235,6 +235,7 @@ class Recorder:
             best=self.best,
             metrics=tuple(self.metrics),
             sources=self.origin.sources,
+            validation=self.origin.validation,
             reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading) | {"rules": RULES}),
             minutes=self.minutes,
             budget=self.budget,

@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from charrnn.arguments import checked
 from charrnn.config import (
-    STANDARD_INPUT,
     Budget,
     ModelConfig,
     Reading,
@@ -41,9 +40,9 @@ from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, Sources, listed
-from charrnn.text.origin import is_read_once, origin_of
+from charrnn.text.origin import origin_of
 from charrnn.training.beginning import earlier
-from charrnn.training.beginning.preparing import prepare
+from charrnn.training.beginning.preparing import given, prepare
 from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.following import follow
@@ -58,6 +57,7 @@ SHOWN = 8  # evaluations
 def train(
     sources: str | Path | Sources | None = None,
     *,
+    validation: str | Path | Sources | None = None,
     out: str | Path | None = None,
     name: str | None = None,
     minutes: float | None = None,
@@ -78,6 +78,8 @@ def train(
         sources: what `read_corpus` takes, or a corpus already read; for a task, files with
             examples. May be left out where an earlier run is repeated, if its corpus is still
             where it was.
+        validation: what is validated on, read as the sources are (a data set `hf://…` from its
+            split `validation`); by default a part of the sources. Not to forecast.
         out: the model folder to make; by default one in `checkpoints/`.
         name: the name of that one; by default the corpus's, made unique.
         minutes, epochs, steps: the budget; see `Budget`.
@@ -106,14 +108,17 @@ def train(
         kind = None if tokenizer == "char" else tokenizer
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps}
         _refuse_settings(settings | limits | {"tokenizer": kind})
-        return _again(find_model(repeat), sources, reading, place, starts)
+        both = given(sources, validation)
+        return Run(earlier.repeated(find_model(repeat), *both, reading, place, starts), *both)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
-    corpus, reading = _corpus(sources), reading or Reading()
+    corpus, held = given(sources, validation)
+    assert corpus is not None, "there are sources"
+    reading = reading or Reading()
     work, settings = _in_bounds(settings)
     bases = [read_model(find_model(base)) for base in starts]
-    origin = origin_of(corpus, reading)
-    request = Request(corpus, reading, work, bases, budget, settings, tokenizer)
+    origin = origin_of(corpus, reading, held)
+    request = Request(corpus, reading, work, bases, budget, settings, tokenizer, validation=held)
     data, plan = prepare(request)
     new = NewRun(
         data=data,
@@ -127,37 +132,27 @@ def train(
         notes=(*data.notes, *plan.notes),
         seconds=clock.now() - begin,
     )
-    return Run(new, corpus)
+    return Run(new, corpus, held)
 
 
 @checked
-def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Run:
+def resume(
+    model: str | Path,
+    sources: str | Path | Sources | None = None,
+    *,
+    validation: str | Path | Sources | None = None,
+) -> Run:
     """Prepare to go on with a run as if it had never stopped.
 
     Args:
         model: its folder, or a name in `checkpoints/`.
-        sources: the corpus, if it is no longer where it was.
+        sources, validation: the corpus, and its validation set, if it is no longer where it was.
 
     Raises:
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
-    given = None if sources is None else _corpus(sources)
-    return Run(_stopped(Place.of(find_model(model)), given), given)
-
-
-def _corpus(sources: str | Path | Sources) -> Sources:
-    """A corpus, or its sources as a list, that each process can read.
-
-    Raises:
-        UsageError: for standard input or a pipe, if there are several.
-    """
-    if isinstance(sources, Corpus):
-        return sources
-    sources, count = listed(sources), processes().count
-    for once in filter(is_read_once, sources if count > 1 else ()):
-        name = "standard input" if str(once) == STANDARD_INPUT else once
-        raise UsageError(f"{name} can't be read by {count} processes", "name a file")
-    return sources
+    both = given(sources, validation)
+    return Run(_stopped(Place.of(find_model(model)), *both), *both)
 
 
 class Run:
@@ -179,7 +174,12 @@ class Run:
         finished: the summary, once the run is over.
     """
 
-    def __init__(self, prepared: NewRun | StoppedRun, sources: Sources | None) -> None:
+    def __init__(
+        self,
+        prepared: NewRun | StoppedRun,
+        sources: Sources | None,
+        validation: Sources | None = None,
+    ) -> None:
         if not processes().follows:
             resumes = isinstance(prepared, StoppedRun)
             processes().refuse_uneven(prepared.batch_size, given=resumes)
@@ -197,6 +197,8 @@ class Run:
         origin = prepared.origin  # which is found from any working directory
         found = None if origin.is_gone else origin.sources
         self._sources = sources if isinstance(sources, Corpus) else found
+        held = None if origin.validation_is_gone else origin.validation or None
+        self._validation = validation if isinstance(validation, Corpus) else held
         self._sample = ""  # of the last evaluation
         self._is_over = False
 
@@ -206,7 +208,7 @@ class Run:
         prepared, ranks = self._prepared, processes()
         if prepared is None:
             assert self._place is not None, "a run that has started has a folder"
-            prepared = _stopped(self._place, self._sources)
+            prepared = _stopped(self._place, self._sources, self._validation)
             self._continue(prepared)
         if ranks.follows:
             self._follow(prepared, ranks)
@@ -338,17 +340,18 @@ class Run:
         return notebook.table("charrnn run", self.facts, self._sample)
 
 
-def _stopped(place: Place, sources: Sources | None) -> StoppedRun:
+def _stopped(place: Place, sources: Sources | None, validation: Sources | None) -> StoppedRun:
     """The run in a folder, found to be whole and of the same text."""
     folder = place.shown
     run = read_run(folder)
     progress, record = run.progress, run.record
     assert record.training is not None, "what can be resumed was trained"
-    sources = earlier.text_of(progress, folder, "resume") if sources is None else sources
-    data = earlier.read_again(sources, progress.reading, record, run.tokenizer, folder)
+    earlier.refuse_other_validation(validation, record, folder)
+    both = earlier.read_before(progress, (sources, validation), folder, "resume")
+    data = earlier.read_again(*both, progress.reading, record, run.tokenizer, folder)
     return StoppedRun(
         data=data,
-        origin=origin_of(sources, progress.reading),
+        origin=origin_of(both[0], progress.reading, both[1]),
         place=place,
         model=record.model,
         config=record.training,
@@ -370,30 +373,18 @@ def _wanted_place(out: str | Path | None, name: str | None) -> Place | None:
     return None if out is None else Place.of(Path(out))
 
 
-def _refuse_settings(given: Mapping[str, Any]) -> None:
+def _refuse_settings(settings: Mapping[str, Any]) -> None:
     """Refuse any for a run that is made again."""
-    refused = [name for name, value in given.items() if value is not None]
+    refused = [name for name, value in settings.items() if value is not None]
     if refused:
         raise earlier.refused_settings(refused)
 
 
-def _again(
-    folder: Path,
-    sources: str | Path | Sources | None,
-    reading: Reading | None,
-    out: Place | None,
-    starts: Sequence[Any],
-) -> Run:
-    """The run that does what an earlier one did; see `earlier.repeated`."""
-    corpus = None if sources is None else _corpus(sources)
-    return Run(earlier.repeated(folder, corpus, reading, out, starts), corpus)
-
-
-def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
+def _in_bounds(wanted: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
     """The task and its settings, and those of the network and its training, found to be right."""
     known = [setting.name for setting in settings_of(ModelConfig, TrainConfig, TaskSettings)]
-    refuse_unknown(given, known)
-    settings = {name: value for name, value in given.items() if value is not None}
+    refuse_unknown(wanted, known)
+    settings = {name: value for name, value in wanted.items() if value is not None}
     names = [setting.name for setting in settings_of(TaskSettings)]
     task = {name: settings.pop(name) for name in names if name in settings}
     work = settings_from(TaskSettings, task)

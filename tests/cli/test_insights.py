@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from charrnn.cli.app import app
 from charrnn.folder import reading
 from charrnn.folder.record import ModelFolder
 from charrnn.models import loading
-from tests.commands import run
+from tests.commands import TINY, run
 from tests.conftest import VERSE, small_config
 
 
@@ -73,6 +74,41 @@ def test_another_text_is_compared_with_n_grams_of_the_training_text(home: Path) 
     assert (
         short.stderr == "charrnn: the text has 1 of the 196 characters it needs; use a longer one\n"
     )
+
+
+def test_the_horizon_of_models_that_were_trained_differently(home: Path) -> None:
+    """The first of them spoke for all."""
+    train = ("--steps", 3, *TINY)
+    (home / "poem.txt").write_text((VERSE * 20)[7:])
+    (home / "other.txt").write_text((VERSE * 4)[40:440])
+    for name, text, settings in (
+        ("other-part", "verse.txt", ("--val-frac", 0.3)),
+        ("other-text", "poem.txt", ("--seq-length", 12)),
+    ):
+        done = run(home, "train", text, "--name", name, *train, *settings)
+        assert done.returncode == 0, done.stderr
+    parts = run(home, "inspect", "verse", "other-part", "verse.txt", "--horizon")
+    assert parts.returncode == 2
+    assert "trained on different parts of verse" in parts.stderr
+
+    def found(other: str, text: str) -> tuple[dict[str, Any], str]:
+        done = run(home, "inspect", "verse", other, text, "--horizon", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), done.stderr
+
+    horizon, said = found("other-part", "other.txt")
+    assert horizon["seq_length"] == 16
+    assert horizon["ngrams"] == []
+    assert "n-grams are left out: the models were trained on different parts of verse" in said
+    horizon, said = found("other-text", "other.txt")
+    assert horizon["seq_length"] is None
+    assert horizon["ngrams"] == []
+    assert "n-grams are left out: verse is not, or no longer, the text that all models" in said
+    for one, other in (("verse", "other-text"), ("other-text", "verse")):
+        done = run(home, "inspect", one, other, "verse.txt", "--horizon", "--json")
+        assert "the part kept for validation is predicted" in done.stderr
+        assert "n-grams are left out: some of the models" in done.stderr
+        assert json.loads(done.stdout)["characters"] < 0.1 * len(VERSE * 20)
 
 
 def test_gradients_of_several_models(home: Path) -> None:
@@ -156,8 +192,8 @@ def test_the_losses_of_models_for_tasks_are_drawn(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("verse", "verse.txt", "--units", "--characters", 9), 2, "--units and --characters"),
-        (("verse", "verse.txt", "--at", 9, "-o", "a.svg"), 2, "--at and --output"),
+        (("verse", "verse.txt", "--units", "--characters", 9), 2, "--characters can't be used"),
+        (("verse", "verse.txt", "--at", 9, "-o", "a.svg"), 2, "--output can't be used with --at"),
         (("verse", "verse.txt", "--horizon", "-o", "a.pdf"), 2, "a.pdf: not the name of a picture"),
         (("verse", "verse", "verse.txt", "--units"), 2, "2 models are named"),
         (("verse", "one.txt", "--units"), 2, "has 1 of the 200 characters"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import pytest
 import safetensors.numpy
 
 from charrnn import CharRNN, CharTokenizer
+from charrnn.cli.app import app
 from charrnn.cli.list import list_models
 from charrnn.folder import untrusted
 from charrnn.folder.files import write_files
@@ -31,6 +33,39 @@ def test_without_a_model_the_list_says_how_to_train_one(tmp_path: Path, exists: 
     assert (done.returncode, done.stdout) == (0, "")
     assert "train one first: charrnn train FILE" in done.stderr
     assert run(tmp_path, "list", "--json").stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("sample",), ("info",)])
+def test_a_folder_of_models_that_may_not_be_read_is_told(
+    arguments: tuple[str, ...],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It had no model, or one should have made room."""
+    monkeypatch.chdir(home)
+    entries = Path.iterdir
+
+    def some(path: Path) -> Iterator[Path]:
+        if path.name == "checkpoints":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return entries(path)
+
+    monkeypatch.setattr(Path, "iterdir", some)
+    with pytest.raises(SystemExit, match="74"):
+        app(arguments)
+    said = "charrnn: checkpoints: Permission denied; see that you may use it, then try again\n"
+    assert capsys.readouterr().err == said
+
+
+def test_the_files_of_a_model_are_told_while_a_run_saves(home: Path) -> None:
+    """Those of the save itself are none of the model's, as those of its user are not."""
+    folder = home / "checkpoints" / "verse"
+    before = json.loads(run(home, "info", "verse", "--json").stdout)["files"]
+    assert before["resume/state.safetensors"] > before["model.safetensors"] > before["config.json"]
+    for name in (".model.safetensors.charrnn-new", "notes.txt", "resume/.lock-1"):
+        (folder / name).write_text("another's")
+    assert json.loads(run(home, "info", "verse", "--json").stdout)["files"] == before
 
 
 def test_models_are_listed_newest_first_with_what_they_are(home: Path) -> None:
@@ -180,6 +215,30 @@ def test_info_draws_the_losses(home: Path) -> None:
     bits = [json.loads(line)["val_nats"] / math.log(2) for line in metrics.read_text().splitlines()]
     assert lines[0].startswith(f"{max(bits):.3f}")
     assert lines[-2].startswith(f"{min(bits):.3f}")
+
+
+@pytest.mark.parametrize(
+    ("notes", "shown"),
+    [
+        ([(1, 2.0), (2, 1.7e308), (3, 1.0)], True),
+        ([(1, 1.7e308), (2, 1.0)], False),
+        ([(1, 9e307), (2, -9e307)], True),
+        ([(90, 2.0), (-7, 3.0), (4, 1.0)], True),
+    ],
+)
+def test_losses_that_no_training_would_note_are_no_obstacle(
+    notes: list[tuple[int, float]], shown: bool, home: Path
+) -> None:
+    """Anyone may have made the folder; in bits, some of them are beyond all numbers."""
+    folder = home / "checkpoints" / "verse"
+    (folder / "manifest.json").unlink()
+    metrics = folder / "metrics.jsonl"
+    line = json.loads(metrics.read_text().splitlines()[0])
+    noted = [json.dumps(line | {"step": step, "val_nats": nats}) for step, nats in notes]
+    metrics.write_text("\n".join(noted))
+    done = run(home, "info", "verse")
+    assert done.returncode == 0, done.stderr
+    assert ("updates 0 to" in done.stdout) == shown
 
 
 def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:

@@ -105,7 +105,10 @@ def test_advice_for_a_prompt_names_no_option_of_training(home: Path) -> None:
     assert "--errors replace" in done.stderr
     assert "--tokenizer" not in done.stderr
     done = run(home, "sample", "verse", "--encoding", "utf-16")
-    assert (done.returncode, "are for --prompt-file" in done.stderr) == (2, True)
+    assert (done.returncode, "--encoding needs --prompt-file or --novelty" in done.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_words_of_the_command_line_are_utf8_in_every_locale(tmp_path: Path) -> None:

@@ -188,6 +188,35 @@ def test_rows_without_a_value_at_both_ends_are_left_out_and_counted(tmp_path: Pa
     assert notes == [f"{tmp_path}/x.csv: left out series b, which held no values"]
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "line"),
+    [("y\n1\n\n3\n", "x.csv", 3), ("1\n\n\n3\n4\n", "x.txt", 2), ("\ny\n\n1\r\n\r\n3", "x.tsv", 5)],
+)
+def test_an_empty_line_between_numbers_is_refused(
+    tmp_path: Path, text: str, name: str, line: int
+) -> None:
+    """It was passed by, and the values before and after it joined."""
+    error = refused(tmp_path, text, name)
+    assert error.found.endswith(f"x{Path(name).suffix}: line {line} is empty, and numbers follow")
+    assert error.advice == "write the number there, or delete the line if none is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("\n\ny\n\n1\n2\n\n\n", [[1, 2]]),  # at both ends of a column
+        ("1 2 3\n\n4 5 6\n", [[1, 2, 3], [4, 5, 6]]),  # between series
+        ("ds,y\n2020,1\n\n2021,2\n", [[1, 2]]),  # a row would have a cell for each column
+    ],
+)
+def test_other_empty_lines_are_nothing(
+    tmp_path: Path, text: str, values: list[list[float]]
+) -> None:
+    found, notes = read(tmp_path, text)
+    assert [one.values[:, 0].tolist() for one in found] == values
+    assert notes == []
+
+
 @pytest.mark.parametrize("line", [2, 4])
 def test_a_feature_may_not_be_missing_where_there_is_a_value(tmp_path: Path, line: int) -> None:
     rows = ["ds,y,heat", "2024-01,5,1", "2024-02,6,2", "2024-03,7,3"]
@@ -239,11 +268,27 @@ def test_what_is_missing_of_a_row_that_is_a_series_is_a_cell(tmp_path: Path) -> 
     gap = refused(tmp_path, "a,1,2,3,4\nb,1,,3\n")
     assert gap.found.endswith("line 2: column 3 is missing, and goes on later")
     assert gap.advice == "fill it in, or leave out the cells up to it"
-    large = refused(tmp_path, "a,1,2,3,4\nb,1,2,inf,4\n")
-    assert large.found.endswith("line 2: column 4 is infinite")
-    assert large.advice == gap.advice
     table = refused(tmp_path, "ds,y\n1949-01,1\n1949-02,\n1949-03,3\n")
     assert table.advice == "fill it in, or leave out the rows up to it"
+
+
+@pytest.mark.parametrize(
+    ("cell", "found", "advice"),
+    [
+        ("inf", "is infinite", "write a finite number, in another unit if need be"),
+        ("-1e400", "is infinite", "write a finite number, in another unit if need be"),
+        ("2e300", "is too large", "write the numbers in another unit"),
+    ],
+)
+def test_what_is_too_large_is_not_to_be_filled_in(
+    tmp_path: Path, cell: str, found: str, advice: str
+) -> None:
+    for text in (f"ds,y\n2024-01,1\n2024-02,{cell}\n2024-03,2\n", f"a,1,2\nb,1,{cell},3\n"):
+        error = refused(tmp_path, text)
+        assert error.found.endswith(found)
+        assert error.advice == advice
+    with pytest.raises(BadDataError, match=f"{found}; {advice}"):
+        numbers_in(f"1 {cell} 2")
 
 
 @pytest.mark.parametrize(

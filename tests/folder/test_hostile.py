@@ -23,6 +23,7 @@ import pytest
 from charrnn import CharRNNError, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
+from charrnn.folder.card import markdown
 from charrnn.folder.files import STATE, write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
@@ -383,3 +384,21 @@ def test_a_width_that_muon_has_no_blocks_for_is_damaged(model: Path) -> None:
     write_files(model, {"config.json": json.dumps(config).encode()})
     with pytest.raises(BadDataError, match=r"config\.json: .*no multiple of 64"):
         read_model(model)
+
+
+def test_facts_of_a_folder_move_no_cursor(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    config["corpus"]["name"] = "verse\x1b[2J\nparameters: 1"
+    config["torch_version"] = "2\r0"
+    (model / "a\x1b[1mb").write_text("")
+    write_files(model, {"config.json": json.dumps(config).encode()})
+    shown = (
+        run(model.parent, "info", model).stdout,
+        repr(load(model)),
+        markdown(read_model(model)),
+    )
+    for text in shown:
+        assert all(character.isprintable() or character == "\n" for character in text)
+        assert r"verse\x1b[2J\nparameters: 1" in text
+        assert r"2\r0" in text
+    assert "1mb" not in shown[0]  # it is no file of the model

@@ -184,6 +184,20 @@ def test_it_says_when_there_are_no_more_to_find(
         list(drawn)
 
 
+def test_records_that_do_not_end_are_not_drawn_for_ever(model: Model) -> None:
+    """5,000 were drawn in vain, each as long as a record may be."""
+    with pytest.raises(CharRNNError, match=r"0 of 3 .* none had ended after 1 \w+; .*--length"):
+        list(model.records(3, seed=1, max_new_tokens=1))
+
+
+def test_at_a_temperature_of_0_the_one_record_is_drawn_once(model: Model) -> None:
+    (only,) = texts(model, 1, temperature=0)
+    assert texts(model, 3, temperature=0) == [only] * 3
+    for given in ({"unique": True}, {"known": [only]}):
+        with pytest.raises(CharRNNError, match=r"all are the same.*choose a higher temperature"):
+            list(model.records(3, temperature=0, **given))
+
+
 def test_a_beam_ends_with_the_record(model: Model) -> None:
     for beam in model.beam_search(4, max_new_tokens=50):
         assert GRAMMAR.fullmatch(beam.text)

@@ -23,7 +23,9 @@ def test_a_stream_sees_a_lost_connection_before_its_next_event() -> None:
 
     async def visit() -> tuple[int, int]:
         failures: list[Exception] = []
-        service = Service(lambda: {"small": small_model("rnn")}, ServeConfig(), failures.append)
+        service = Service(
+            lambda: {"small": small_model("rnn")}, ServeConfig(), failures.append, bool
+        )
         app, asked, lost = create_app(service), asyncio.Event(), asyncio.Event()
         sent = before_it_was_seen = 0
 

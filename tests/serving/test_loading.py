@@ -59,7 +59,7 @@ def test_health_is_503_while_the_models_are_loaded_and_200_then() -> None:
 
     async def visit() -> list[tuple[int, bytes]]:
         failures: list[Exception] = []
-        service = Service(load, ServeConfig(), failures.append)
+        service = Service(load, ServeConfig(), failures.append, bool)
         app = create_app(service)
         found = []
 
@@ -132,7 +132,7 @@ def test_no_packet_of_an_answer_waits_for_word_of_the_one_before() -> None:
 
     def run() -> None:
         with pytest.raises(CharRNNError, match="enough"):
-            serve(load, config, listening)
+            serve(load, config, listening, bool)
 
     serving = threading.Thread(target=run)
     serving.start()

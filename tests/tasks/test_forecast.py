@@ -350,6 +350,8 @@ def test_without_input_it_goes_on_from_the_training_series() -> None:
         (column(1), "series has 1 value"),
         (np.ones((5, 2)), "series has 2 columns"),
         (column(1, 2, math.nan), "holds something that is not a number"),
+        (column(1, 2, -math.inf), "holds a number that is infinite; write a finite number"),
+        (column(*[1e308, -1e308] * 20), "is too large; write the numbers in another unit"),
         (Series("n", np.ones((5, 2)), ("heat",), (), "x.csv: line 2"), "has heat beside the value"),
     ],
 )
@@ -457,6 +459,19 @@ def test_times_in_another_form_than_in_training_are_refused(
         f"{path}: line 2: the series has times such as {times[0]}; "
         f"write them as in training, like {known.split()[-1]}"
     )
+
+
+def test_known_times_settle_which_number_is_the_day(tmp_path: Path) -> None:
+    """The first days of months were read as days of one month, with a gap before them."""
+    times = [f"{month:02}/01/{year}" for year in (2021, 2022) for month in range(1, 13)]
+    path = tmp_path / "x.csv"
+    path.write_text("ds,y\n" + "".join(f"{time},{k % 7}\n" for k, time in enumerate(times)))
+    model = forecaster(Task(horizon=2, window=3), read_series([path], Reading(), []))
+    for new in (times[-2:], []):  # with what the model knows, or without
+        later = [*new, "01/01/2023", "02/01/2023", "03/01/2023"]
+        path.write_text("ds,y\n" + "".join(f"{time},{k}\n" for k, time in enumerate(later, 1)))
+        (note,) = model.evaluate([path]).notes
+        assert note == f"{path}: times such as {later[0]} are read as month/day/year"
 
 
 def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:

@@ -70,6 +70,30 @@ def test_spans_are_places_in_a_text_as_it_is_given(form: Any, other: Any, desk: 
     assert all(given[span.start : span.end] == span.text for span in found.spans)
 
 
+@pytest.mark.parametrize("task", FILES)
+def test_a_raw_text_is_answered_as_training_would_have_read_it(task: Task, desk: Path) -> None:
+    """Taggers alone took CRs and byte-order marks for unknown characters, and said nothing."""
+    model: Any = charrnn.load(desk / "NFC" / task)
+    clean = "né à Orléans,\n\nallé à Liège"
+    with pytest.warns(UserWarning, match="the text: ") as said:
+        (found,) = model.predict(["\ufeff\ufeff" + clean.replace("\n", "\r\n").replace("è", "è\0")])
+    assert [str(one.message) for one in said] == [
+        f"the text: {what}"
+        for what in (
+            "dropped 2 byte-order marks",
+            "dropped 1 NUL, which pads the text",
+            "CRLF became LF on 2 lines",
+        )
+    ]
+    (wanted,) = model.predict([clean])
+    if task != "tag":
+        assert found == wanted
+        return
+    assert [span.text for span in wanted.spans] == ["Orléans", "Liège"]
+    assert [span.text for span in found.spans] == ["Orléans", "Liè\0ge"]
+    assert all(found.text[span.start : span.end] == span.text for span in found.spans)
+
+
 @pytest.mark.parametrize(("form", "other"), FORMS)
 @pytest.mark.parametrize("task", ["classify", "tag", "translate"])
 def test_examples_in_another_form_have_the_same_scores(

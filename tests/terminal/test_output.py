@@ -93,10 +93,8 @@ def test_json_is_whole_whatever_the_stream_carries(encoding: str, model: Path) -
 
 def test_samples_on_a_terminal_move_no_cursor(model: Path) -> None:
     """Drawn alone, together, and one character after the other by hand."""
-    for arguments in (("--num-samples", 2), (), ("--interactive", 9)):
-        shown = _on_terminal(
-            model.parent, "sample", "wild", "-n", 60, "-t", 2, "--seed", 3, *arguments
-        )
+    for arguments in (("--num-samples", 2, "--seed", 3), ("--seed", 3), ("--interactive", 9)):
+        shown = _on_terminal(model.parent, "sample", "wild", "-n", 60, "-t", 2, *arguments)
         assert "\\x1b" in shown
         assert "\x1b" not in shown
 

@@ -165,7 +165,7 @@ class TestCache:
     def test_nobody_else_may_read_it(self, cached: Path) -> None:
         spooled(Corpus("x", "ab"))
         assert cached.stat().st_mode & 0o077 == 0
-        assert cache.entries()[0].stat().st_mode & 0o077 == 0
+        assert next(iter(cache.entries())).stat().st_mode & 0o077 == 0
 
     def test_a_file_of_the_wrong_length_is_made_anew(self) -> None:
         _, ids = spooled(Corpus("x", "abab"))
@@ -181,7 +181,7 @@ class TestCache:
         (path,) = cache.entries()
         path.write_bytes(damage)
         assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
-        assert cache.entries() == [path]
+        assert [*cache.entries()] == [path]
 
     def test_ids_that_were_made_by_an_older_rule_are_not_used(
         self, monkeypatch: pytest.MonkeyPatch
@@ -209,7 +209,7 @@ class TestCache:
 
         monkeypatch.setattr(np, "memmap", cleared)
         assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
-        assert cache.entries() == [opened[1]]
+        assert [*cache.entries()] == [opened[1]]
 
     def test_it_is_bounded_and_forgets_the_least_recently_used(
         self, monkeypatch: pytest.MonkeyPatch
@@ -246,10 +246,33 @@ class TestCache:
         assert shown == f"ids of long texts: 1 file, 0.0 MB; in {cache.location()}\n"
         line = run(tmp_path, "cache", "--all").stdout
         assert "4 bytes" in line
-        assert str(cache.entries()[0]) in line
+        assert str(next(iter(cache.entries()))) in line
         assert "deleted 1 file in" in run(tmp_path, "cache", "--clear").stdout
         assert run(tmp_path, "cache").stdout == ""
         assert ids.tolist() == [0, 1, 0, 1]  # who has mapped it keeps it
+
+    @pytest.mark.parametrize("option", [[], ["--all"]])
+    def test_files_that_another_process_has_just_deleted_are_listed(
+        self,
+        option: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """It ended with an error of the disk."""
+        _, ids = spooled(Corpus("x", "abab"))
+        entries = cache.entries
+
+        def listed_and_deleted() -> object:
+            found = entries()
+            for path in found:
+                path.unlink()
+            return found
+
+        monkeypatch.setattr(cache, "entries", listed_and_deleted)
+        with pytest.raises(SystemExit, match="0"):
+            app(["cache", *option])
+        assert ("4 bytes" if option else "1 file, 0.0 MB") in capsys.readouterr().out
+        assert ids.tolist() == [0, 1, 0, 1]
 
     def test_what_can_be_deleted_is_and_the_rest_is_named(
         self, cached: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

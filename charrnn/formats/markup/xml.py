@@ -31,7 +31,7 @@ class Package:
     def _part(self, name: str) -> Iterator[Bounded]:
         try:
             file = self._archive.open(name)
-        except (KeyError, RuntimeError, NotImplementedError) as error:
+        except (KeyError, RuntimeError, NotImplementedError, UnicodeDecodeError) as error:
             raise self.broken(str(error).strip("'\"")) from None
         with file:
             yield Bounded(file, self._allowance)

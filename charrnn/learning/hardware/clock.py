@@ -7,10 +7,12 @@ watch.read()    # seconds that the work has taken, without its pauses
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from contextlib import AbstractContextManager
-
-from charrnn.signals import heard
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 __all__ = ["Stopwatch", "now", "seeing_stops"]
 
@@ -24,14 +26,35 @@ def now() -> float:
     return time.perf_counter()
 
 
-def seeing_stops() -> AbstractContextManager[None]:
-    """Let stopwatches know when the process goes on, as after Ctrl-Z and `fg`."""
-    return heard("SIGCONT", _note_continued)
+@contextmanager
+def seeing_stops() -> Iterator[None]:
+    """Let stopwatches know when the process goes on, as after Ctrl-Z and `fg`.
+
+    Not outside the main thread, nor where something other than Python handles that signal. What
+    handled it before still does.
+    """
+    signal_number: signal.Signals | None = getattr(signal, "SIGCONT", None)  # not on Windows
+    before = None if signal_number is None else signal.getsignal(signal_number)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        global continued
+        continued = now()
+        if callable(before):
+            before(number, frame)
+
+    if signal_number is None or before is None or not _is_main():
+        yield
+        return
+    signal.signal(signal_number, note)
+    try:
+        yield
+    finally:  # of several, in any order and any thread: one that stays does no harm
+        if _is_main() and signal.getsignal(signal_number) is note:
+            signal.signal(signal_number, before)
 
 
-def _note_continued() -> None:
-    global continued
-    continued = now()
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 class Stopwatch:

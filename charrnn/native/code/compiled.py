@@ -81,8 +81,8 @@ def cached(key: object, make: Callable[[], bytes]) -> bytes:
     return content
 
 
-def entries() -> list[Path]:
-    """The files, the least recently used first."""
+def entries() -> dict[Path, os.stat_result]:
+    """The files and what was found of each, the least recently used first."""
     return cache.entries_of(_folder(), PATTERN)
 
 

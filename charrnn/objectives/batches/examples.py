@@ -24,6 +24,7 @@ from charrnn.words import counted
 
 __all__ = [
     "batch_size_of",
+    "check_enough",
     "divide",
     "shape_of",
     "start_capitals",
@@ -52,14 +53,23 @@ def divide(
     """
     numbers: dict[Hashable, int] = {}
     kinds = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-    if len(numbers) < MIN_EXAMPLES:
-        found = f"the data has {counted(len(numbers), 'different example')}"
-        raise BadDataError(found, f"{MIN_EXAMPLES} are needed to learn and to validate")
+    check_enough(len(numbers), "to learn and to validate")
     order = shuffled(len(numbers), seed)
     count = min(max(1, round(len(numbers) * val_frac)), len(numbers) - 1)
     if labels is not None:
         order = _to_spare(order, kinds, labels)
     return sides(kinds, order[:count])
+
+
+def check_enough(different: int, purpose: str) -> None:
+    """See that there are so many different examples that something can be learnt.
+
+    Raises:
+        BadDataError: if there are too few for their purpose.
+    """
+    if different < MIN_EXAMPLES:
+        found = f"the data has {counted(different, 'different example')}"
+        raise BadDataError(found, f"{MIN_EXAMPLES} are needed {purpose}")
 
 
 def _to_spare(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair
-from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
+from charrnn.objectives.batches.examples import batch_size_of, check_enough, divide, shape_of
 from charrnn.objectives.plans.plan import (
     Plan,
     dropout_of,
@@ -64,28 +64,32 @@ def longest_of(pair: Pair) -> int:
 
 
 def plan_of(
-    pairs: Sequence[Pair], kind: Translate, vocab_size: int, request: Request, speed: Speed
+    pairs: Sequence[Pair],
+    kind: Translate,
+    vocab_size: int,
+    request: Request,
+    speed: Speed,
+    validation: Sequence[Pair] = (),
 ) -> Plan:
     """Choose all that is left open.
 
     Args:
-        pairs: all of them.
+        pairs: all of the corpus.
         kind: how they are translated.
         vocab_size: V.
         request: what the user asks for; models that are started from have the same shape.
         speed: of training on this machine.
+        validation: pairs of the user's own that validate; none where a part of the others does.
 
     Raises:
         BadDataError: if there are too few pairs.
         UsageError: for another shape than the models have, or pairs that are all too long.
     """
     given = request.settings
-    sources = [pair.source for pair in pairs]
-    val_frac = given.get("val_frac") or min(0.1, MAX_VALIDATION / len(set(sources)))
-    train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
+    parts = _divided(pairs, validation, given)
     wanted = given.get("seq_length")  # characters; a run's own counts the ends, too
     longest = with_ends(wanted) if wanted else max(map(longest_of, pairs))
-    train = [pairs[k] for k in train_rows if longest_of(pairs[k]) <= longest]
+    train = [pair for pair in parts.train if longest_of(pair) <= longest]
     if not train:
         raise _too_long(pairs, longest)
     tokens = sum(map(tokens_of, train))
@@ -101,7 +105,7 @@ def plan_of(
     recipe = recipe_of(model, load, fine_tuning=bool(request.bases))
     settings = {
         "batch_size": batch_size,
-        "val_frac": val_frac,
+        "val_frac": parts.val_frac,
         **recipe.settings(_learning_rate(model, FINE_TUNING if request.bases else 1.0)),
         "weight_decay": WEIGHT_DECAY,
         **of_training(given),
@@ -111,13 +115,34 @@ def plan_of(
     return Plan(
         model=model,
         settings=settings,
-        val_tokens=sum(tokens_of(pairs[k]) for k in val_rows),
+        val_tokens=sum(map(tokens_of, parts.val)),
         reasons=_reasons(model, settings, tokens - 2 * ENDS * len(train), len(train)),
-        notes=_notes(len(train_rows) - len(train), longest)
+        notes=_notes(len(parts.train) - len(train), longest)
         + sizes.note(model, tokens, request, speed),
         tokens_per_step=tokens / steps,
         steps_per_epoch=steps,
     )
+
+
+class _Parts(NamedTuple):
+    """How pairs are divided, and the share of the sources that validates."""
+
+    train: Sequence[Pair]
+    val: Sequence[Pair]
+    val_frac: float
+
+
+def _divided(pairs: Sequence[Pair], validation: Sequence[Pair], given: Mapping[str, Any]) -> _Parts:
+    """See `plan_of`."""
+    sources = [pair.source for pair in pairs]
+    different = len(set(sources))
+    if validation:
+        check_enough(different, "to learn")
+        own = len({pair.source for pair in validation})
+        return _Parts(pairs, validation, own / (different + own))
+    val_frac = given.get("val_frac") or min(0.1, MAX_VALIDATION / different)
+    train, val = divide(sources, val_frac, given.get("seed", 0))
+    return _Parts([pairs[k] for k in train], [pairs[k] for k in val], val_frac)
 
 
 def _expected_epochs(

@@ -83,6 +83,7 @@ def plan(
     *,
     unit: str = "character",
     fine_tuning: bool = False,
+    validation: int | Records | None = None,
 ) -> Plan:
     """Choose everything that `given` leaves open.
 
@@ -94,6 +95,7 @@ def plan(
         speed: operations per second that training reaches on this machine in usual updates.
         unit: what a token is, for people.
         fine_tuning: whether the weights have been trained before, and must not be shaken.
+        validation: of the same kind as `text`, if a text of the user's own validates.
 
     Raises:
         BadDataError: if the corpus is too small to train on; says how much is needed.
@@ -101,9 +103,11 @@ def plan(
     """
     notes = list[str]()
     if isinstance(text, Records):
-        shares = record_shares(text, given, notes, unit)
+        assert not isinstance(validation, int), "both are lists"
+        shares = record_shares(text, given, notes, unit, validation)
     else:
-        shares = story_shares(text, given, notes, unit)
+        assert not isinstance(validation, Records), "both are stories"
+        shares = story_shares(text, given, notes, unit, validation)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
     speed *= _efficiency(shares.tokens_per_step)

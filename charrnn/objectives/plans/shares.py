@@ -53,7 +53,13 @@ class Shares(NamedTuple):
     records: int = 0
 
 
-def story_shares(tokens: int, given: Mapping[str, Any], notes: list[str], unit: str) -> Shares:
+def story_shares(
+    tokens: int,
+    given: Mapping[str, Any],
+    notes: list[str],
+    unit: str,
+    validation: int | None = None,
+) -> Shares:
     """How to divide and read a story.
 
     Args:
@@ -61,16 +67,21 @@ def story_shares(tokens: int, given: Mapping[str, Any], notes: list[str], unit: 
         given: settings the user made.
         notes: gets what shrank to fit the text.
         unit: what a token is, for people.
+        validation: tokens of a text of the user's own that validates, if there is one.
 
     Raises:
         BadDataError: if it is too short.
         UsageError: for batches, or a share for validation, that need more.
     """
-    train, val = _divide(tokens, given.get("val_frac"), unit)
+    if validation is None:
+        train, val = _divide(tokens, given.get("val_frac"), unit)
+    else:
+        train, val = _enough(tokens, MIN_STEP, "corpus", unit), validation
+        _enough(validation, MIN_VAL, "validation text", unit)
     batch_size, seq_length = _batch(train, given, notes, unit)
     size = batch_size * seq_length
     updates = train // batch_size // seq_length
-    return Shares(train, val, val / tokens, batch_size, seq_length, updates, size)
+    return Shares(train, val, val / (train + val), batch_size, seq_length, updates, size)
 
 
 def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
@@ -85,6 +96,14 @@ def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
     if val_frac is None:
         val = min(val, MAX_VAL)
     return tokens - val, val
+
+
+def _enough(tokens: int, needed: int, what: str, unit: str) -> int:
+    """See that a text is long enough; returns its length."""
+    if tokens < needed:
+        found = f"the {what} has {counted(tokens, unit)}; {needed} are needed"
+        raise BadDataError(found, "give a longer text")
+    return tokens
 
 
 def _needed_tokens(fraction: float) -> int:
@@ -139,7 +158,11 @@ def in_words(batch_size: int, seq_length: int, noun: str = "lane") -> str:
 
 
 def record_shares(
-    records: Records, given: Mapping[str, Any], notes: list[str], unit: str = "character"
+    records: Records,
+    given: Mapping[str, Any],
+    notes: list[str],
+    unit: str = "character",
+    validation: Records | None = None,
 ) -> Shares:
     """How to divide and read a list of records.
 
@@ -148,26 +171,22 @@ def record_shares(
         given: settings the user made.
         notes: gets what the user should know.
         unit: what a token is, for people.
+        validation: a list of the user's own that validates, if there is one.
 
     Raises:
         BadDataError: if there are too few.
         UsageError: if there are fewer than are to be read side by side, or than the share for
             validation needs.
     """
-    different = records.different
-    fraction = given.get("val_frac") or USUAL_VAL
-    if not _is_enough(different, fraction):
-        needed = _needed(fraction)
-        if _is_enough(different, USUAL_VAL):
-            raise _unusual_share(fraction, f"{needed} different records", f"{different}")
-        raise BadDataError(
-            f"the corpus has {counted(different, 'different record')}; {needed} are needed",
-            "give a longer list, or read it as one story with --records none",
-        )
-    val = round(different * fraction)
-    if given.get("val_frac") is None:
-        val = max(1, min(val, round(MAX_VAL * different / records.size)))
-    train, validation = records.divided(different - val, given.get("seed", 0))
+    if validation is None:
+        val = _held_back(records, given.get("val_frac"))
+        different = records.different
+        train, validation = records.divided(different - val, given.get("seed", 0))
+    else:
+        if records.different < MIN_RECORDS:
+            raise _too_few(records.different, MIN_RECORDS)
+        train, val = records, validation.different
+        different = records.different + val
     batch, steps = _side_by_side(train, given, notes, unit)
     updates, lengths = steps_of(train, batch, steps), np.sort(train.lengths)
     alone = _alone(lengths, batch, steps)
@@ -185,6 +204,27 @@ def record_shares(
         updates,
         train.size / updates,
         train.count,
+    )
+
+
+def _held_back(records: Records, val_frac: float | None) -> int:
+    """How many of the different records validate: a tenth by default."""
+    different, fraction = records.different, val_frac or USUAL_VAL
+    if not _is_enough(different, fraction):
+        needed = _needed(fraction)
+        if _is_enough(different, USUAL_VAL):
+            raise _unusual_share(fraction, f"{needed} different records", f"{different}")
+        raise _too_few(different, needed)
+    val = round(different * fraction)
+    if val_frac is None:
+        val = max(1, min(val, round(MAX_VAL * different / records.size)))
+    return val
+
+
+def _too_few(different: int, needed: int) -> BadDataError:
+    return BadDataError(
+        f"the corpus has {counted(different, 'different record')}; {needed} are needed",
+        "give a longer list, or read it as one story with --records none",
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig
-from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
+from charrnn.objectives.batches.examples import batch_size_of, check_enough, divide, shape_of
 from charrnn.objectives.plans.plan import (
     UNSTOPPED,
     Plan,
@@ -81,23 +81,30 @@ def plan_of(
     request: Request,
     speed: Speed,
     labels: Sequence[str] | None = None,
+    validation: Sequence[str] = (),
 ) -> Plan:
     """Choose all that is left open.
 
     Args:
-        texts: all of them.
+        texts: all of the corpus.
         vocab_size: V.
         recipe: what the task needs.
         request: what the user asks for; models that are started from have the same shape.
         speed: of training on this machine.
         labels: of the texts, each of which keeps a text to train on.
+        validation: texts of the user's own that validate; none where a part of the others does.
 
     Raises:
         BadDataError: if there are too few texts.
         UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
-    parts = _divided(texts, labels, given, recipe)
+    if validation:
+        check_enough(len(set(texts)), "to learn")
+        val_frac = len(validation) / (len(texts) + len(validation))
+        parts = _parts(texts, validation, val_frac, given, recipe)
+    else:
+        parts = _divided(texts, labels, given, recipe)
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, "dropout": recipe.dropout, "vocab_size": vocab_size, **chosen}
     model = recipe.sizes.largest(shape, parts.train, request.budget, speed)
@@ -150,16 +157,30 @@ def _divided(
     given: Mapping[str, Any],
     recipe: Recipe,
 ) -> _Parts:
-    """See `plan_of`."""
+    """The texts of a corpus, of which some validate; see `plan_of`."""
     val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
     train, val = divide(texts, val_frac, given.get("seed", 0), labels)
-    lengths = [len(text) + ENDS for text in texts]
+    train_texts, val_texts = ([texts[row] for row in rows] for rows in (train, val))
+    found = _parts(train_texts, val_texts, val_frac, given, recipe)
+    read = [min(len(text) + ENDS, found.longest) for text in texts]
+    return found._replace(usual_batch=_usual_batch(read, recipe.tokens))
+
+
+def _parts(
+    train: Sequence[str],
+    val: Sequence[str],
+    val_frac: float,
+    given: Mapping[str, Any],
+    recipe: Recipe,
+) -> _Parts:
+    """How much is read of texts for training and for validation."""
     longest = longest_in(given)
-    read = [min(length, longest) for length in lengths]
-    cut = sum(length > longest for length in lengths)
+    lengths, val_lengths = ([len(text) + ENDS for text in texts] for texts in (train, val))
+    read, val_read = ([min(n, longest) for n in each] for each in (lengths, val_lengths))
+    cut = sum(length > longest for length in (*lengths, *val_lengths))
     return _Parts(
-        train=sum(read[row] for row in train),
-        val=sum((lengths if recipe.validated_whole else read)[row] for row in val),
+        train=sum(read),
+        val=sum(val_lengths if recipe.validated_whole else val_read),
         val_frac=val_frac,
         texts=len(train),
         longest=longest,

@@ -39,12 +39,22 @@ from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
 from charrnn.words import leave_out
 
-__all__ = ["moved", "read_again", "refused_settings", "repeated", "text_of"]
+__all__ = [
+    "moved",
+    "read_again",
+    "read_before",
+    "refuse_other_validation",
+    "refused_settings",
+    "repeated",
+]
+
+Both = tuple[Sources, Sources | None]  # a text, and what validates if that is another one
 
 
 def repeated(
     folder: Path,
     sources: Sources | None,
+    validation: Sources | None,
     reading: Reading | None,
     out: Place | None,
     init_from: Sequence[str | Path],
@@ -53,7 +63,7 @@ def repeated(
 
     Args:
         folder: of the earlier run.
-        sources: its text; None for where it was.
+        sources, validation: its text, and what validated it; None for where they were.
         reading: how to read it, where the folder does not tell; None for as usual.
         out: where the new run will be; None for a new one in `checkpoints/`.
         init_from: the models whose weights it started from, if it did.
@@ -68,11 +78,12 @@ def repeated(
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
     bases = _bases(folder, config.base_weights, init_from)
-    sources, reading, notes = _where(folder, config, tokenizer, sources, reading)
-    data = read_again(sources, reading, record, tokenizer, folder)
+    refuse_other_validation(validation, record, folder)
+    origin, reading, notes = _where(folder, record, tokenizer, (sources, validation), reading)
+    data = read_again(*origin, reading, record, tokenizer, folder)
     return NewRun(
         data=data,
-        origin=origin_of(sources, reading),
+        origin=origin_of(origin[0], reading, origin[1]),
         model=record.model,
         settled=config,
         reasons=f"the {config.steps:,} updates of {folder}, as they were planned and corrected",
@@ -86,24 +97,34 @@ def repeated(
 
 def _where(
     folder: Path,
-    config: TrainConfig,
+    record: ModelRecord,
     tokenizer: Tokenizer,
-    sources: Sources | None,
+    given: tuple[Sources | None, Sources | None],
     reading: Reading | None,
-) -> tuple[Sources, Reading, tuple[str, ...]]:
-    """Where the text of a run is and how it is read, and what is different where it goes on."""
+) -> tuple[Both, Reading, tuple[str, ...]]:
+    """What a run has read and how it is read, and what is different where it goes on."""
     try:
         progress = read_run(folder).progress
     except MissingInputError:
+        sources, validation = given
         if sources is None:
             raise MissingInputError(
                 f"{folder} does not say where its text was", "name the text as well"
             ) from None
-        return sources, (reading or Reading()).for_tokens(tokenizer.unit), ()
+        if validation is None and record.validation is not None:
+            raise MissingInputError(
+                f"{folder} does not say where its validation set was",
+                "name that as well, with --validation (in Python validation=…)",
+            ) from None
+        return (sources, validation), (reading or Reading()).for_tokens(tokenizer.unit), ()
     if reading is not None:
         raise refused_settings(["reading"])
-    sources = sources or text_of(progress, folder, "repeat")
-    return sources, progress.reading, moved(progress, config)
+    assert record.training is not None, "what can be resumed was trained"
+    return (
+        read_before(progress, given, folder, "repeat"),
+        progress.reading,
+        moved(progress, record.training),
+    )
 
 
 def refused_settings(names: Sequence[str]) -> UsageError:
@@ -135,8 +156,24 @@ def _bases(folder: Path, wanted: str | None, init_from: Sequence[str | Path]) ->
     )
 
 
+def refuse_other_validation(validation: Sources | None, record: ModelRecord, folder: Path) -> None:
+    """Refuse a validation set for a run that was begun without one.
+
+    Raises:
+        UsageError: if there is one.
+    """
+    if validation is not None and record.validation is None:
+        found = f"{folder} was begun without a validation set of its own"
+        raise UsageError(found, "leave --validation (in Python validation) out")
+
+
 def read_again(
-    sources: Sources, reading: Reading, record: ModelRecord, tokenizer: Tokenizer, folder: Path
+    sources: Sources,
+    validation: Sources | None,
+    reading: Reading,
+    record: ModelRecord,
+    tokenizer: Tokenizer,
+    folder: Path,
 ) -> Data:
     """What an earlier run has read, found to be the same.
 
@@ -148,55 +185,93 @@ def read_again(
             sources,
             reading_for(record, reading),
             check=lambda corpus: _refuse_another(corpus, record, folder),
-            vocabulary=lambda _: tokenizer,
+            vocabulary=lambda *_: tokenizer,
+            validation=validation,
         )
     column = reading.text_column or record.task.text_column
     reading = msgspec.structs.replace(reading, text_column=column)
     if not isinstance(sources, Corpus) and not any(str(one).startswith(HUB) for one in sources):
         reading = msgspec.structs.replace(reading, split=Reading().split)  # a copy of a data set
-    request = Request(sources, reading, record.task.settings, earlier=record.task)
+    request = Request(
+        sources, reading, record.task.settings, earlier=record.task, validation=validation
+    )
     data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)
     again: Data = replace(data, kind=record.task)  # of a tagger begun before tags had parts, say
     return again
 
 
-def text_of(progress: RunProgress, folder: Path, way: Literal["resume", "repeat"]) -> Sources:
-    """Where a run has read its text.
+def read_before(
+    progress: RunProgress,
+    given: tuple[Sources | None, Sources | None],
+    folder: Path,
+    way: Literal["resume", "repeat"],
+) -> Both:
+    """What a run has read: its text, and what validated it if that was another one.
 
     Args:
         progress: its state.
+        given: both, or None for where each was.
         folder: of the run.
         way: what is done with the run again.
 
     Raises:
-        UsageError: if that can't be read again.
-        MissingInputError: if it is no longer there.
+        UsageError: if one can't be read again.
+        MissingInputError: if one is no longer there.
     """
-    if progress.origin.is_gone:
+    origin, (sources, validation) = progress.origin, given
+    if sources is None and origin.is_gone:
         advice = "name a file with its text"
-        if len(progress.sources) > 1:
-            advice = f"give all of it again, {progress.origin.words}"
-        raise UsageError(
-            "the run read its text from standard input or a pipe, which is no longer there", advice
-        )
-    _refuse_moved(progress.sources, folder, way)
-    return progress.sources
+        if len(origin.sources) > 1:
+            advice = f"give all of it again, {origin.words}"
+        if validation is None and origin.validation_is_gone:
+            advice += f", and its validation set, {origin.validation_words}"
+        raise _gone("text", advice)
+    if validation is None and origin.validation_is_gone:
+        words = f"{origin.validation_words} (in Python validation=…)"
+        raise _gone("validation set", f"give all of it again, {words}")
+    _refuse_moved(
+        origin.sources if sources is None else (),
+        origin.validation if validation is None else (),
+        folder,
+        way,
+    )
+    return (
+        origin.sources if sources is None else sources,
+        validation or origin.validation or None,
+    )
 
 
-def _refuse_moved(sources: Sequence[str], folder: Path, way: str) -> None:
-    """Say how to name a text that is not where a run has read it."""
-    missing = list(filter(_is_missing, sources))
+def _gone(what: str, advice: str) -> UsageError:
+    found = f"the run read its {what} from standard input or a pipe, which is no longer there"
+    return UsageError(found, advice)
+
+
+def _refuse_moved(
+    sources: Sequence[str], validation: Sequence[str], folder: Path, way: str
+) -> None:
+    """Say how to name a text and a validation set that are not where a run has read them."""
+    missing = list(filter(_is_missing, (*sources, *validation)))
     if not missing:
         return
-    words = " ".join("TEXT" if one in missing else quote(one) for one in sources)
-    in_python = f"resume({str(folder)!r}, …)"
+    command, arguments, name = ["charrnn train"], [repr(str(folder))], quote(str(folder))
+    if moved_text := any(one in missing for one in sources):
+        command += ["TEXT" if one in missing else quote(one) for one in sources]
+        arguments.append("…")
+    command.append(f"--{way} {name}")
+    if moved_set := any(one in missing for one in validation):
+        words = ["TEXT" if one in missing else quote(one) for one in validation]
+        command += [f"--validation {word}" for word in words]
+        arguments.append("validation=…")
+    in_python = f"resume({', '.join(arguments)})"
     if way == "repeat":
-        in_python = f"train(…, repeat={str(folder)!r})"
+        in_python = f"train({', '.join([*arguments[1:], f'repeat={arguments[0]}'])})"
+    what = " and ".join(["the text"] * moved_text + ["the validation set"] * moved_set)
+    did = "trained" if missing[0] in sources else "validated"
+    they = "they are" if moved_text and moved_set else "it is"
     raise MissingInputError(
-        f"{folder} was trained on {missing[0]}, which is not there",
-        f"name the text where it is now: charrnn train {words} --{way} {quote(str(folder))} "
-        f"(in Python {in_python})",
+        f"{folder} was {did} on {missing[0]}, which is not there",
+        f"name {what} where {they} now: {' '.join(command)} (in Python {in_python})",
     )
 
 
@@ -219,10 +294,18 @@ def moved(progress: RunProgress, config: TrainConfig) -> tuple[str, ...]:
 
 
 def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> None:
-    """See that a text is the one that a run was trained on."""
+    """See that a text and its validation set are those of a run."""
     before = record.corpus
-    if before is None or before.sha256 == found.sha256:
+    if before is None or before.fingerprint == found.fingerprint:
         return
+    what, did = "corpus", "trained"
+    if before.sha256 == found.sha256 and before.validation and found.validation:
+        what, did, before, found = (
+            "validation set",
+            "validated",
+            before.validation,
+            found.validation,
+        )
     # Older versions counted examples otherwise.
     sizes = [""] * 2
     if record.task is None:
@@ -231,7 +314,7 @@ def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> N
     if can_start_others(folder, record):
         otherwise = "start a new run from these weights with --init-from"
     raise UsageError(
-        f"the corpus is not the one that {folder} was trained on: it has {sizes[0]}SHA-256 "
+        f"the {what} is not the one that {folder} was {did} on: it has {sizes[0]}SHA-256 "
         f"{found.sha256[:12]}…, the earlier one has {sizes[1]}{before.sha256[:12]}…",
-        f"give the same text, or {otherwise}",
+        f"give the same {'set' if did == 'validated' else 'text'}, or {otherwise}",
     )

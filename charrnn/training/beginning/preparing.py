@@ -6,9 +6,11 @@ Request ──prepare──▶ Data, Plan
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
-from charrnn.config import MAX_STEPS, Budget, Reading, TaskName, TaskSettings
+from charrnn.config import MAX_STEPS, STANDARD_INPUT, Budget, Reading, TaskName, TaskSettings
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
@@ -20,15 +22,45 @@ from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
+from charrnn.objectives.validation import refuse_useless_validation
+from charrnn.text.corpus import Corpus, Sources, listed
+from charrnn.text.origin import is_read_once
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 from charrnn.training.pace import trial
 from charrnn.training.pace.pacing import measured_speed
 
-__all__ = ["prepare"]
+__all__ = ["given", "prepare"]
 
 HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split"})
+
+
+def given(
+    sources: str | Path | Sources | None, validation: str | Path | Sources | None
+) -> tuple[Sources | None, Sources | None]:
+    """A corpus and a validation set, or their sources as lists, that each process can read.
+
+    Raises:
+        UsageError: for standard input, if it is to be both; and for that or a pipe, if there are
+            several processes.
+    """
+    found = [None if one is None else _readable(one) for one in (sources, validation)]
+    lists = [one for one in found if one is not None and not isinstance(one, Corpus)]
+    if sum(STANDARD_INPUT in map(str, one) for one in lists) > 1:
+        found_twice = "standard input can't be both the text and the validation set"
+        raise UsageError(found_twice, "name a file for one of them")
+    return found[0], found[1]
+
+
+def _readable(sources: str | Path | Sources) -> Sources:
+    if isinstance(sources, Corpus):
+        return sources
+    sources, count = listed(sources), processes().count
+    for once in filter(is_read_once, sources if count > 1 else ()):
+        name = "standard input" if str(once) == STANDARD_INPUT else once
+        raise UsageError(f"{name} can't be read by {count} processes", "name a file")
+    return sources
 
 
 def prepare(request: Request) -> tuple[Data, Plan]:
@@ -37,8 +69,11 @@ def prepare(request: Request) -> tuple[Data, Plan]:
     Raises:
         CharRNNError: as reading and planning do.
     """
+    refuse_useless_validation(request)
     task = request.work.task
     data, plan = _language(request) if task is None else _examples(request, task)
+    if (held := data.corpus.validation) is not None:
+        plan = replace(plan, reasons=f"{plan.reasons}, validated on {held.name}")
     if (epochs := request.budget.epochs) is not None:
         updates = round(epochs * plan.steps_per_epoch)
         if updates > MAX_STEPS:
@@ -66,17 +101,25 @@ def _language(request: Request) -> tuple[Data, Plan]:
         request.sources,
         request.reading,
         check=lambda _: None,
-        vocabulary=lambda spool: _vocabulary(spool, request.tokenizer, base),
+        vocabulary=lambda spool, characters: _vocabulary(
+            spool, characters, request.tokenizer, base
+        ),
+        validation=request.validation,
     )
-    text = data.text
+    text, held = (
+        part if part is None or isinstance(part, Records) else len(part)
+        for part in (data.text, data.validation)
+    )
+    assert text is not None, "there is a text to train on"
     plan = planning.plan(
-        text if isinstance(text, Records) else len(text),
+        text,
         data.tokenizer.vocab_size,
         request.budget,
         settings,
         _speed(settings, request.budget),
         unit=data.tokenizer.loss_per,
         fine_tuning=base is not None,
+        validation=held,
     )
     return data, plan
 
@@ -108,15 +151,15 @@ def _refuse_useless(request: Request, known: frozenset[str]) -> None:
 
 
 def _vocabulary(
-    spool: Spool, kind: Literal["char", "byte"], base_model: ModelFolder | None
+    spool: Spool, characters: str, kind: Literal["char", "byte"], base_model: ModelFolder | None
 ) -> Tokenizer:
     spool.refuse_undivided()
     if len(spool.characters) < 2:
         found, advice = "the corpus has only one distinct character", "give a text of several"
         raise BadDataError(found, advice)
     if base_model is not None:
-        return transfer.grown(base_model, kind, spool.characters, spool.division.end)
-    return make_tokenizer(kind, spool.characters, spool.division.end)
+        return transfer.grown(base_model, kind, characters, spool.division.end)
+    return make_tokenizer(kind, characters, spool.division.end)
 
 
 def _speed(settings: Mapping[str, Any], budget: Budget) -> float:

@@ -215,7 +215,11 @@ class StoppedRun:
         learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
         # Where the text was before may be still there.
-        origin = run.progress.origin if self.origin.is_gone else self.origin
+        before, origin = run.progress.origin, self.origin
+        if origin.is_gone:
+            origin = origin._replace(sources=before.sources)
+        if origin.validation_is_gone:
+            origin = origin._replace(validation=before.validation)
         recorder = Recorder(self.place, run.record, task, origin, Saver(lock))
         recorder.restore(run)
         learner.prepare()
@@ -245,7 +249,7 @@ def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:
 def _begin(place: Place, data: Data) -> Ranks:
     """The processes of this run, told that it begins."""
     ranks = processes()
-    ranks.tell(Start(str(place.shown), data.corpus.sha256, torch.get_num_threads()))
+    ranks.tell(Start(str(place.shown), data.corpus.fingerprint, torch.get_num_threads()))
     return ranks
 
 
@@ -269,6 +273,7 @@ def _started(
     learner: Learner, recorder: Recorder, read: Origin, notes: tuple[str, ...], summary: str
 ) -> Started:
     text = f"{read.words} " if read.is_gone else ""
+    held = f" {read.validation_words}" if read.validation_is_gone else ""
     return Started(
         folder=recorder.place.shown,
         path=recorder.place.path,
@@ -283,7 +288,7 @@ def _started(
         processes=learner.ranks.count,
         epochs=learner.config.steps / learner.batches.steps_per_epoch,
         step=learner.step,
-        resumed_by=f"charrnn train {text}--resume {quote(str(recorder.place.shown))}",
+        resumed_by=f"charrnn train {text}--resume {quote(str(recorder.place.shown))}{held}",
     )
 
 

@@ -170,9 +170,9 @@ def test_the_least_recently_used_code_gives_way(
 ) -> None:
     for age, number in enumerate((3, 4, 5)):
         another_process()(number)
-        os.utime(compiled.entries()[-1], (1000 + age, 1000 + age))
-    sizes = [path.stat().st_size for path in compiled.entries()]
-    oldest = compiled.entries()[:2]
+        os.utime([*compiled.entries()][-1], (1000 + age, 1000 + age))
+    sizes = [status.st_size for status in compiled.entries().values()]
+    oldest = [*compiled.entries()][:2]
     monkeypatch.setattr(compiled, "LARGEST", sum(sizes[1:]))
     another_process()(6)
     assert len(compiled.entries()) == 2
@@ -184,7 +184,7 @@ def test_clearing_deletes_the_code_but_not_from_under_a_process(
 ) -> None:
     address = another_process()(3)
     assert compiled.clear() == (1, [])
-    assert compiled.entries() == []
+    assert compiled.entries() == {}
     assert result(address) == 3
 
 
@@ -195,4 +195,4 @@ def test_the_command_lists_and_clears_it(
     assert str(kept_file()) in run(tmp_path, "cache", "--all").stdout
     assert run(tmp_path, "cache").stdout.startswith("compiled code: 1 file, 0.0 MB; in ")
     assert "deleted 1 file in" in run(tmp_path, "cache", "--clear").stdout
-    assert compiled.entries() == []
+    assert compiled.entries() == {}

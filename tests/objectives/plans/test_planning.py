@@ -51,7 +51,7 @@ def test_every_corpus_gets_a_plan_that_fits_or_an_error_that_says_what_is_needed
 def test_a_text_that_is_long_enough_for_the_usual_share_gets_that_advice(val_frac: float) -> None:
     """They were asked for a longer text, many times as long."""
     given, budget = {"val_frac": val_frac}, Budget(steps=1)
-    with pytest.raises(UsageError, match=r"needs 16001 .* there are 5677; .* usual 0.1") as caught:
+    with pytest.raises(UsageError, match=r"needs 16001 .* there are 5677; .* usual 0\.1") as caught:
         plan(5677, 60, budget, given)
     assert caught.value.setting == "val_frac"
     with pytest.raises(BadDataError, match="need 16001; give a longer text"):
