@@ -59,7 +59,6 @@ class Machine:
         monkeypatch.setattr(EagerUpdates, "run", slow_run)
         monkeypatch.setattr(surprisals, "in_pieces", slow_score)
         monkeypatch.setattr(clock, "now", lambda: self.seconds)
-        monkeypatch.setattr(clock, "continued", -math.inf)  # by another clock, in other tests
         monkeypatch.setattr("charrnn.training.saver.Thread", AtOnce)
         monkeypatch.setattr(trial, "LONG_MINUTES", math.inf)  # real time would choose the engine
 
