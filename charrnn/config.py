@@ -340,7 +340,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ] = False
     rules: Annotated[  # which say for newer runs what `keep_classes`, which is older, says for one
         int,
-        Meta(ge=1, le=3),
+        Meta(ge=1, le=4),
         about(
             "Version of the rules by which examples are trained on, counted and validated.",
             derived=True,

@@ -15,7 +15,7 @@ import inspect
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import (
     Annotated,
@@ -45,6 +45,7 @@ __all__ = [
     "fields_of",
     "in_words",
     "plain",
+    "refuse_unknown",
     "requirement",
     "settings_from",
     "settings_of",
@@ -150,11 +151,19 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySett
     Raises:
         UsageError: for a name that `kind` lacks, or a value out of bounds.
     """
-    known = [field.name for field in _fields(kind)]
-    unknown = sorted(set(values) - set(known))
+    refuse_unknown(values, [field.name for field in _fields(kind)])
+    return kind(**values)
+
+
+def refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names of settings that there are not.
+
+    Raises:
+        UsageError: for those that are none of `known`.
+    """
+    unknown = sorted(set(names) - set(known))
     if unknown:
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {', '.join(known)}")
-    return kind(**values)
 
 
 def plain(value: Any) -> Any:

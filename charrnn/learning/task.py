@@ -107,7 +107,7 @@ class Task(Protocol):
 
     @property
     def metric(self) -> str:
-        """What `Scored.score` measures; empty where there is only the cost."""
+        """What `Scored.score` usually measures; empty where there is only the cost."""
 
     @property
     def val_tokens(self) -> int:

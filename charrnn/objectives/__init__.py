@@ -2,11 +2,10 @@
 
     Request ──read──▶ Data ──plan──▶ Plan;  Data ──divided──▶ Task, as `learning.task` describes it
 
-request     what a user asks for
+request     what a user asks for, and examples before they are divided: the contracts
 batches     examples divided, and side by side
 validation  a validation set of the user's own
 plans       what is settled before the first update
-data        examples before they are divided: the contract
 base        what tasks have in common that learn from examples, and those that read texts
 language    the language model
 classify    a class for each text

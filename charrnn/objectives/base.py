@@ -47,7 +47,7 @@ def shown(text: str) -> str:
 
 @dataclass(frozen=True)
 class TextData(Generic[Example]):
-    """Texts with what is to be learnt of them; see `objectives.data.Data`.
+    """Texts with what is to be learnt of them; see `objectives.request.Data`.
 
     Attributes:
         examples: all of the corpus.

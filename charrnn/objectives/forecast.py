@@ -39,7 +39,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.pasts import Past, past_file
-from charrnn.tasks.series.trials import MIDDLE, Trial, metric_of, score_of
+from charrnn.tasks.series.trials import MIDDLE, Trial, score_of
 from charrnn.tasks.series.windows import Values, spread_of
 from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import Tokenizer
@@ -91,7 +91,7 @@ def pinball(outputs: Tensor, wanted: Tensor, quantiles: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ForecastData:
-    """Series that are not divided yet; see `objectives.data.Data`.
+    """Series that are not divided yet; see `objectives.request.Data`.
 
     Attributes:
         series: in the order of the files.
@@ -215,17 +215,13 @@ class Forecasting(ExampleTask[Batch]):
     held: Sequence[int]
     places: Sequence[Place]
     higher_is_better: ClassVar[bool] = False
+    metric: ClassVar[str] = SCORES["forecast"]
     unit: ClassVar[str] = "value"
 
     @property
     def val_tokens(self) -> int:
         """Values that are validated on."""
         return sum(self.held)
-
-    @cached_property
-    def metric(self) -> str:
-        """What the scores are."""
-        return metric_of(self.trials)
 
     @property
     def max_epochs(self) -> int:
@@ -334,7 +330,7 @@ class Forecasting(ExampleTask[Batch]):
             bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
             yield
         metric, score = score_of(self.trials, bands)
-        measure = None if metric == SCORES["forecast"] else metric
+        measure = None if metric == self.metric else metric
         return Scored(total / max(count, 1), score, measure)
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:

@@ -1,4 +1,4 @@
-"""What a user asks for: read what there is to learn from, and choose all that is left open.
+"""What a user asks for, and what is read for it: examples, before they are divided.
 
 Request ──read──▶ Data;  Data, Request ──plan──▶ Plan
 """
@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
-from charrnn.config import Budget, CellName, Reading, TaskSettings
+from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.folder.record import ModelFolder
+from charrnn.folder.record import CorpusRecord, ModelFolder
+from charrnn.learning.task import Task
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import Corpus, Sources
 
-__all__ = ["Request", "Speed"]
+__all__ = ["Data", "Request", "Speed"]
 
 # How many operations per second training a cell reaches on this machine; measured when asked for.
 Speed = Callable[[CellName], float]
@@ -66,3 +67,25 @@ def _files(sources: Sources) -> Sequence[str | Path]:
     if isinstance(sources, Corpus):
         raise UsageError("a corpus has no examples in it", "name files with examples")
     return sources
+
+
+class Data(Protocol):
+    """Examples to learn from."""
+
+    @property
+    def kind(self) -> TaskRecord | None:
+        """The task, as the model folder says it; None for a language model."""
+
+    @property
+    def corpus(self) -> CorpusRecord:
+        """What the model folder says of them."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of them."""
+
+    def divided(self, config: TrainConfig) -> Task:
+        """What is for training and what for validation: equal examples are on one side."""
+
+    def start_from(self, network: Any, bases: Sequence[ModelFolder]) -> str:
+        """Put other models' weights into a new network; returns what was done, in a line."""

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 from charrnn.config import TaskName
 from charrnn.objectives import classify, forecast, tag, translate
-from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.request import Request, Speed
+from charrnn.objectives.request import Data, Request, Speed
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["OBJECTIVES", "Objective"]

@@ -36,7 +36,7 @@ def diverged(learner: Learner, *, has_weights: bool) -> CharRNNError:
     return CharRNNError(
         f"the loss is not a number after {learner.step} updates (learning rate {rate:g}, "
         f"gradient norm {float(learner.updates.grad_norm):g})",
-        "try again with a lower --learning-rate"
+        "train anew with a lower --learning-rate"
         + "; what was saved before is still there" * has_weights,
     )
 

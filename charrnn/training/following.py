@@ -25,7 +25,7 @@ from charrnn.learning.hardware.ranks import (
 )
 from charrnn.learning.hardware.threads import in_threads
 from charrnn.learning.learner import Learner
-from charrnn.objectives.data import Data
+from charrnn.objectives.request import Data
 from charrnn.signals import STOPPING, noted
 from charrnn.training.diagnosis import memory_errors
 

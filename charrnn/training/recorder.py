@@ -119,7 +119,7 @@ class Recorder:
         self.stale = 0 if better else self.stale + 1
         self.saver.begin(self._save(learner))
         sample = self.task.sample(self.record.model, weights, learner.step)
-        metric = self.task.metric
+        metric = evaluation.measure or self.task.metric
         return Evaluated(evaluation=evaluation, best=better, sample=sample, metric=metric)
 
     def _is_better(self, evaluation: Evaluation) -> bool:

@@ -35,7 +35,7 @@ from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
-from charrnn.settings import check, settings_from, settings_of, takes
+from charrnn.settings import check, refuse_unknown, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
@@ -382,6 +382,8 @@ def _refuse_settings(settings: Mapping[str, Any]) -> None:
 
 def _in_bounds(wanted: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
     """The task and its settings, and those of the network and its training, found to be right."""
+    known = [setting.name for setting in settings_of(ModelConfig, TrainConfig, TaskSettings)]
+    refuse_unknown(wanted, known)
     settings = {name: value for name, value in wanted.items() if value is not None}
     names = [setting.name for setting in settings_of(TaskSettings)]
     task = {name: settings.pop(name) for name in names if name in settings}

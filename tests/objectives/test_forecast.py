@@ -422,6 +422,24 @@ def test_an_evaluation_says_which_measure_its_score_is(tmp_path: Path) -> None:
     assert "forecast: MASE " in listed
 
 
+@pytest.mark.parametrize("rules", [3, 4])
+def test_the_smaller_batch_of_an_epoch_is_of_windows_of_any_length(rules: int) -> None:
+    """It was of the longest in every epoch, which then counted for more than others."""
+    write_series("a.csv", *random_walks(*range(12, 40)))
+    request = Request(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=3))
+    data = forecast.read(request, None)
+    task = data.divided(settings(seq_length=30, batch_size=16, rules=rules))
+    batches = task.batches(settings(seq_length=30, batch_size=16, rules=rules))
+    sizes, widths = [], list[int]()
+    for step in range(20 * batches.steps_per_epoch):
+        if (size := batches.size(step)) < 16:
+            sizes.append(size)
+            widths.append(len(batches.batch(step).inputs))
+    assert sizes == 20 * [len(task.places) % 16], "one in each epoch"
+    longest = max(place.width for place in task.places)
+    assert (min(widths) >= longest - 2) == (rules < 4)
+
+
 def test_a_run_begun_by_older_rules_goes_on_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
     def older(**given: Any) -> Forecast:
         return Forecast(**given | {"rules": 1})

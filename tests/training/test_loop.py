@@ -251,7 +251,7 @@ def test_weights_that_are_no_numbers_are_not_saved(
             break
     with pytest.raises(CharRNNError, match="not a number") as error:
         _close(events)
-    assert error.value.advice == "try again with a lower --learning-rate"  # there is no model
+    assert error.value.advice == "train anew with a lower --learning-rate"  # there is no model
     assert read_run(path).progress.step == 0
 
 

@@ -84,6 +84,12 @@ def test_settings_that_cannot_be_are_named(settings: dict[str, Any], message: st
     assert error.value.exit_code == 2
 
 
+def test_a_misspelt_setting_is_named_before_anything_is_read() -> None:
+    """And among those to choose from are those of tasks."""
+    with pytest.raises(CharRNNError, match=r"unknown setting horizn; choose from .*\bhorizon\b"):
+        train("no-such.csv", task="forecast", horizn=3, init_from="no-such-model")
+
+
 def test_a_run_that_is_not_followed_leaves_nothing_on_the_disk() -> None:
     """In a notebook, `charrnn.train("book.txt")` once left an empty folder and trained nothing."""
     names: list[dict[str, Any]] = [{}, {"name": "novel"}, {"out": "elsewhere/model"}]

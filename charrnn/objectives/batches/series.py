@@ -96,7 +96,7 @@ class Batches:
         widths = np.array([place.width for place in places])
         # Where all are of one length, runs stay what they were.
         self._groups = (
-            Groups(widths, config.batch_size, config.seed)
+            Groups(widths, config.batch_size, config.seed, mixed=config.rules > 3)
             if kind.rules > 1 and np.ptp(widths)
             else None
         )

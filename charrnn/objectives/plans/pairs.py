@@ -115,7 +115,6 @@ def plan_of(
     return Plan(
         model=model,
         settings=settings,
-        train_tokens=tokens,
         val_tokens=sum(map(tokens_of, parts.val)),
         reasons=_reasons(model, settings, tokens - 2 * ENDS * len(train), len(train)),
         notes=_notes(len(parts.train) - len(train), longest)

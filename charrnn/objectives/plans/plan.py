@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from charrnn.config import MAX_STEPS, ModelConfig, TrainConfig
-from charrnn.errors import UsageError
 from charrnn.settings import settings_from, settings_of
 from charrnn.tasks.texts import ENDS
 
@@ -24,7 +23,6 @@ __all__ = [
     "of_model",
     "of_training",
     "rate_of",
-    "refuse_unknown",
     "schedule",
     "with_ends",
 ]
@@ -35,7 +33,7 @@ EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 # the end, where the learning rate falls to zero.
 UNSTOPPED = MAX_STEPS
 
-RULES = 3  # those of new runs, see `TrainConfig.rules`
+RULES = 4  # those of new runs, see `TrainConfig.rules`
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
 TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 
@@ -47,7 +45,7 @@ class Plan:
     Attributes:
         model: the shape of the network.
         settings: those of `TrainConfig` that don't depend on the number of updates.
-        train_tokens, val_tokens: how the corpus is divided.
+        val_tokens: how much there is to validate on.
         reasons: one line that says what was chosen, and why.
         notes: what the user should know: settings that shrank to fit.
         tokens_per_step: that an update reads; of records, on average.
@@ -56,7 +54,6 @@ class Plan:
 
     model: ModelConfig
     settings: dict[str, Any]
-    train_tokens: int
     val_tokens: int
     reasons: str
     notes: tuple[str, ...]
@@ -95,18 +92,6 @@ def of_training(given: Mapping[str, Any]) -> dict[str, Any]:
 def with_ends(characters: int) -> int:
     """Steps in which so many characters of a text are read, with its ends."""
     return min(characters + ENDS, MAX_STEPS)  # which no setting exceeds
-
-
-def refuse_unknown(given: Mapping[str, Any]) -> None:
-    """Refuse names that are none of `ModelConfig`'s and `TrainConfig`'s.
-
-    Raises:
-        UsageError: for the unknown ones.
-    """
-    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
-    if unknown:
-        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
-        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
 
 
 def rate_of(settings: Mapping[str, Any]) -> str:

@@ -127,7 +127,6 @@ def plan(
     return Plan(
         model=model,
         settings=settings,
-        train_tokens=shares.train,
         val_tokens=shares.val,
         reasons=_reasons(model, settings, shares, unit),
         notes=tuple(notes),

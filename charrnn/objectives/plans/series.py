@@ -65,7 +65,6 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     return Plan(
         model=model,
         settings=settings,
-        train_tokens=train,
         val_tokens=max(1, sum(held)),
         reasons=_reasons(model, settings, task, lengths, count),
         notes=tuple(notes),

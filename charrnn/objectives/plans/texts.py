@@ -122,7 +122,6 @@ def plan_of(
     return Plan(
         model=model,
         settings=settings,
-        train_tokens=parts.train,
         val_tokens=parts.val,
         reasons=_reasons(model, settings, recipe.grams, parts),
         notes=parts.notes + recipe.sizes.note(model, parts.train, request, speed),

@@ -13,7 +13,7 @@ from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past
 from charrnn.tasks.series.windows import Values
 
-__all__ = ["MIDDLE", "Trial", "metric_of", "report_of", "score_of"]
+__all__ = ["MIDDLE", "Trial", "report_of", "score_of"]
 
 MIDDLE = 1  # which of the quantiles is the forecast
 
@@ -30,19 +30,16 @@ class Trial(NamedTuple):
     wanted: Values
 
 
-def metric_of(trials: Sequence[Trial]) -> str:
-    """The measure that counts: MASE, or sMAPE where no series changes from season to season."""
-    return "MASE" if any(trial.past.error is not None for trial in trials) else "sMAPE"
-
-
 def score_of(trials: Sequence[Trial], bands: Sequence[Values]) -> tuple[str, float]:
-    """The measure that counts, and what it is; sMAPE, too, where MASE is beyond all numbers.
+    """The measure that counts, and what it is: MASE, or sMAPE where there is none.
+
+    That is where no series changes from season to season, or errors are beyond all numbers.
 
     Args:
         trials, bands: see `report_of`.
     """
-    scores, metric = _scores(trials, _forecasts(trials, bands)), metric_of(trials)
-    found = metric if metric in scores else "sMAPE"
+    scores = _scores(trials, _forecasts(trials, bands))
+    found = "MASE" if "MASE" in scores else "sMAPE"
     return found, scores[found]
 
 

@@ -31,8 +31,7 @@ from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_device
 from charrnn.learning.hardware.ranks import processes
 from charrnn.objectives import language
-from charrnn.objectives.data import Data
-from charrnn.objectives.request import Request
+from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.corpus import Corpus, Sources
 from charrnn.text.named import named_by

@@ -18,10 +18,9 @@ from charrnn.learning.hardware.devices import choose_device, choose_precision, s
 from charrnn.learning.hardware.ranks import processes
 from charrnn.network.modes import own_modes
 from charrnn.objectives import language
-from charrnn.objectives.data import Data
 from charrnn.objectives.plans import planning
-from charrnn.objectives.plans.plan import Plan, refuse_unknown
-from charrnn.objectives.request import Request
+from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.objectives.validation import refuse_useless_validation
 from charrnn.text.corpus import Corpus, Sources, listed
@@ -70,7 +69,6 @@ def prepare(request: Request) -> tuple[Data, Plan]:
     Raises:
         CharRNNError: as reading and planning do.
     """
-    refuse_unknown(request.settings)
     refuse_useless_validation(request)
     task = request.work.task
     data, plan = _language(request) if task is None else _examples(request, task)

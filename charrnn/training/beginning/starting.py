@@ -41,8 +41,8 @@ from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
-from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
+from charrnn.objectives.request import Data
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin

@@ -150,14 +150,13 @@ def _usual_run(device: torch.device, precision: Precision, cell: CellName) -> tu
     plan = Plan(
         model,
         settings,
-        train_tokens=1 << 17,
         val_tokens=1 << 10,
         reasons="",
         notes=(),
         tokens_per_step=32 * 64,
         steps_per_epoch=64,
     )
-    text = np.zeros(plan.train_tokens, np.uint8)
+    text = np.zeros(plan.steps_per_epoch * 32 * 64, np.uint8)
     vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
     return plan, LanguageModelling(text, text[:9], vocabulary)
 

@@ -30,6 +30,7 @@ def test_work_on_both_sides_of_a_stop_counts(
 ) -> None:
     seconds = [100.0]
     monkeypatch.setattr(clock, "now", lambda: seconds[0])
+    monkeypatch.setattr(clock, "continued", -math.inf)  # whatever other tests did, and they after
     watch = Stopwatch()
     with seeing_stops():
         seconds[0] += 3
@@ -56,7 +57,7 @@ def test_long_work_counts_and_sleep_does_not(
     readings: list[tuple[float, float]], counted: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, worked = 100.0, 5.0
-    monkeypatch.setattr(clock, "continued", -math.inf)  # whatever other tests did
+    monkeypatch.setattr(clock, "continued", -math.inf)
     monkeypatch.setattr(clock, "now", lambda: now)
     monkeypatch.setattr("time.thread_time", lambda: worked)
     watch = Stopwatch()

@@ -59,7 +59,7 @@ def rate_for(passes: float, plan: Plan, kind: str) -> float:
     if "pairs" in kind:
         shapes, operations = shapes_of(plan.model, KIND), 3
     weights = sum(math.prod(shape) for shape in shapes.values())
-    return passes * operations * weights * plan.train_tokens / 300
+    return passes * operations * weights * plan.tokens_per_step * plan.steps_per_epoch / 300
 
 
 @pytest.mark.parametrize("kind", PLANNERS)

@@ -218,12 +218,7 @@ def test_the_evaluation_that_is_timed_takes_no_longer_than_the_updates_that_are(
     task = LanguageModelling(ids, ids[:4096], CharTokenizer("ab"))
     shape = ModelConfig(cell="rnn", vocab_size=2, embed_size=5, hidden_size=6, num_layers=1)
     settings = {"batch_size": 3, "seq_length": 8, "learning_rate": 0.01, "val_frac": 0.1}
-    sizes = {
-        "train_tokens": 5000,
-        "val_tokens": 4096,
-        "tokens_per_step": 24,
-        "steps_per_epoch": 208,
-    }
+    sizes = {"val_tokens": 4096, "tokens_per_step": 24, "steps_per_epoch": 208}
     plan = Plan(shape, settings | {"weight_decay": 0.0}, reasons="", notes=(), **sizes)
     pacing.count_steps(plan, Budget(minutes=0.1), task, Stopwatch(), ALONE)
     assert set(read) == {tokens}
