@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import urllib.error
 import urllib.request
 import venv
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+from charrnn import CharRNN, CharTokenizer
+from charrnn.threads.quota import usable_processors
+from tests.conftest import small_config
 
 ROOT = Path(__file__).parent.parent
 LISTED = [
@@ -22,6 +29,9 @@ LISTED = [
     for line in (ROOT / "requirements-use.txt").read_text("utf-8").splitlines()
     if not line.startswith("#")
 ]
+
+# What some users of models have besides; without it, a command says what to install, or does less.
+EXTRAS = {"datasets", "llm", "llvmlite", "matplotlib", "onnx", "torch", "tqdm", "yaml"}
 
 # Runs `charrnn` where nothing can be imported but Python's own modules and those that are named.
 ALONE = """
@@ -71,7 +81,20 @@ def modules() -> set[str]:
     return found
 
 
-def alone(home: Path, *arguments: str, data: str = "") -> subprocess.CompletedProcess[str]:
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The packages that some code imports, at once or later, but where it goes on without them."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module).partition(".")[0]
+        elif not isinstance(node, ast.Try) or "ImportError" not in ast.unparse(node.handlers):
+            yield from imported(node)
+
+
+def alone(
+    home: Path, *arguments: str, data: str = "", threads: int = 1
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", ALONE, ",".join(sorted(modules())), *arguments],
         cwd=home,
@@ -79,8 +102,20 @@ def alone(home: Path, *arguments: str, data: str = "") -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)},
     )
+
+
+def test_the_list_has_all_that_using_models_imports() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (using,) = (c for c in contracts["contracts"] if c["name"].startswith("Using a model"))
+    known = {*modules(), *EXTRAS, *sys.stdlib_module_names, "charrnn"}
+    missing = set()
+    for module in using["source_modules"]:
+        place = ROOT / module.replace(".", "/")
+        for path in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
+            missing |= set(imported(ast.parse(path.read_text("utf-8")))) - known
+    assert not missing
 
 
 def test_using_a_model_needs_no_more(home: Path) -> None:
@@ -105,6 +140,22 @@ def test_using_a_model_needs_no_more(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     for shown in commands.values():
         assert shown in done.stdout + done.stderr
+
+
+def test_characters_beyond_latin_need_no_more(home: Path) -> None:
+    tokenizer = CharTokenizer.from_text("the clerk — who?\n")
+    CharRNN(small_config("gru", vocab_size=tokenizer.vocab_size)).save_pretrained(
+        home / "dash", tokenizer
+    )
+    done = alone(home, "sample", "dash", "-n", "20", "--seed", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(usable_processors() < 2, reason="one processor")
+def test_scoring_on_several_processors_needs_no_more(home: Path) -> None:
+    lines = "".join("the clerk " * (1 + number % 9) + "\n" for number in range(300))
+    done = alone(home, "score", "verse", data=lines, threads=2)
+    assert (done.returncode, done.stdout.count("bits_per_char")) == (0, 300), done.stderr
 
 
 def test_what_needs_more_says_what_to_install(home: Path) -> None:
