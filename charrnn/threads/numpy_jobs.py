@@ -37,11 +37,13 @@ def results_of(work: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Resul
         BaseException: what a job raised, after those that had begun have ended.
     """
     count = min(len(jobs), usable_processors(), MAX_THREADS)
-    if count < 2 or not _PRODUCTS_ARE_LIMITED.acquire(blocking=False):
+    if count < 2:
         return [work(job) for job in jobs]
     # It takes 3 ms, which writing a text need not wait for.
     from threadpoolctl import threadpool_limits
 
+    if not _PRODUCTS_ARE_LIMITED.acquire(blocking=False):
+        return [work(job) for job in jobs]
     results, waiting = dict[int, Result](), deque(enumerate(jobs))
 
     def do_some(_share: int) -> None:
