@@ -111,6 +111,8 @@ class Reading(Settings, frozen=True):
         try:
             "".encode(self.encoding)
             codecs.getincrementaldecoder(self.encoding)
+            if codecs.lookup(self.encoding).name in ("idna", "punycode"):
+                raise LookupError("an encoding of names of hosts, not of texts")
         except (LookupError, ValueError):  # the latter for "undefined", which Python does know
             advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
             raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None

@@ -150,7 +150,7 @@ def decoded(name: str, stream: Stream, reading: Reading, notes: list[str]) -> It
             place = offset - read + len(before) + len(data)
             sample = before + data + stream.at_hand(AROUND)
             raise _wrong(name, stream.head, reading.encoding, offset, sample, place) from None
-        except UnicodeError:  # some codecs, like punycode, don't say where the error is
+        except UnicodeError:  # some codecs, like iso2022_jp, don't say where the error is
             raise _wrong(name, stream.head, reading.encoding) from None
         if last:
             notes += [*decoder.notes(), *seems.notes()]

@@ -148,10 +148,13 @@ def test_a_text_that_ends_in_half_a_character_is_an_error() -> None:
         text_of("file", encoding="utf-16-le")
 
 
-def test_an_encoding_whose_errors_have_no_place_is_still_one_error() -> None:
-    Path("file").write_bytes(b"99999")
-    with pytest.raises(BadDataError, match=r"file: .* is not punycode"):
-        text_of("file", encoding="punycode")
+def test_an_encoding_whose_errors_have_no_place_is_still_one_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "CHUNK", 111)
+    Path("file").write_bytes((b"a" * 99 + b"\n" + b"\x1b$" + b"\x1b" * 9) * 99)
+    with pytest.raises(BadDataError, match=r"file: .* is not iso2022_jp"):
+        text_of("file", encoding="iso2022_jp")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "UTF_16", "u16"])
