@@ -345,7 +345,7 @@ def test_the_line_end_of_a_prompt_file_ends_no_record(desk: Path) -> None:
     said = "standard input: left out the line end at its end, where records of this model end\n"
     assert done.stderr == said
     two = run(desk, *same, "--prompt-file", "-", data=b"ka\n\n")
-    assert (two.exit_code, "give only the beginning" in two.stderr) == (2, True)
+    assert (two.exit_code, "give one record, or the beginning of one" in two.stderr) == (2, True)
 
 
 def test_a_story_has_no_records_to_write(home: Path) -> None:

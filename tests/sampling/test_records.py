@@ -80,7 +80,7 @@ def test_a_prompt_is_the_beginning_of_a_record(model: Model) -> None:
 
 def test_a_prompt_is_not_several_records() -> None:
     for tokenizer in (CharTokenizer("ab", "\n"), ByteTokenizer("\n")):
-        with pytest.raises(CharRNNError, match=r"the text has a line end, .*; give only .* of one"):
+        with pytest.raises(CharRNNError, match=r"the text has a line end, .*; give one record, or"):
             encode_prompt(tokenizer, "a\nb")
         assert encode_prompt(tokenizer, "ab").tolist()[0] == tokenizer.end_id
 
