@@ -88,7 +88,9 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield from (name.name.partition(".")[0] for name in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield str(node.module).partition(".")[0]
-        elif not isinstance(node, ast.Try) or "ImportError" not in ast.unparse(node.handlers):
+        elif not isinstance(node, ast.Try) or not any(
+            "ImportError" in ast.unparse(handler) for handler in node.handlers
+        ):
             yield from imported(node)
 
 
