@@ -32,8 +32,7 @@ from charrnn.config import CellName, ModelConfig
 from charrnn.models.model import Model
 from charrnn.native import processor
 from charrnn.native.code import machine
-from charrnn.native.code.machine import add_symbol
-from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
+from charrnn.native.code.machine import THREAD_COUNT, THREAD_NUMBER, add_symbol
 from charrnn.native.processor import Target, panel_blocks, vector_width
 from charrnn.native.training_code import (
     BACKWARD,

@@ -57,7 +57,6 @@ Unknown = Literal["error", "skip", "replace"]  # what to do with characters a mo
 HUB = "hf://"  # how the names of models and data sets on the Hugging Face hub begin
 STANDARD_INPUT = "-"  # its name among sources
 MAX_STEPS = 1_000_000_000  # updates of a run
-OF_HOST_NAMES = ("idna", "punycode")  # encodings of Python's that are none of texts
 MUON_ROWS = 64  # of a matrix, which Muon changes together
 Size = Annotated[int, Meta(ge=1, le=MAX_STEPS)]
 Width = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -112,8 +111,8 @@ class Reading(Settings, frozen=True):
         try:
             "".encode(self.encoding)
             codecs.getincrementaldecoder(self.encoding)
-            if codecs.lookup(self.encoding).name in OF_HOST_NAMES:
-                raise LookupError
+            if codecs.lookup(self.encoding).name in ("idna", "punycode"):
+                raise LookupError("an encoding of names of hosts, not of texts")
         except (LookupError, ValueError):  # the latter for "undefined", which Python does know
             advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
             raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None

@@ -28,6 +28,7 @@ __all__ = [
 
 # Not printable by themselves, but part of words in Persian or Hindi, and of emoji.
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+LONGEST = 300  # characters that are shown of what a library says, which may be a whole file
 
 
 def printable(text: str) -> str:
@@ -40,7 +41,8 @@ def printable(text: str) -> str:
 def first_line(error: Exception) -> str:
     """What an error of a library says first, for the middle of a line; else what kind it is."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+    found = (lines[0] if lines else type(error).__name__).rstrip(".")
+    return found if len(found) <= LONGEST else found[:LONGEST] + "…"
 
 
 class CharRNNError(Exception):

@@ -264,6 +264,13 @@ def test_what_training_chooses_is_none_and_what_a_function_names_stays() -> None
     assert (function.__doc__ or "").startswith("Do it.\n\nSettings:\n    cell: ")
 
 
+@pytest.mark.parametrize("name", ["idna", "Punycode", "base64", "undefined", "no such"])
+def test_what_is_no_encoding_of_texts_is_refused(name: str) -> None:
+    """Those of names of hosts were taken, and failed with the first letter that has an accent."""
+    with pytest.raises(UsageError, match=f"there is no encoding '{name}'"):
+        Reading(encoding=name)
+
+
 def test_byte_tokenizers_keep_bytes_that_are_not_text() -> None:
     assert Reading().for_tokens("byte") == Reading(errors="surrogateescape")
     assert Reading("latin-1", "replace").for_tokens("byte") == Reading("latin-1", "replace")

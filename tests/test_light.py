@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import urllib.error
 import urllib.request
 import venv
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-import charrnn
+from charrnn import CharRNN, CharTokenizer
+from charrnn.threads.quota import usable_processors
+from tests.conftest import small_config
 
 ROOT = Path(__file__).parent.parent
 LISTED = [
@@ -24,6 +29,9 @@ LISTED = [
     for line in (ROOT / "requirements-use.txt").read_text("utf-8").splitlines()
     if not line.startswith("#")
 ]
+
+# What some users of models have besides; without it, a command says what to install, or does less.
+EXTRAS = {"datasets", "llm", "llvmlite", "matplotlib", "onnx", "torch", "tqdm", "yaml"}
 
 # Runs `charrnn` where nothing can be imported but Python's own modules and those that are named.
 ALONE = """
@@ -73,6 +81,19 @@ def modules() -> set[str]:
     return found
 
 
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The packages that some code imports, at once or later, but where it goes on without them."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module).partition(".")[0]
+        elif not isinstance(node, ast.Try) or not any(
+            "ImportError" in ast.unparse(handler) for handler in node.handlers
+        ):
+            yield from imported(node)
+
+
 def alone(
     home: Path, *arguments: str, data: str = "", threads: int = 1
 ) -> subprocess.CompletedProcess[str]:
@@ -85,6 +106,18 @@ def alone(
         timeout=120,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)},
     )
+
+
+def test_the_list_has_all_that_using_models_imports() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (using,) = (c for c in contracts["contracts"] if c["name"].startswith("Using a model"))
+    known = {*modules(), *EXTRAS, *sys.stdlib_module_names, "charrnn"}
+    missing = set()
+    for module in using["source_modules"]:
+        place = ROOT / module.replace(".", "/")
+        for path in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
+            missing |= set(imported(ast.parse(path.read_text("utf-8")))) - known
+    assert not missing
 
 
 def test_using_a_model_needs_no_more(home: Path) -> None:
@@ -111,20 +144,20 @@ def test_using_a_model_needs_no_more(home: Path) -> None:
         assert shown in done.stdout + done.stderr
 
 
-def test_nor_do_marks_of_several_signs_and_many_texts(tmp_path: Path) -> None:
-    """What joins signs into one, and what divides work among processors, is asked for late."""
-    text = "“The clerk — e\u0301tude — went home.”\n" * 60
-    (tmp_path / "marks.txt").write_text(text, encoding="utf-8")
-    run = charrnn.train(
-        tmp_path / "marks.txt", out=tmp_path / "marks", steps=2, hidden_size=8, device="cpu"
+def test_characters_beyond_latin_need_no_more(home: Path) -> None:
+    tokenizer = CharTokenizer.from_text("the clerk — who?\n")
+    CharRNN(small_config("gru", vocab_size=tokenizer.vocab_size)).save_pretrained(
+        home / "dash", tokenizer
     )
-    run.finish(progress=False)
-    written = alone(tmp_path, "sample", "marks", "-n", "20", "--seed", "1")
-    assert written.returncode == 0, written.stderr
-    lines = "".join("the clerk went home "[: 1 + k % 19] + "\n" for k in range(400))
-    scored = alone(tmp_path, "score", "marks", data=lines, threads=2)
-    assert scored.returncode == 0, scored.stderr
-    assert scored.stdout.count("bits_per_char") == 400
+    done = alone(home, "sample", "dash", "-n", "20", "--seed", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(usable_processors() < 2, reason="one processor")
+def test_scoring_on_several_processors_needs_no_more(home: Path) -> None:
+    lines = "".join("the clerk " * (1 + number % 9) + "\n" for number in range(300))
+    done = alone(home, "score", "verse", data=lines, threads=2)
+    assert (done.returncode, done.stdout.count("bits_per_char")) == (0, 300), done.stderr
 
 
 def test_what_needs_more_says_what_to_install(home: Path) -> None:

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Protocol
 
 from charrnn.words import counted
 
 __all__ = [
-    "AnyCleaner",
     "Cleaner",
-    "Untouched",
     "clean",
     "has_surrogate",
     "is_clean",
@@ -54,16 +51,6 @@ def has_surrogate(text: str) -> bool:
     return SURROGATE.search(text) is not None
 
 
-class AnyCleaner(Protocol):
-    """What cleans a text that comes in pieces."""
-
-    def feed(self, text: str, last: bool = False) -> str:
-        """The next piece, cleaned. However a text is cut into pieces, the result is the same."""
-
-    def notes(self) -> tuple[str, ...]:
-        """What has been changed so far, to tell the user."""
-
-
 class Cleaner:
     """LF for CRLF and CR; no byte-order marks and no NULs."""
 
@@ -72,7 +59,7 @@ class Cleaner:
         self._pending = ""  # a CR whose LF may come next
 
     def feed(self, text: str, last: bool = False) -> str:
-        """See `AnyCleaner`."""
+        """The next piece, cleaned. However a text is cut into pieces, the result is the same."""
         if not self._pending and is_clean(text):
             return text
         text = self._pending + self._without("\0", text)
@@ -100,7 +87,7 @@ class Cleaner:
         return bool(self._pending)
 
     def notes(self) -> tuple[str, ...]:
-        """See `AnyCleaner`."""
+        """What has been changed so far, to tell the user."""
         found, notes = self._found, []
         if count := found[BOM]:
             marks = "the byte-order mark" if count == 1 else f"{count:,} byte-order marks"
@@ -119,18 +106,6 @@ class Cleaner:
                 "is read as latin-1"
             )
         return tuple(notes)
-
-
-class Untouched:
-    """Nothing is changed: for files that are no text, whose bytes are learnt."""
-
-    def feed(self, text: str, last: bool = False) -> str:  # noqa: ARG002
-        """See `AnyCleaner`."""
-        return text
-
-    def notes(self) -> tuple[str, ...]:
-        """See `AnyCleaner`."""
-        return ()
 
 
 def _became(mark: str, lines: int) -> str:

@@ -29,6 +29,7 @@ from charrnn.errors import (
     MissingInputError,
     ReadWriteError,
     UsageError,
+    first_line,
     printable,
 )
 
@@ -54,7 +55,6 @@ __all__ = [
 HARMLESS = 64 << 20  # bytes that anything may grow to
 RATIO = 1000
 PART = 1 << 20  # bytes expanded at a time
-MAX_REASON = 150  # characters of what is wrong: names in an archive may have thousands
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zstd": "zstd"}
 ARCHIVES = {".zip": ("zip", ""), ".tar": ("tar", "")}
@@ -273,7 +273,7 @@ def _zipped(
             advice = "save it as .docx, .epub, .csv or plain text"
             raise NotTextError(f"{name}: an office document, not text", advice)
         for member in members:
-            if member.filename.endswith("/") or not member.filename:  # a folder, or damaged
+            if member.filename.endswith("/"):  # is_dir() needs a name, which may be empty
                 continue
             if hidden := _hidden(member.filename):
                 passed[hidden] = None
@@ -281,8 +281,8 @@ def _zipped(
             try:
                 opened = archive.open(member)
             except (RuntimeError, NotImplementedError) as error:  # a password, a rare compression
-                raise BadDataError(f"{name}: {error}", "unpack it first") from None
-            except UnicodeDecodeError as error:
+                raise BadDataError(f"{name}: {first_line(error)}", "unpack it first") from None
+            except UnicodeDecodeError as error:  # as in zip_archive
                 raise _broken(name, error) from None
             with opened:
                 yield _member(name, member.filename, Bounded(cast(Readable, opened), allowance))
@@ -296,8 +296,9 @@ def zip_archive(file: BinaryIO | Path) -> zipfile.ZipFile:
     """
     try:
         return zipfile.ZipFile(file)
-    except (UnicodeDecodeError, NotImplementedError) as error:  # a name that is said to be UTF-8,
-        raise zipfile.BadZipFile(str(error)) from None  # or a version that there never was
+    # A name in it that is said to be UTF-8; a version of the format that is none.
+    except (UnicodeDecodeError, NotImplementedError) as error:
+        raise zipfile.BadZipFile(str(error)) from None
 
 
 def is_zip(path: Path) -> bool:
@@ -386,7 +387,7 @@ def reading_errors(name: str) -> Iterator[None]:
 
 def _broken(name: str, error: Exception) -> BadDataError:
     kind = COMPRESSED.get(PurePosixPath(name.lower()).suffix, "container")
-    reason = str(error).rstrip(".")[:MAX_REASON] or type(error).__name__
     return BadDataError(
-        f"{name}: broken {kind} file ({reason})", "compress it again, or use the plain text"
+        f"{name}: broken {kind} file ({first_line(error)})",
+        "compress it again, or use the plain text",
     )

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding import encodings, kinds
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched, is_clean
+from charrnn.decoding.cleaning import Cleaner, is_clean
 from charrnn.decoding.replacing import Decoder
 from charrnn.decoding.streams import Readable, Stream
 from charrnn.errors import BadDataError
@@ -69,16 +69,15 @@ def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Pie
         OSError: if reading fails.
     """
     stream = file if isinstance(file, Stream) else Stream(file, reading.encoding)
-    cleaner: AnyCleaner | None = None
+    cleaner, is_text = Cleaner(), None  # the latter is asked once there is something to clean
     notes: list[str] = []
     first = True
     for text in decoded(name, stream, reading, notes):
-        if cleaner is None and not is_clean(text):
-            cleaner = _cleaner(stream, reading)
-        if ready := cleaner.feed(text) if cleaner else text:
+        if is_text is None and not is_clean(text):
+            is_text = _is_text(stream, reading)
+        if ready := cleaner.feed(text) if is_text else text:
             yield Piece(name, ready, first)
             first = False
-    cleaner = cleaner or Cleaner()
     yield Piece(name, cleaner.feed("", last=True), first, (*notes, *cleaner.notes()))
 
 
@@ -213,15 +212,15 @@ def whole_lines(part: str, waiting: list[str]) -> list[str]:
     return found
 
 
-def _cleaner(stream: Stream, reading: Reading) -> AnyCleaner:
-    """What cleans a text, from the first piece on in which there is something to clean."""
+def _is_text(stream: Stream, reading: Reading) -> bool:
+    """Whether a file is cleaned: it is no text if its bytes are learnt and look like none."""
     if reading.errors != "surrogateescape":
-        return Cleaner()
+        return True
     while stream.grow():  # bytes that are no text may come yet
         pass
-    is_text = kinds.decodes(stream.head, reading.encoding)
-    is_binary = kinds.looks_binary(stream.head, reading.encoding)
-    return Untouched() if is_binary and not is_text else Cleaner()
+    if kinds.decodes(stream.head, reading.encoding):
+        return True
+    return not kinds.looks_binary(stream.head, reading.encoding)
 
 
 def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:

@@ -79,7 +79,7 @@ def held_units(clamp: Mapping[str, float], config: ModelConfig) -> dict[int, Hel
     values: dict[int, dict[int, float]] = {}
     for name, value in clamp.items():
         layer, unit = unit_of(name, config, "clamp")
-        if abs(value) > LARGEST:
+        if not abs(value) <= LARGEST:  # NaN, too
             found, advice = f"clamp holds {name} at {value:g}", f"choose at most {LARGEST:g}"
             raise UsageError(found, advice, "clamp")
         values.setdefault(layer, {})[unit] = value

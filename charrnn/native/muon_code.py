@@ -17,8 +17,7 @@ from collections.abc import Callable, Sequence
 from charrnn.config import MUON_ROWS
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code
-from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.native.code.machine import Code, thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.vectors import Vectors
 

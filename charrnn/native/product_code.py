@@ -13,8 +13,7 @@ from __future__ import annotations
 from functools import partial
 
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code
-from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.native.code.machine import Code, thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.vectors import Vectors
 

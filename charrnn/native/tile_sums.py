@@ -12,8 +12,7 @@ from __future__ import annotations
 from charrnn.native.code import amx, intrinsics
 from charrnn.native.code.amx import FULL, LEFT, RIGHT, ROW, ROWS, SUMS, TILE
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code
-from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.native.code.machine import Code, thread_count, thread_number
 from charrnn.native.code.values import Int
 
 __all__ = ["DEPTH", "SQUARE", "STRIP", "tile_sums_address"]

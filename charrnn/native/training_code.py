@@ -19,8 +19,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, Numbers
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code, size
-from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.native.code.machine import Code, size, thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.tiles import Tiles
 from charrnn.native.vectors import Vectors

@@ -300,7 +300,7 @@ class Classifying(TextTask[Labelled, Batch]):
             nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())
             yield
-        known = np.count_nonzero(classes != PAD)  # of a beginning it may be none
+        known = int((classes != PAD).sum())  # of a beginning it may be none
         return Scored(nats / max(known, 1), right / len(self.val))
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:

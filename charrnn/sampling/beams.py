@@ -89,8 +89,7 @@ class _Written:
     def log_probs(self, logits: Logits) -> Logits:
         """Those (K, V) of the tokens that may follow, in double precision."""
         refuse_diverged(logits.max(-1))
-        found = log_softmax(logits.astype(np.float64))
-        return found if self.allowed is None else only(found, self.allowed)
+        return only(log_softmax(logits.astype(np.float64)), self.allowed)
 
     def is_whole(self, path: Path) -> bool:
         """Whether the text of a path has ended."""

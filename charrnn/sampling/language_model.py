@@ -170,7 +170,7 @@ def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> Ids:
         if unknown == "error":
             what = "a line end" if end == "\n" else repr(end)
             found = f"the text has {what}, where records of this model end"
-            raise UsageError(found, "give only the beginning of one record")
+            raise UsageError(found, "give one record, or the beginning of one")
         prompt = prompt.replace(end, NO_CHARACTER)
     return tokenizer.encode(prompt, unknown)
 

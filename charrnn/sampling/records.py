@@ -15,14 +15,14 @@ from charrnn.sampling.drawing.distribution import temperature_schedule
 from charrnn.sampling.generation import Sample, generate_batch, new_seed, seeds_from
 from charrnn.sampling.language_model import Stop, never
 from charrnn.sampling.token_source import LONGEST_RECORD, Wish
+from charrnn.words import counted
 
 __all__ = ["Wanted", "draw_records"]
 
-AT_ONCE = 256  # records drawn side by side
-# Draws without a record that will do, after which none is expected any more; and without an end,
-# each of which takes as long as many records.
-IN_VAIN = 5_000
-ENDLESS = 256
+AT_ONCE = 256  # records drawn side by side, once so many were drawn
+# Draws in a row of which none will do, after which none is expected to any more. Of those without
+# an end, fewer are enough where each takes long: so many tokens together.
+IN_VAIN, ENDLESS, ENDLESS_TOKENS = 5_000, 256, 1 << 17
 
 
 class Wanted:
@@ -86,11 +86,12 @@ def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
     longest = LONGEST_RECORD if longest is None else longest
     wish = wish._replace(config=msgspec.structs.replace(wish.config, max_new_tokens=longest))
     begun = wish.model.tokenizer.decode(wish.prompt[1:])  # without the end that stands before it
-    found = in_vain = endless = 0
-    is_certain = not any(temperature_schedule(wish.config))  # all draws are the same
+    found = in_vain = endless = 0  # the latter two in a row
+    at_once = 1
     while found < wanted.count and not stop():
         # A few more than are missing: some may not do.
-        number = min(AT_ONCE, wanted.count - found + in_vain)
+        number = min(at_once, wanted.count - found + in_vain)
+        at_once = min(2 * at_once, AT_ONCE)
         drawn = generate_batch(wish, seeds_from(seed, number), stop)
         (seed,) = seeds_from(seed + number, 1)
         for sample in drawn:
@@ -99,21 +100,31 @@ def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
             if found < wanted.count and sample.whole and wanted.takes(begun + sample.text):
                 found, in_vain = found + 1, 0
                 yield sample
-        if in_vain and is_certain and not stop():
-            raise CharRNNError(
-                f"{found:,} of {wanted.count:,} records found; at a temperature of 0 all are the "
-                "same, and it is known, or has no end",
-                "choose a higher temperature",
-            )
-        if endless >= ENDLESS:
-            raise CharRNNError(
-                f"{found:,} of {wanted.count:,} records found; of the last {endless:,} drawn none "
-                f"had ended after {longest:,} {wish.model.tokenizer.unit}s",
-                "allow longer ones (--length), or train the model longer",
-            )
-        if in_vain >= IN_VAIN:
-            raise CharRNNError(
-                f"{found:,} of {wanted.count:,} records found; the last {in_vain:,} drawn were "
-                "known, or had no end",
-                "ask for fewer, or draw at a higher temperature",
-            )
+        if found < wanted.count and not stop():
+            so_far = f"{found:,} of {wanted.count:,} records found"
+            _refuse_vain(wish, longest, so_far, in_vain, endless)
+
+
+def _refuse_vain(wish: Wish, longest: int, so_far: str, in_vain: int, endless: int) -> None:
+    """Give up if no record that will do is to be expected.
+
+    Args:
+        wish: what is drawn.
+        longest: the tokens that a record may have.
+        so_far: how many were found.
+        in_vain: how many draws in a row gave none that will do.
+        endless: how many in a row had no end.
+    """
+    most, most_endless = IN_VAIN, min(ENDLESS, max(1, ENDLESS_TOKENS // max(1, longest)))
+    if not any(temperature_schedule(wish.config)):  # all draws are the same
+        most = most_endless = 1
+    advice = "draw at a higher temperature"
+    if endless >= most_endless:
+        found = f"the last {counted(endless, 'draw')} had no end"
+        found += f" within {counted(longest, wish.model.tokenizer.unit)}"
+        if longest < LONGEST_RECORD:
+            advice = f"give a greater length, or {advice}"
+        raise CharRNNError(f"{so_far}; {found}", advice)
+    if in_vain >= most:
+        found = f"the last {counted(in_vain, 'draw')} had no end, or gave what is empty, known"
+        raise CharRNNError(f"{so_far}; {found} or there already", f"ask for fewer, or {advice}")

@@ -206,6 +206,34 @@ def test_a_zip_that_lies_about_its_sizes_is_broken() -> None:
         text_of("a.zip")
 
 
+def damaged_zip(damage: str) -> bytes:
+    """An archive one of whose headers was changed; the last one lists the files."""
+    name = "n" * 60_000 if damage == "long name" else "a.txt" if damage == "version" else "é.txt"
+    data = bytearray(zipped({name: TEXT.encode()}))
+    listed = data.rindex(b"PK\x01\x02")
+    if damage == "version":
+        data[listed + 6] = 139
+    else:
+        data[30 + (damage == "name")] ^= 0x5A
+    return bytes(data)
+
+
+@pytest.mark.parametrize("damage", ["version", "name", "long name"])
+def test_a_zip_whose_headers_are_damaged_is_broken_in_a_line(damage: str) -> None:
+    Path("a.zip").write_bytes(damaged_zip(damage))
+    with pytest.raises(BadDataError, match=r"^a\.zip: broken .* file \(.*; compress it again") as e:
+        text_of("a.zip")
+    assert len(str(e.value)) < 500
+
+
+def test_a_zip_whose_list_has_an_empty_name_is_broken() -> None:
+    data = zipped({"a": TEXT.encode()})
+    listed = data.rindex(b"a")
+    Path("a.zip").write_bytes(data[:listed] + b"\0" + data[listed + 1 :])  # which ends a name
+    with pytest.raises(BadDataError, match=r"^a\.zip: broken .*differ"):
+        text_of("a.zip")
+
+
 def test_a_zip_with_a_password_says_so() -> None:
     data = bytearray(zipped({"a.txt": TEXT.encode()}))
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

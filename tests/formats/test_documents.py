@@ -175,6 +175,27 @@ def test_a_document_that_is_damaged_within_is_to_be_saved_anew() -> None:
         text_of("a.docx")
 
 
+@pytest.mark.parametrize("name", ["a.docx", "a.epub"])
+def test_a_document_whose_headers_are_damaged_is_an_error(name: str) -> None:
+    write_docx() if name == "a.docx" else write_epub()
+    data = Path(name).read_bytes()
+    listed = data.rindex(b"PK\x01\x02")
+    Path(name).write_bytes(data[: listed + 6] + b"\x8b" + data[listed + 7 :])  # version 13.9
+    with pytest.raises(BadDataError, match=rf"^{name}: not .* \(its list of files is damaged\)"):
+        text_of(name)
+
+
+def test_a_document_with_a_name_that_is_no_text_is_broken() -> None:
+    write_docx()
+    data = bytearray(Path("a.docx").read_bytes())
+    name = data.index(b"word/document.xml")
+    data[name - 23] |= 8  # the name is UTF-8
+    data[name] = 0xFF
+    Path("a.docx").write_bytes(data)
+    with pytest.raises(BadDataError, match=r"^a\.docx: broken document \(.*\); save it anew$"):
+        text_of("a.docx")
+
+
 def test_a_document_without_its_parts_is_broken() -> None:
     write("a.docx", {"word/other.xml": "<a/>"})
     with pytest.raises(BadDataError, match=r"no item named 'word/document\.xml'"):

@@ -168,7 +168,7 @@ WHOLE: dict[str, Callable[[], bytes]] = {
 
 options = st.builds(
     Reading,
-    st.sampled_from([*ENCODINGS, "cp1252", "shift_jis", "utf-7"]),
+    st.sampled_from([*ENCODINGS, "cp1252", "shift_jis", "utf-7", "iso2022_jp"]),
     st.sampled_from(["strict", "replace", "surrogateescape"]),
     st.sampled_from([None, "text", "n", "text.a", ""]),
 )

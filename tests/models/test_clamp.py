@@ -129,4 +129,6 @@ def test_a_unit_that_is_not_there_is_named(clamp: Any, message: str) -> None:
     with pytest.raises(CharRNNError, match="mixture of several"):
         mixture.generate(clamp={"0.1": 1.0})
     assert len(mixture.generate(max_new_tokens=3, clamp={})) == 3
+    with pytest.raises(CharRNNError, match=r"clamp holds 1\.3 at nan"):
+        model.clamped({"1.3": float("nan")})
     assert model.config.vocab_size == V

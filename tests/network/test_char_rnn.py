@@ -204,6 +204,26 @@ def test_weights_may_be_given_by_functional_call(cell: CellName, engine: EngineN
     assert all(weight.grad is None for weight in network.parameters())
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_may_be_views_of_others(cell: CellName, engine: EngineName) -> None:
+    """Those of more dimensions, such as a weight for each of several networks."""
+    network, other = make(cell, engine), make(cell, engine)
+    given = {
+        name: torch.stack([weight, weight], -1).detach().requires_grad_()
+        for name, weight in other.named_parameters()
+    }
+    views = {name: weights[..., 0] for name, weights in given.items()}
+    logits, _ = torch.func.functional_call(network, views, (IDS,))
+    torch.testing.assert_close(logits, other(IDS)[0])
+    logits.square().sum().backward()
+    other(IDS)[0].square().sum().backward()
+    for name, weight in other.named_parameters():
+        gradient = given[name].grad
+        assert gradient is not None
+        torch.testing.assert_close(gradient[..., 0], weight.grad)
+        assert not gradient[..., 1].any()
+
+
 def drawn(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

@@ -80,7 +80,7 @@ def test_a_prompt_is_the_beginning_of_a_record(model: Model) -> None:
 
 def test_a_prompt_is_not_several_records() -> None:
     for tokenizer in (CharTokenizer("ab", "\n"), ByteTokenizer("\n")):
-        with pytest.raises(CharRNNError, match=r"the text has a line end, .*; give only .* of one"):
+        with pytest.raises(CharRNNError, match=r"the text has a line end, .*; give one record, or"):
             encode_prompt(tokenizer, "a\nb")
         assert encode_prompt(tokenizer, "ab").tolist()[0] == tokenizer.end_id
 
@@ -184,18 +184,30 @@ def test_it_says_when_there_are_no_more_to_find(
         list(drawn)
 
 
-def test_records_that_do_not_end_are_not_drawn_for_ever(model: Model) -> None:
-    """5,000 were drawn in vain, each as long as a record may be."""
-    with pytest.raises(CharRNNError, match=r"0 of 3 .* none had ended after 1 \w+; .*--length"):
-        list(model.records(3, seed=1, max_new_tokens=1))
+def test_it_says_soon_where_records_do_not_end(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It drew thousands, and advised to ask for fewer."""
+    shorter = rf"^0 of 3 .* the last \d+ draws had no end within 1 {model.tokenizer.unit}; give a "
+    with pytest.raises(CharRNNError, match=shorter + "greater length, or draw at a higher temp"):
+        texts(model, 3, max_new_tokens=1, seed=1)
+    monkeypatch.setattr("charrnn.sampling.records.LONGEST_RECORD", 200)
+    monkeypatch.setattr("charrnn.sampling.records.ENDLESS_TOKENS", 500)
+    settings = {"temperature": 0.01, "prompt": "\n" * 3, "ban": "abcdef", "max_new_tokens": 200}
+    with pytest.raises(CharRNNError, match=r"the last 3 draws had no end within 200 .*s; draw at"):
+        texts(model, 900, seed=1, **settings)
 
 
-def test_at_a_temperature_of_0_the_one_record_is_drawn_once(model: Model) -> None:
-    (only,) = texts(model, 1, temperature=0)
-    assert texts(model, 3, temperature=0) == [only] * 3
-    for given in ({"unique": True}, {"known": [only]}):
-        with pytest.raises(CharRNNError, match=r"all are the same.*choose a higher temperature"):
-            list(model.records(3, temperature=0, **given))
+def test_where_all_draws_are_the_same_one_is_enough_to_know(model: Model) -> None:
+    assert len(set(texts(model, 20, temperature=0.0))) == 1
+    (only,) = set(texts(model, 1, temperature=0.0))
+    for settings, found in (({"unique": True}, 1), ({"known": [only]}, 0)):
+        with pytest.raises(
+            CharRNNError, match=rf"^{found} of 20 .* the last \d draws? had no end, or"
+        ):
+            texts(model, 20, temperature=0.0, **settings)
+    with pytest.raises(CharRNNError, match=r"^0 of 20 .* the last 1 draw had no end within 2 "):
+        texts(model, 20, temperature=0.0, max_new_tokens=2)
 
 
 def test_a_beam_ends_with_the_record(model: Model) -> None:

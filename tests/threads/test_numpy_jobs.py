@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 
@@ -55,6 +56,16 @@ def test_products_have_one_thread_each_meanwhile_and_as_many_as_before_then() ->
         before = product_threads()
         assert results_of(lambda _: product_threads(), [0, 1]) == [{1}, {1}]
         assert product_threads() == before == {2}
+
+
+def test_jobs_go_on_side_by_side_after_a_failed_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It left them one after the other for ever."""
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "threadpoolctl", None)
+        with pytest.raises(ImportError):
+            results_of(str, [0, 1])
+    meeting = threading.Barrier(2, timeout=10)
+    assert sorted(results_of(lambda _: meeting.wait(), [0, 1])) == [0, 1]
 
 
 def test_jobs_of_a_second_caller_are_done_one_after_the_other() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from charrnn.decoding.containers import Allowance, Bounded, Source, zip_archive
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, UsageError, first_line
 
 __all__ = ["Package", "opened"]
 
@@ -32,7 +32,7 @@ class Package:
         try:
             file = self._archive.open(name)
         except (KeyError, RuntimeError, NotImplementedError, UnicodeDecodeError) as error:
-            raise self.broken(str(error).strip("'\"")) from None
+            raise self.broken(first_line(error).strip("'\"")) from None
         with file:
             yield Bounded(file, self._allowance)
 
@@ -70,8 +70,7 @@ class Package:
                         raise self.broken(f"{name} is nested too deeply")
             # ValueError for entities, which can explode, LookupError for an unknown encoding.
             except (ParseError, ValueError, LookupError) as error:
-                reason = str(error) or type(error).__name__
-                raise self.broken(f"{name}: {reason}") from None
+                raise self.broken(f"{name}: {first_line(error)}") from None
 
     def broken(self, reason: str) -> BadDataError:
         """The error for a document that is damaged, or none."""
@@ -111,4 +110,4 @@ def opened(source: Source, kind: str, advice: str) -> Iterator[Package]:
         try:
             yield package
         except (EOFError, zlib.error, zipfile.BadZipFile) as error:
-            raise package.broken(str(error)) from None
+            raise package.broken(first_line(error)) from None

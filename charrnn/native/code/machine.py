@@ -28,7 +28,22 @@ try:
 except (ImportError, OSError):  # then `processor.target` is None, and no code is made
     pass
 
-__all__ = ["Code", "add_symbol", "compiler", "load", "run", "size"]
+__all__ = [
+    "THREAD_COUNT",
+    "THREAD_NUMBER",
+    "Code",
+    "add_symbol",
+    "compiler",
+    "load",
+    "run",
+    "size",
+    "thread_count",
+    "thread_number",
+]
+
+# What code asks for to know which of several threads runs it. Those of training are run by
+# `network.stack.cpu.team`, which answers; sampling brings its own, see `charrnn.threads`.
+THREAD_NUMBER, THREAD_COUNT = "charrnn_thread_number", "charrnn_thread_count"
 
 
 def add_symbol(name: str, address: int | None) -> None:
@@ -225,6 +240,16 @@ class Code:
     def compile(self) -> int:
         """The address of the compiled function, which stays valid as long as the process runs."""
         return load(self.object_code(), self.name)
+
+
+def thread_number(code: Code) -> Int:
+    """The number of the thread that runs the code, from 0."""
+    return code.call(THREAD_NUMBER)
+
+
+def thread_count(code: Code) -> Int:
+    """How many threads run the code."""
+    return code.call(THREAD_COUNT)
 
 
 def load(object_code: bytes, name: str) -> int:

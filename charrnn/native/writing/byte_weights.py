@@ -63,7 +63,6 @@ class PackedWeights(NamedTuple):
         layers: from the first to the last.
         head: (V/W panels, H, W) floats; the last panel is filled up with zeros.
         head_bias: (V/W panels, W), filled up with minus infinity.
-        vocab_size: V.
         centre: the byte that stands for zero.
     """
 
@@ -73,7 +72,6 @@ class PackedWeights(NamedTuple):
     layers: list[PackedLayer]
     head: Floats
     head_bias: Floats
-    vocab_size: int
     centre: int
 
     @property
@@ -138,7 +136,6 @@ def pack(
         packed,
         np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32),
         np.pad(bias, (0, missing), constant_values=-np.inf).astype(np.float32),
-        len(bias),
         found.centre,
     )
 

@@ -56,7 +56,7 @@ class NativeSampler:
         _, batch, hidden = state[0].shape
         skips = tuple(layer.skip for layer in packed.layers)
         bounds = tuple(layer.bound for layer in packed.layers[1:])
-        self.shape = Shape(packed.cell, hidden, packed.vocab_size, skips, bounds)
+        self.shape = Shape(packed.cell, hidden, len(packed.table), skips, bounds)
         self._state = [np.array(part, np.float32, order="C") for part in state]  # (L, B, H) each
         bytes_ = intrinsics.in_bytes(self._state[0], 1.0, packed.centre)  # (L, B, H)
         self._bytes = np.stack([bytes_, bytes_], 1)  # (L, 2, B, H): before and after a step

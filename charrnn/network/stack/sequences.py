@@ -57,6 +57,7 @@ def sequence(
         UsageError: on the way back, if that is to have derivatives itself; inside a transform of
             `torch.func`.
     """
+    weights = [weight.contiguous() for weight in weights]  # as engines read them
     try:
         return tuple(_Sequence.apply(engine, cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
     except RuntimeError as error:

@@ -79,7 +79,7 @@ class Draws:
         if self.config.repetition_penalty != 1:
             penalty = self.config.repetition_penalty
             logits = filters.repetition_penalty(logits, self.recent, penalty)
-        return logits if self.allowed is None else filters.only(logits, self.allowed)
+        return filters.only(logits, self.allowed)
 
     @property
     def plain(self) -> bool:

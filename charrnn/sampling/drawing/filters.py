@@ -44,9 +44,9 @@ def repetition_penalty(logits: Logits, recent: NDArray[np.integer], penalty: flo
     return changed
 
 
-def only(logits: Logits, allowed: NDArray[np.bool_]) -> Logits:
-    """Keep the ids where `allowed` (V,) is true."""
-    return np.where(allowed, logits, -np.inf)
+def only(logits: Logits, allowed: NDArray[np.bool_] | None) -> Logits:
+    """Keep the ids where `allowed` (V,) is true; all for None."""
+    return logits if allowed is None else np.where(allowed, logits, -np.inf)
 
 
 def top_k(logits: Logits, k: int) -> Logits:

@@ -33,9 +33,9 @@ def choose(sampler: Sampler, count: int) -> None:
     _show(HELP + "\n")
     try:
         while config.max_new_tokens is None or len(written) < config.max_new_tokens:
-            if allowed is not None:
-                logits = only(logits, allowed)
-            chances = probabilities(logits[0], config, schedule[len(written) % len(schedule)])
+            chances = probabilities(
+                only(logits, allowed)[0], config, schedule[len(written) % len(schedule)]
+            )
             best = np.argsort(-chances, kind="stable")[:count]
             best = best[chances[best] > 0]
             so_far = sampler.prompt + model.tokenizer.decode(written)

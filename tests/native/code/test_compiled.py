@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import charrnn
 from charrnn.native.code import compiled, machine
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
@@ -92,6 +94,20 @@ def test_code_is_made_anew_when_what_makes_it_has_changed(
     monkeypatch.setattr(compiled, "source_digest", lambda: "of other code")
     another_process()(3)
     assert made == [3, 3]
+
+
+@pytest.mark.parametrize("changed", ["config.py", "cells/gradients.py", "native/vectors.py"])
+def test_all_that_code_is_made_by_counts(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Muon's blocks have a size of `config`, which did not count."""
+    package = shutil.copytree(Path(charrnn.__file__).parent, tmp_path / "charrnn")
+    monkeypatch.setattr(charrnn, "__file__", str(package / "__init__.py"))
+    digest = compiled.source_digest.__wrapped__
+    before = digest()
+    with (package / changed).open("a") as file:
+        file.write("\n")
+    assert digest() != before
 
 
 def emptied(data: bytes) -> bytes:

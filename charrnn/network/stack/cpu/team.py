@@ -21,8 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from charrnn.native.code.machine import add_symbol
-from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
+from charrnn.native.code.machine import THREAD_COUNT, THREAD_NUMBER, add_symbol
 from charrnn.threads.side_by_side import run_side_by_side
 
 __all__ = ["addresses", "openmp", "run"]

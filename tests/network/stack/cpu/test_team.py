@@ -48,8 +48,7 @@ def test_own_threads_compute_the_same_bits() -> None:
 MEETING = """
 import ctypes, functools, os, sys, torch
 from charrnn.native.code import intrinsics
-from charrnn.native.code.machine import Code
-from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.native.code.machine import Code, thread_count, thread_number
 from charrnn.network.stack.cpu import team
 
 ROUNDS, THREADS = 50, 4
