@@ -284,6 +284,16 @@ def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
     assert scoring.result.nats == pytest.approx(float(wanted), rel=1e-5)
 
 
+def test_validation_texts_none_of_whose_classes_can_be_learnt_cost_nothing() -> None:
+    """To time an evaluation, the first few of a validation set are read, which may be such."""
+    data, task = task_of("classify")
+    task = replace(task, val=[one._replace(label="unheard") for one in task.val])
+    scoring = Scoring(task, network_of(task, model_of(data, "gru")))
+    for _ in scoring:
+        pass
+    assert (scoring.result.nats, scoring.result.score) == (0.0, 0.0)
+
+
 def test_a_tagger_is_validated_by_the_cost_that_its_training_makes_small() -> None:
     """Words outside of spans count for a fifth in both; training looked twice as bad."""
     data, task = task_of("tag")

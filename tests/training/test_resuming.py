@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +21,12 @@ from charrnn.errors import BadDataError
 from charrnn.folder.files import STATE
 from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
-from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from charrnn.training.events import Evaluated, Finished, Progress, Started
 from tests.commands import Copy, run, wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.training.machines import Machine
+from tests.training.watching import consume
 
 TEXT = VERSE * 12
 SMALL: dict[str, Any] = {
@@ -50,13 +50,6 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-def _consume(events: Iterable[Event], updates: int | None = None) -> None:
-    """All events, or those up to an update; then the loop is left."""
-    for event in events:
-        if updates is not None and isinstance(event, Progress) and event.step >= updates:
-            return
-
-
 def _content(path: Path) -> tuple[bytes, list[dict[str, Any]]]:
     """What a run leaves: the weights to the bit, and its metrics but for the times."""
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
@@ -73,16 +66,16 @@ def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_your_own_words_in_the_card_stay_when_a_run_goes_on(text: Path, tmp_path: Path) -> None:
     """The card was written anew with all better weights."""
     path = tmp_path / "m"
-    _consume(train(text, out=path, **SMALL), 14)
+    consume(train(text, out=path, **SMALL), 14)
     begun, card = load(path), path / "README.md"
     written = card.read_text()
     card.write_text(f"{written}\nIt writes of the sea.\n")
-    _consume(resume(path), 30)
+    consume(resume(path), 30)
     assert load(path).weights["head.bias"].tolist() != begun.weights["head.bias"].tolist()
     assert card.read_text() == f"{written}\nIt writes of the sea.\n"
     verify(str(path))
     card.unlink()
-    _consume(resume(path))
+    consume(resume(path))
     assert card.read_text() != written, "it is written where there is none, as of the best weights"
     verify(str(path))
 
@@ -92,13 +85,13 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
     cell: str, precision: str, text: Path, tmp_path: Path
 ) -> None:
     settings = SMALL | {"cell": cell, "precision": precision}
-    _consume(train(text, out=tmp_path / "whole", **settings))
+    consume(train(text, out=tmp_path / "whole", **settings))
     path = tmp_path / "stopped"
-    _consume(train(text, out=path, **settings), 4)
+    consume(train(text, out=path, **settings), 4)
     for updates in (5, 13, 14, 40, 59):
-        _consume(resume(path), updates)
+        consume(resume(path), updates)
         assert load(path).generate(max_new_tokens=5, seed=0), "it can be used in between"
-    _consume(resume(path))
+    consume(resume(path))
     assert _content(path) == _content(tmp_path / "whole")
 
 
@@ -116,12 +109,12 @@ def test_the_kernels_go_on_in_the_same_bits_in_several_threads(
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        _consume(train(text, out=tmp_path / "whole", **settings))
+        consume(train(text, out=tmp_path / "whole", **settings))
         path = tmp_path / "stopped"
-        _consume(train(text, out=path, **settings), 3)
+        consume(train(text, out=path, **settings), 3)
         for updates in (7, 8, 19):
-            _consume(resume(path), updates)
-        _consume(resume(path))
+            consume(resume(path), updates)
+        consume(resume(path))
     finally:
         torch.set_num_threads(before)
     assert _content(path) == _content(tmp_path / "whole")
@@ -141,13 +134,13 @@ def test_a_run_for_minutes_has_its_steps_when_it_is_resumed(
     events = iter(train(text, out=tmp_path / "model", minutes=0.2, **settings))
     started = next(events)
     assert isinstance(started, Started)
-    _consume(events, 3)
+    consume(events, 3)
     del events
     *_, finished = resume(tmp_path / "model")
     assert isinstance(finished, Finished)
     assert finished.steps == started.training.steps
     again = settings | {"steps": started.training.steps}
-    _consume(train(text, out=tmp_path / "again", minutes=0.2, **again))
+    consume(train(text, out=tmp_path / "again", minutes=0.2, **again))
     assert _content(tmp_path / "model") == _content(tmp_path / "again")
 
 
@@ -156,7 +149,7 @@ def test_a_run_that_goes_on_on_another_device_says_so(
 ) -> None:
     """What is drawn, and how sums are rounded, depends on it."""
     path = tmp_path / "model"
-    _consume(train(text, out=path, **SMALL), 3)
+    consume(train(text, out=path, **SMALL), 3)
     assert not any("before" in note for note in resume(path).notes)
     monkeypatch.setattr(
         "charrnn.training.beginning.earlier.choose_device", lambda _: torch.device("mps")
@@ -170,7 +163,7 @@ def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
 ) -> None:
     """An evaluation of a long text takes longer than who presses Ctrl-C will wait."""
     monkeypatch.setattr("charrnn.evaluation.surprisals.CHUNK", 16)
-    _consume(train(text, out=tmp_path / "whole", **SMALL))
+    consume(train(text, out=tmp_path / "whole", **SMALL))
     path = tmp_path / "left"
     events = iter(train(text, out=path, **SMALL))
     signs = 0
@@ -181,7 +174,7 @@ def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
             break
     events.close()  # type: ignore[attr-defined]
     assert not (path / "metrics.jsonl").exists() or len(_content(path)[1]) == 1
-    _consume(resume(path))
+    consume(resume(path))
     assert _content(path) == _content(tmp_path / "whole")
 
 
@@ -190,17 +183,17 @@ def test_what_a_stopped_run_had_learnt_is_not_what_the_whole_run_keeps(
 ) -> None:
     """The best weights may be those of the stop; a run that goes on forgets them."""
     settings = SMALL | {"learning_rate": 0.3, "warmup_steps": 0, "seed": 3}
-    _consume(train(text, out=tmp_path / "whole", **settings))
+    consume(train(text, out=tmp_path / "whole", **settings))
     for updates in range(1, 60, 9):
         path = tmp_path / str(updates)
-        _consume(train(text, out=path, **settings), updates)
-        _consume(resume(path))
+        consume(train(text, out=path, **settings), updates)
+        consume(resume(path))
         assert _content(path) == _content(tmp_path / "whole")
 
 
 def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> None:
     path = tmp_path / "two words"
-    _consume(train(text, out=path, **SMALL))
+    consume(train(text, out=path, **SMALL))
     before = _content(path)
     started, finished = resume(path)
     assert isinstance(started, Started)
@@ -217,7 +210,7 @@ def test_a_finished_run_for_a_task_is_not_to_be_started_from(tmp_path: Path) -> 
     rows = "".join(f"a{n},yes\nb{n},no\n" for n in range(30))
     (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
     shape: dict[str, Any] = {"task": "classify", "hidden_size": 8, "embed_size": 6, "steps": 3}
-    _consume(train(tmp_path / "rows.csv", out=tmp_path / "m", **shape))
+    consume(train(tmp_path / "rows.csv", out=tmp_path / "m", **shape))
     *_, finished = resume(tmp_path / "m")
     assert isinstance(finished, Finished)
     assert finished.advice.endswith("for a better model train anew for longer")
@@ -232,7 +225,7 @@ def test_a_finished_run_for_a_task_is_not_to_be_started_from(tmp_path: Path) -> 
 
 
 def test_a_run_that_goes_on_gets_advice_on_what_it_learnt(text: Path, tmp_path: Path) -> None:
-    _consume(train(text, out=tmp_path / "m", **SMALL), 14)
+    consume(train(text, out=tmp_path / "m", **SMALL), 14)
     *_, finished = resume(tmp_path / "m")
     assert isinstance(finished, Finished)
     assert "over before" not in finished.advice
@@ -240,7 +233,7 @@ def test_a_run_that_goes_on_gets_advice_on_what_it_learnt(text: Path, tmp_path: 
 
 def test_another_corpus_is_refused_and_a_moved_one_is_not(text: Path, tmp_path: Path) -> None:
     path = tmp_path / "model"
-    _consume(train(text, out=path, **SMALL), 20)
+    consume(train(text, out=path, **SMALL), 20)
     (tmp_path / "moved.txt").write_text(TEXT)
     text.write_text(TEXT + "!")
     with pytest.raises(
@@ -248,8 +241,8 @@ def test_another_corpus_is_refused_and_a_moved_one_is_not(text: Path, tmp_path: 
     ):
         resume(path)
     text.unlink()
-    _consume(resume(path, tmp_path / "moved.txt"), 30)
-    _consume(resume(path))
+    consume(resume(path, tmp_path / "moved.txt"), 30)
+    consume(resume(path))
 
 
 def test_a_text_that_was_moved_is_to_be_named_where_it_is_now(text: Path, tmp_path: Path) -> None:
@@ -289,7 +282,7 @@ def test_what_cannot_be_resumed_says_why(text: Path, tmp_path: Path) -> None:
     with pytest.raises(CharRNNError, match="no model folder"):
         resume(tmp_path / "nothing")
     path = tmp_path / "model"
-    _consume(train(Corpus("verse", TEXT), out=path, **SMALL), 20)
+    consume(train(Corpus("verse", TEXT), out=path, **SMALL), 20)
     with pytest.raises(CharRNNError, match="standard input"):
         resume(path)
     state = path / STATE
@@ -326,8 +319,8 @@ def test_updates_with_gradients_that_are_not_finite_are_left_out(
     assert finished.skipped == 3
     assert all(np.isfinite(w).all() for w in CharRNN.from_pretrained(path).weights().values())
     calls, stopped = 0, tmp_path / "stopped"
-    _consume(train(text, out=stopped, **settings), 8)  # when an update has just been left out
-    _consume(resume(stopped))
+    consume(train(text, out=stopped, **settings), 8)  # when an update has just been left out
+    consume(resume(stopped))
     assert _content(stopped) == _content(path)
 
 
@@ -405,7 +398,7 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
     assert f"trained in model by process {process.pid}" in second.stderr
     process.kill()
     process.communicate()
-    _consume(resume(tmp_path / "model"), 1)
+    consume(resume(tmp_path / "model"), 1)
     assert not [path.name for path in (tmp_path / "model").glob(".*")], "no litter"
 
 
@@ -451,7 +444,7 @@ def test_a_run_that_never_began_leaves_things_as_they_were(
     if there:
         path.mkdir()
     with pytest.raises(CharRNNError, match="a mishap"):
-        _consume(train(text, out=path, **SMALL))
+        consume(train(text, out=path, **SMALL))
     assert path.exists() is there
 
 
@@ -466,7 +459,7 @@ def test_a_run_from_other_weights_starts_better_and_learns_new_characters(
         "dropout": 0.0,
     }
     quick |= {"learning_rate": 0.02, "embed_size": 8}
-    _consume(train(text, out=tmp_path / "old", **quick))
+    consume(train(text, out=tmp_path / "old", **quick))
     (tmp_path / "new.txt").write_text(VERSE.replace("clerk", "Büro") * 12)
 
     def first(name: str, **settings: Any) -> float:
@@ -498,7 +491,7 @@ def test_bytes_that_are_no_text_are_refused_with_advice_that_helps(tmp_path: Pat
     raw = tmp_path / "raw.txt"
     raw.write_bytes(b"caf\351 \377\n" * 300)
     settings: dict[str, Any] = SMALL | {"steps": 2, "reading": Reading(errors="surrogateescape")}
-    _consume(train(Corpus("verse", TEXT), out=tmp_path / "old", **SMALL | {"steps": 2}))
+    consume(train(Corpus("verse", TEXT), out=tmp_path / "old", **SMALL | {"steps": 2}))
     shape = {name: settings.pop(name) for name in ("hidden_size", "embed_size", "num_layers")}
     with pytest.raises(BadDataError, match="reads characters; use --errors replace"):
         train(raw, init_from=tmp_path / "old", **settings)
@@ -513,7 +506,7 @@ def test_what_keeps_its_embedding_is_counted_without_the_end_of_a_record(
     tokenizer: Literal["char", "byte"], tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 1, "batch_size": 3}
-    _consume(train(Corpus("verse", TEXT), out=tmp_path / "old", tokenizer=tokenizer, **settings))
+    consume(train(Corpus("verse", TEXT), out=tmp_path / "old", tokenizer=tokenizer, **settings))
     for name in ("hidden_size", "embed_size"):
         del settings[name]
     lines = (f"{first}{second}" for first in "abcdefg" for second in "hiklmno")
@@ -532,11 +525,11 @@ def test_a_text_from_standard_input_does_not_replace_the_file_that_a_run_knows(
     text: Path, tmp_path: Path
 ) -> None:
     # On a GPU, other processes multiply in other numbers than the tests' own.
-    _consume(train(text, out=tmp_path / "m", device="cpu", **SMALL), 14)
+    consume(train(text, out=tmp_path / "m", device="cpu", **SMALL), 14)
     done = run(tmp_path, "train", "--resume", "m", "-", data=text.read_bytes())
     assert done.returncode == 0
     again = train(repeat=tmp_path / "m", out=tmp_path / "again")
-    _consume(again)
+    consume(again)
     assert _content(tmp_path / "again")[0] == _content(tmp_path / "m")[0]
 
 
@@ -544,7 +537,7 @@ def test_a_model_without_its_state_is_repeated_with_the_encoding_of_its_text(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "latin.txt").write_text(TEXT.replace("e", "é"), encoding="latin-1")
-    _consume(
+    consume(
         train(
             tmp_path / "latin.txt",
             out=tmp_path / "m",
@@ -566,7 +559,7 @@ def test_a_model_without_its_state_is_repeated_with_the_encoding_of_its_text(
 
 def test_a_resumed_run_is_made_longer_by_what_it_was_given(text: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = SMALL | {"steps": 20, "eval_every": 5}
-    _consume(train(text, out=tmp_path / "m", **settings), 6)
+    consume(train(text, out=tmp_path / "m", **settings), 6)
     *_, finished = resume(tmp_path / "m")
     assert isinstance(finished, Finished)
     assert "train longer (--steps)" in finished.advice
@@ -575,9 +568,9 @@ def test_a_resumed_run_is_made_longer_by_what_it_was_given(text: Path, tmp_path:
 def test_a_run_that_was_given_its_text_goes_on_with_it_as_often_as_it_stops(
     text: Path, tmp_path: Path
 ) -> None:
-    _consume(train(text, out=tmp_path / "m", **SMALL), 14)
+    consume(train(text, out=tmp_path / "m", **SMALL), 14)
     text.unlink()
     again = resume(tmp_path / "m", Corpus("verse", TEXT))
-    _consume(again, 30)
-    _consume(again)
+    consume(again, 30)
+    consume(again)
     assert again.finished is not None

@@ -6,7 +6,7 @@ import json
 import random
 import re
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from charrnn.folder.reading import read_folder
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.task_config import Classify, Tag, TaskRecord
 from charrnn.text.bundled import BUNDLED
-from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from charrnn.training.events import Evaluated, Finished, Started
 from tests.commands import Copy, run
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.modes import default_dtype
+from tests.training.watching import consume
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -102,16 +103,6 @@ def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
 
 
-def _consume(events: Iterable[Event], updates: int | None = None) -> list[Event]:
-    """All events, or those up to an update; then the loop is left."""
-    found = []
-    for event in events:
-        found.append(event)
-        if updates is not None and isinstance(event, Progress) and event.step >= updates:
-            break
-    return found
-
-
 def _content(path: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
     """What a run leaves: the weights to the bit, and its metrics but for the times."""
     path = Path(path)
@@ -128,9 +119,9 @@ def test_every_task_has_a_row() -> None:
 def test_the_callers_number_type_changes_no_bit(task: TaskName, examples: str) -> None:
     if task == "tag":  # what it draws is for capitals
         Path(examples).write_text(Path(examples).read_text().title())
-    _consume(train(examples, out="plain", task=task, **SMALL))
+    consume(train(examples, out="plain", task=task, **SMALL))
     with default_dtype():
-        _consume(train(examples, out="float64", task=task, **SMALL))
+        consume(train(examples, out="float64", task=task, **SMALL))
     assert _content("float64") == _content("plain")
 
 
@@ -195,12 +186,12 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
     precision: str, task: TaskName, examples: str
 ) -> None:
     settings = SMALL | {"task": task, "precision": precision}
-    _consume(train(examples, out="whole", **settings))
-    _consume(train(examples, out="stopped", **settings), 2)
+    consume(train(examples, out="whole", **settings))
+    consume(train(examples, out="stopped", **settings), 2)
     for updates in (6, 7, 15, 23):
-        _consume(resume("stopped"), updates)
+        consume(resume("stopped"), updates)
         assert load("stopped")
-    _consume(resume("stopped"))
+    consume(resume("stopped"))
     assert _content("stopped") == _content("whole")
 
 
@@ -219,12 +210,12 @@ def test_a_run_begun_before_tags_had_parts_or_n_grams_counted_goes_on_as_it_was(
     examples = WRITERS[kind.name]()
     with monkeypatch.context() as earlier:
         earlier.setattr(f"charrnn.objectives.{name}", before)
-        _consume(train(examples, out="never-stopped", **settings))
-        _consume(train(examples, out="stopped", **settings), 9)
-    _consume(resume("stopped"))
+        consume(train(examples, out="never-stopped", **settings))
+        consume(train(examples, out="stopped", **settings), 9)
+    consume(resume("stopped"))
     assert _content("stopped") == _content("never-stopped")
     assert load("stopped").task == kind
-    _consume(train(repeat="stopped", out="again"))
+    consume(train(repeat="stopped", out="again"))
     assert _content("again")[0] == _content("stopped")[0]
 
 
@@ -247,14 +238,14 @@ def test_a_run_of_a_tagger_goes_on_with_its_words_as_they_were(
     settings: dict[str, Any] = SMALL | {"task": "tag"}
     with monkeypatch.context() as earlier:
         earlier.setattr("charrnn.objectives.tag.RULES", 1)
-        _consume(train("a.jsonl", out="whole", **settings))
-        _consume(train("a.jsonl", out="stopped", **settings), 9)
-    _consume(resume("stopped"))
+        consume(train("a.jsonl", out="whole", **settings))
+        consume(train("a.jsonl", out="stopped", **settings), 9)
+    consume(resume("stopped"))
     assert _content("stopped") == _content("whole")
     older: Any = load("stopped")
     assert older.task.rules == 1
     assert any("within a word" in note for note in older.evaluate("a.jsonl").notes)
-    _consume(train("a.jsonl", out="new", **settings))
+    consume(train("a.jsonl", out="new", **settings))
     newer: Any = load("new")
     assert newer.task.rules == 2
     assert not any("within a word" in note for note in newer.evaluate("a.jsonl").notes)
@@ -272,7 +263,7 @@ def test_a_killed_process_goes_on_from_its_last_save(
     task: TaskName, examples: str, tmp_path: Path
 ) -> None:
     settings = SMALL | {"steps": 150, "eval_every": 25, "task": task, "patience": 99}
-    _consume(train(examples, out="whole", **settings))
+    consume(train(examples, out="whole", **settings))
     moment = random.Random(task)  # noqa: S311
     kill = partial(kill_at_update, moment.randrange(51, 151), moment.randrange(300))
     process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed", prepare=kill)
@@ -285,7 +276,7 @@ def test_a_killed_process_goes_on_from_its_last_save(
 
 
 def test_what_a_run_tells(task: TaskName, examples: str) -> None:
-    events = _consume(train(examples, out="model", task=task, **SMALL))
+    events = consume(train(examples, out="model", task=task, **SMALL))
     started, finished = events[0], events[-1]
     assert isinstance(started, Started)
     assert isinstance(finished, Finished)
@@ -332,7 +323,7 @@ def test_an_update_whose_gradient_is_not_finite_is_left_out(
                 head.copy_(kept)
 
     monkeypatch.setattr(EagerUpdates, "run", broken)
-    finished = _consume(train(examples, out="model", task=task, **SMALL))[-1]
+    finished = consume(train(examples, out="model", task=task, **SMALL))[-1]
     assert isinstance(finished, Finished)
     assert finished.skipped == 1
 
@@ -347,19 +338,19 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
         "steps": 3,
         "device": "cpu",
     }
-    _consume(train("verse.txt", out="forwards", **shape))
+    consume(train("verse.txt", out="forwards", **shape))
     if task == "forecast":
         with pytest.raises(CharRNNError, match="numbers"):
             train(examples, out="model", task=task, init_from="forwards", **SMALL)
         return
     backwards = Reading(records="none", reverse=True)
-    _consume(train("verse.txt", out="backwards", reading=backwards, **shape))
+    consume(train("verse.txt", out="backwards", reading=backwards, **shape))
     settings = {k: v for k, v in SMALL.items() if k != "learning_rate"}
     bases = ["forwards", "backwards"]
     begun = train(
         examples, out="model", task=task, init_from=bases, learning_rate=1e-12, **settings
     )
-    events = _consume(begun)
+    events = consume(begun)
     assert isinstance(events[0], Started)
     assert "forwards from forwards" in events[0].notes[-1]
     found = read_folder(Path("model"))
@@ -370,7 +361,7 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
                 own = found.weights[name.replace("rnn.", stack, 1)]
                 np.testing.assert_allclose(own, weights[name], atol=1e-6)
     for out, order in (("again", bases), ("turned", bases[::-1])):
-        _consume(train(repeat="model", out=out, init_from=order))
+        consume(train(repeat="model", out=out, init_from=order))
         assert _content(out) == _content("model")
         assert read_folder(Path(out)).record.training == found.record.training
     for wrong in (bases[:1], [*bases, "forwards"], ["model"]):
@@ -385,7 +376,7 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
 def test_a_model_for_a_task_is_refused_where_a_language_model_is_needed(
     task: TaskName, examples: str, tmp_path: Path
 ) -> None:
-    _consume(train(examples, out="model", task=task, **SMALL | {"steps": 2}))
+    consume(train(examples, out="model", task=task, **SMALL | {"steps": 2}))
     for command in (["sample", "model"], ["export", "model", "--html", "page.html"]):
         done = run(tmp_path, *command)
         assert done.returncode == 2, done
@@ -415,7 +406,7 @@ def test_a_model_that_is_called_like_its_bundled_examples_goes_on_with_them() ->
         if isinstance(event, Evaluated):
             break
     for further in (resume("peoples"), train(repeat="peoples", out="again")):
-        _consume(further)
+        consume(further)
     first, again = (Path(name, "model.safetensors").read_bytes() for name in ("peoples", "again"))
     assert first == again
 
@@ -440,7 +431,7 @@ def test_bundled_examples_teach_more_than_a_trivial_answer_knows(name: str, tmp_
     task = BUNDLED[name].task
     assert task is not None
     begun = train(name, task=task, seed=1, device="cpu", precision="fp32", **LEARNING[task])
-    finished = _consume(begun)[-1]
+    finished = consume(begun)[-1]
     assert isinstance(finished, Finished)
     report = finished.report
     assert report is not None

@@ -24,10 +24,11 @@ from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.request import Request
 from charrnn.text.records import Records, holds
 from charrnn.training.beginning.preparing import prepare
-from charrnn.training.events import Evaluated, Event, Progress
+from charrnn.training.events import Evaluated, Event
 from tests.commands import Copy, run
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
+from tests.training.watching import consume
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -76,15 +77,6 @@ def _alone_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
 
 
-def _consume(events: Iterable[Event], updates: int | None = None) -> list[Event]:
-    found = []
-    for event in events:
-        found.append(event)
-        if updates is not None and isinstance(event, Progress) and event.step >= updates:
-            break
-    return found
-
-
 def _losses(events: Iterable[Event]) -> list[float]:
     return [event.evaluation.val_nats for event in events if isinstance(event, Evaluated)]
 
@@ -119,7 +111,7 @@ def test_the_loss_is_what_the_model_scores_on_the_whole_set(
 ) -> None:
     source, held = _write(kind)
     made = train(source, validation=held, reading=reading, tokenizer=tokenizer, out="m", **SMALL)
-    losses = _losses(_consume(made))
+    losses = _losses(consume(made))
     best = read_folder(Path("m")).evaluation
     assert best is not None
     assert best.val_nats == min(losses)
@@ -191,8 +183,8 @@ def test_a_run_goes_on_in_the_same_bits_and_is_made_again(kind: str, tmp_path: P
     """After it was killed, after its files were moved, and with --repeat."""
     source, held = _write(kind)
     task: dict[str, Any] = {"task": kind} if kind in SUFFIXES else {}
-    _consume(train(source, validation=held, out="whole", **task, **SMALL))
-    assert _losses(_consume(train(source, out="without", **task, **SMALL)))
+    consume(train(source, validation=held, out="whole", **task, **SMALL))
+    assert _losses(consume(train(source, out="without", **task, **SMALL)))
     assert _content("whole") != _content("without")
     kill = partial(kill_at_update, 17)
     process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed", prepare=kill)
@@ -206,10 +198,10 @@ def test_a_run_goes_on_in_the_same_bits_and_is_made_again(kind: str, tmp_path: P
         Path(name).rename(Path("texts") / name)
     with pytest.raises(MissingInputError, match=r"train TEXT --resume left --validation TEXT "):
         resume("left")
-    _consume(resume("left", Path("texts") / source, validation=Path("texts") / held), 25)
-    _consume(resume("left"))  # which knows now where they are
+    consume(resume("left", Path("texts") / source, validation=Path("texts") / held), 25)
+    consume(resume("left"))  # which knows now where they are
     assert _content("left") == _content("whole")
-    _consume(train(f"texts/{source}", validation=f"texts/{held}", repeat="whole", out="again"))
+    consume(train(f"texts/{source}", validation=f"texts/{held}", repeat="whole", out="again"))
     assert _content("again") == _content("whole")
 
 
@@ -219,9 +211,9 @@ def test_a_run_in_memory_goes_on_with_its_set(monkeypatch: pytest.MonkeyPatch) -
     prepared = train(text, validation=own, out="m", **SMALL)
     assert "own" in prepared.facts["validated on"]
     assert "validated on own" in prepared.facts["settings"]
-    _consume(prepared, 12)
-    _consume(prepared)
-    _consume(train(text, validation=own, out="whole", **SMALL))
+    consume(prepared, 12)
+    consume(prepared)
+    consume(train(text, validation=own, out="whole", **SMALL))
     assert _content("m") == _content("whole")
     with pytest.raises(UsageError, match="read its text from standard input"):
         resume("m")
@@ -232,7 +224,7 @@ def test_a_run_in_memory_goes_on_with_its_set(monkeypatch: pytest.MonkeyPatch) -
 def test_another_set_or_one_for_a_run_without_is_refused() -> None:
     source, held = _write("story")
     Path("other.txt").write_text(VERSE)
-    _consume(train(source, validation=held, out="m", **SMALL), 12)
+    consume(train(source, validation=held, out="m", **SMALL), 12)
     with pytest.raises(UsageError, match="the validation set is not the one that m was validated"):
         resume("m", validation="other.txt")
     with pytest.raises(UsageError, match="the corpus is not the one that m was trained on"):
@@ -241,7 +233,7 @@ def test_another_set_or_one_for_a_run_without_is_refused() -> None:
     with pytest.raises(MissingInputError, match="name that as well, with --validation"):
         train(source, repeat="m")
     assert train(source, validation=held, repeat="m").facts["validated on"]
-    _consume(train(source, out="plain", **SMALL), 12)
+    consume(train(source, out="plain", **SMALL), 12)
     with pytest.raises(UsageError, match="plain was begun without a validation set"):
         resume("plain", validation=held)
     with pytest.raises(UsageError, match="plain was begun without a validation set"):
