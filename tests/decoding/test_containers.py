@@ -243,46 +243,6 @@ def test_a_zip_with_a_password_says_so() -> None:
         text_of("a.zip")
 
 
-def damaged(name: str, mark: bytes, place: int, value: int) -> None:
-    """A zip of one file with another byte at a place after the last such mark."""
-    data = bytearray(zipped({"é.txt": TEXT.encode()}))
-    data[data.rindex(mark) + place] = value
-    Path(name).write_bytes(data)
-
-
-@pytest.mark.parametrize("name", ["a.zip", "a.docx", "a.epub"])
-def test_a_zip_of_a_version_that_there_never_was_is_broken(name: str) -> None:
-    damaged(name, b"PK\x01\x02", 6, 139)
-    with pytest.raises(BadDataError, match=r"^a\.\w+: "):
-        text_of(name)
-
-
-def test_a_zip_whose_names_are_not_what_they_say_is_broken() -> None:
-    """The one before the file's own data, which is looked at when it is opened."""
-    data = bytearray(zipped({"é.txt": TEXT.encode()}))
-    data[data.index("é".encode()) + 1] = ord("(")
-    Path("a.zip").write_bytes(data)
-    with pytest.raises(BadDataError, match=r"a\.zip: broken"):
-        text_of("a.zip")
-
-
-def test_a_file_without_a_name_in_a_zip_is_left_out() -> None:
-    data = bytearray(zipped({"b.txt": b"nothing", "a.txt": TEXT.encode()}))
-    data[data.rindex(b"b.txt")] = 0
-    Path("a.zip").write_bytes(data)
-    assert text_of("a.zip") == TEXT
-
-
-def test_what_is_wrong_with_a_zip_fits_on_a_line() -> None:
-    """zipfile tells both names, which may have thousands of characters."""
-    data = bytearray(zipped({"n" * 9_000 + ".txt": TEXT.encode()}))
-    data[data.index(b"n")] = ord("m")
-    Path("a.zip").write_bytes(data)
-    with pytest.raises(BadDataError) as error:
-        text_of("a.zip")
-    assert len(str(error.value)) < 300
-
-
 def test_a_spreadsheet_is_called_an_office_document() -> None:
     Path("a.xlsx").write_bytes(zipped({"[Content_Types].xml": b"<Types/>", "xl/a.xml": b"<a/>"}))
     with pytest.raises(BadDataError, match=r"an office document.*save it as .*\.csv"):
