@@ -318,7 +318,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         about(
             "What computes the recurrent layers: machine code, machine code with tiles (AMX), one "
             "kernel of a GPU for all steps, PyTorch's own layers, or a loop over its operations. A "
-            "trial finds the fastest. (tiles is of earlier runs, which go on with another.)",
+            "trial finds the fastest; tiles is of earlier runs, which go on with another.",
             derived=True,
         ),
     ] = "auto"
