@@ -50,6 +50,7 @@ BudgetName = Literal["minutes", "epochs", "steps"]
 Numbers = Literal["fp32", "bf16"]  # that are multiplied
 Precision = Literal["auto", Numbers]
 OptimizerName = Literal["adamw", "muon"]
+# "tiles" is no more, but earlier runs have recorded it: AMX with threads that divided the units.
 EngineName = Literal["auto", "kernels", "tiles", "lane_tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
@@ -315,9 +316,9 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     engine: Annotated[
         EngineName,
         about(
-            "What computes the recurrent layers: machine code, machine code with tiles (AMX) whose "
-            "threads divide the units or the lanes, one kernel of a GPU for all steps, PyTorch's "
-            "own layers, or a loop over its operations. A trial finds the fastest.",
+            "What computes the recurrent layers: machine code, machine code with tiles (AMX), one "
+            "kernel of a GPU for all steps, PyTorch's own layers, or a loop over its operations. A "
+            "trial finds the fastest; tiles is of earlier runs, which go on with another.",
             derived=True,
         ),
     ] = "auto"

@@ -8,5 +8,6 @@ cleaning    line ends, byte-order marks, NULs
 replacing   U+FFFD for bytes that are not text, counted
 streams     bytes that are read once, whose beginning can be looked at first
 pieces      bytes → text
-containers  compressed files
+compressed  gzip, bzip2, xz, zstd → bytes
+containers  files and the files in them
 """

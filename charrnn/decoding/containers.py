@@ -9,8 +9,6 @@ reason, is refused.
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import lzma
 import tarfile
 import zipfile
@@ -22,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.decoding import kinds
+from charrnn.decoding.compressed import OPENERS, PART
 from charrnn.decoding.pieces import NotTextError
 from charrnn.decoding.streams import Arriving, Readable, Stream
 from charrnn.errors import (
@@ -54,7 +53,6 @@ __all__ = [
 # Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
 HARMLESS = 64 << 20  # bytes that anything may grow to
 RATIO = 1000
-PART = 1 << 20  # bytes expanded at a time
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zstd": "zstd"}
 ARCHIVES = {".zip": ("zip", ""), ".tar": ("tar", "")}
@@ -178,49 +176,6 @@ def _container(file_name: str, head: bytes, reading: Reading) -> str:
 def _is_tar(head: bytes) -> bool:
     kind = kinds.kind_of(head)
     return kind is not None and kind.name == "tar"
-
-
-class _Zstd:
-    """A zstd file. The library's own reader takes one that is cut off for whole."""
-
-    def __init__(self, file: Readable) -> None:
-        try:
-            import zstandard
-        except ImportError:
-            advice = "pip install zstandard, or expand it with zstd -d"
-            raise UsageError("a .zst file needs the package zstandard", advice) from None
-        self._file, self._error = file, zstandard.ZstdError
-        self._next_frame = zstandard.ZstdDecompressor().decompressobj
-        self._frame = self._next_frame()
-        self._fresh = True
-        self._waiting = b""
-
-    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
-        """At least a byte, except at the end."""
-        data = b""
-        while not data:
-            given = self._waiting or self._file.read(128)  # which may be 4 MB expanded
-            if not given:
-                if self._fresh:
-                    return b""
-                raise EOFError("it is cut off")
-            try:
-                data = self._frame.decompress(given)
-            except self._error as error:
-                raise zlib.error(str(error)) from None
-            self._fresh, self._waiting = False, b""
-            if self._frame.eof:
-                self._waiting, self._fresh = self._frame.unused_data, True
-                self._frame = self._next_frame()
-        return data
-
-
-OPENERS: dict[str, Callable[[Readable], Readable]] = {
-    "gzip": lambda file: gzip.GzipFile(fileobj=cast(Any, file)),
-    "bzip2": lambda file: bz2.BZ2File(cast(Any, file)),
-    "xz": lambda file: lzma.LZMAFile(cast(Any, file)),  # noqa: SIM115
-    "zstd": _Zstd,
-}
 
 
 class Allowance:

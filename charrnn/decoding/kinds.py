@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 __all__ = [
     "HEAD",
-    "Kind",
     "decodes",
     "is_plain",
     "is_riddled",

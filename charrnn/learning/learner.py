@@ -84,7 +84,7 @@ class Learner:
     def compute(self, engine: EngineName, precision: Numbers) -> None:
         """Compute the next updates in this way, from an empty state; before `prepare`.
 
-        An engine that this machine lacks is replaced, and `notes` says so.
+        An engine that is not available is replaced, and `notes` says so.
         """
         self.precision = precision
         self.network.compute(engine)
@@ -95,8 +95,8 @@ class Learner:
         able = candidates(model.cell, model.hidden_size, self.device, dtype, lanes=lanes)
         if engine not in ("auto", *able):
             self.notes += (
-                f"this machine lacks what the run was computed with ({engine}), so its results "
-                f"will differ in the last digits from those there; a new run chooses anew",
+                f"what the run was computed with ({engine}) is not available here, so its "
+                "results will differ in the last digits; a new run chooses anew",
             )
 
     def configure(self, config: TrainConfig) -> None:

@@ -245,8 +245,8 @@ class Model(Predictor):
     def sampler(self, state: State, max_tokens: Count | None) -> TokenSampler | None:
         """Sequences that go on from `state`, many tokens a call, much faster, in machine code.
 
-        None where there is no such code (see `byte_weights.pack`), too few tokens for it, or a GRU
-        in a state that no text leads to: it keeps h beyond 1, which bytes can't hold.
+        None where there is no such code (see `byte_weights.pack`), too few tokens for it, or a
+        state that no text leads to: bytes can't hold h beyond 1.
         """
         if max_tokens is not None and max_tokens * self.config.hidden_size < MACHINE_CODE_PAYS:
             return None
@@ -255,7 +255,7 @@ class Model(Predictor):
         from charrnn.native.writing.sampler import NativeSampler
 
         begun = self._any_batch(state)
-        if self.config.cell == "gru" and np.abs(begun[0]).max(initial=0.0) > 1:
+        if np.abs(begun[0]).max(initial=0.0) > 1:
             return None
         return NativeSampler(self._packed, begun)
 

@@ -29,7 +29,6 @@ __all__ = [
     "available",
     "granted",
     "multiply_right",
-    "panel_blocks",
     "product_address",
     "trial_product",
 ]
@@ -64,19 +63,6 @@ def multiply_right() -> bool:
     if not right:
         warn("tiles (AMX) give wrong products here, so training does without them")
     return right
-
-
-def panel_blocks(hidden_size: int, threads: int) -> int:
-    """How many vectors of units stand side by side in a panel, for threads that divide the panels.
-
-    One thread stands for threads that divide the lanes.
-
-    At least two: of bfloat16 these are a line of the cache, so that threads share none. At most
-    four. Of these, what leaves the least to the thread that has most.
-    """
-    vectors = hidden_size // WORDS
-    fitting = [n for n in (4, 2) if vectors % n == 0]
-    return min(fitting, key=lambda n: -(-vectors // (n * threads)) * n)
 
 
 def trial_product(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,60 +100,29 @@ def product_address(words: int, columns: int) -> Code:
 
 
 class Tiles:
-    """Products in tiles.
-
-    A step reads all weights, so where they are many they decide its speed. Threads that divide the
-    panels have some of the weights each, keep them in their caches, multiply them with all lanes,
-    and wait for each other once a step. Threads that divide the lanes read all weights each, but
-    nothing that another has written.
+    """Products in tiles, of this thread's lanes by a panel.
 
     The lanes are divided into as few tiles as can be, of equally many rows; two tiles are
     multiplied at once while there are two. The last begins so early that it is full, and computes
     some lanes that the one before has computed, too.
 
     Args:
-        code: with the arguments B, the number of lanes, and `sync`: see `intrinsics.barrier`.
+        code: with the argument B, the number of lanes.
         gates, blocks: a panel of weights has so many vectors of units for each of so many gates.
         thread, threads: which share, of how many.
-        by_lanes: whether the threads divide the lanes, and not the panels.
     """
 
-    def __init__(
-        self,
-        code: Code,
-        gates: int,
-        blocks: int,
-        thread: Int,
-        threads: Int,
-        *,
-        by_lanes: bool = False,
-    ) -> None:
+    def __init__(self, code: Code, gates: int, blocks: int, thread: Int, threads: Int) -> None:
         assert code.lanes == WORDS, "processors with tiles have vectors of as many floats"
         self.code = code
         self.gates, self.blocks = gates, blocks
         self.pitch = gates * blocks * ROW  # bytes of a lane's sums
-        self.thread, self.threads = thread, threads
-        self.by_lanes = by_lanes
-        self.begin, self.end, self.row = code.constant(0), code["B"], code.constant(0)
-        if by_lanes:
-            self.begin, self.end = code.share(code["B"], 1, thread, threads)
-            self.row = thread
+        self.begin, self.end = code.share(code["B"], 1, thread, threads)
         lanes = self.end - self.begin
         self.tiles = (lanes + (ROWS - 1)) // ROWS
         some = self.tiles.maximum(1)  # of no lanes there are no tiles
         self.rows = ((lanes + some - 1) // some).maximum(1)
         self.sums = intrinsics.memory(code, 2 * ROWS * self.pitch)  # (32 lanes, gates, blocks, 16)
-
-    def panels(self, count: int) -> tuple[Int, Int]:
-        """Where this thread's panels begin and end."""
-        if self.by_lanes:
-            return self.code.constant(0), self.code.constant(count)
-        return self.code.share(count, 1, self.thread, self.threads)
-
-    def wait(self) -> None:
-        """Until all that this thread's products read is there."""
-        if not self.by_lanes:
-            intrinsics.barrier(self.code, self.code["sync"], self.threads)
 
     @contextmanager
     def ready(self) -> Iterator[None]:

@@ -5,8 +5,8 @@
         h, c = rule(gx + bᵢ, accumulators)     # while they are there
 
 The code is made by the rules of `cells.gradients`, run once on vectors that record each operation;
-`network.stack.cpu.kernels` calls it. Where products are computed in `tiles`, the threads divide the
-panels instead of the lanes if that is faster, and the accumulators go through memory, in the cache.
+`network.stack.cpu.kernels` calls it. Where products are computed in `tiles`, the accumulators go
+through memory in the cache.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from charrnn.native.tiles import Tiles
 from charrnn.native.vectors import Vectors
 
 __all__ = [
-    "IN_TILES",
     "Backward",
     "Forward",
     "LayerShape",
@@ -34,15 +33,13 @@ __all__ = [
     "forward_address",
 ]
 
-# How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16, whose
-# threads divide the units or the lanes.
-Product = Literal["fp32", "bf16", "tiles", "lane_tiles"]
-IN_TILES: tuple[Product, ...] = ("tiles", "lane_tiles")
+# How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16.
+Product = Literal["fp32", "bf16", "tiles"]
 
-FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids", "sync")
+FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids")
 BACKWARD = (
     *("T", "B", "d_out", "hs", "memory", "kept", "weights"),
-    *("dxs", "dhs", "d_h", "d_memory", "d_rows", "db_hh", "ids", "V", "sync"),
+    *("dxs", "dhs", "d_h", "d_memory", "d_rows", "db_hh", "ids", "V"),
 )
 
 
@@ -93,13 +90,13 @@ class _Build:
         self.bytes = size(self.numbers)
         self.width = self.blocks * code.lanes  # units of a panel
         self.product: Vectors | Tiles
-        share = thread_number(code), thread_count(code)
-        if product in IN_TILES:
-            by_lanes = product == "lane_tiles"
-            self.product = Tiles(code, together, self.blocks, *share, by_lanes=by_lanes)
+        self.thread, threads = thread_number(code), thread_count(code)
+        if product == "tiles":
+            self.product = Tiles(code, together, self.blocks, self.thread, threads)
         else:
-            self.product = Vectors(code, together, self.blocks, *share, self.numbers)
-        self.panels = self.product.panels(hidden_size // self.width)
+            numbers = self.numbers
+            self.product = Vectors(code, together, self.blocks, self.thread, threads, numbers)
+        self.panels = hidden_size // self.width
 
     def unit(self, panel: Int, block: Int) -> Int:
         """The first of the W units of a block."""
@@ -132,16 +129,15 @@ class Forward(_Build):
             intrinsics.flushing_denormals(code),
             self.product.ready(),
             code.loop(0, code["T"]) as t,
+            code.loop(0, self.panels) as panel,
         ):
-            with code.loop(*self.panels) as panel:
-                self.product.multiply(
-                    code["hs"] + t * code["B"] * (words * 4),
-                    code["weights"] + panel * (words * self.gates * self.width * 4),
-                    words,
-                    partial(self.biases, panel),
-                    partial(self.units, t, panel),
-                )
-            self.product.wait()
+            self.product.multiply(
+                code["hs"] + t * code["B"] * (words * 4),
+                code["weights"] + panel * (words * self.gates * self.width * 4),
+                words,
+                partial(self.biases, panel),
+                partial(self.units, t, panel),
+            )
 
     def biases(self, panel: Int, block: Int) -> list[Vector]:
         """The biases of a block of a panel: its sums start with them."""
@@ -185,14 +181,12 @@ class Backward(_Build):
             code.loop(0, code["T"]) as count,
         ):
             t = code["T"] - 1 - count
-            first, last = (panel * self.width for panel in self.panels)
             with (
                 code.loop(self.product.begin, self.product.end) as row,
-                code.loop(first, last, code.lanes) as unit,
+                code.loop(0, shape.hidden_size, code.lanes) as unit,
             ):
                 self.units(t, row, unit)
-            self.product.wait()
-            with code.loop(*self.panels) as panel:
+            with code.loop(0, self.panels) as panel:
                 self.product.multiply(
                     code["dhs"] + t * code["B"] * (words * 4),
                     code["weights"] + panel * (words * self.width * 4),
@@ -204,8 +198,8 @@ class Backward(_Build):
     def units(self, t: Int, row: Int, unit: Int) -> None:
         """W units of one lane, and the sums of their derivatives over all lanes."""
         code = self.code
-        places = [] if self.by_id else self.gate_sums("d_rows", self.product.row, unit)
-        places += self.gate_sums("db_hh", self.product.row, unit) if self.rule.split else []
+        places = [] if self.by_id else self.gate_sums("d_rows", self.thread, unit)
+        places += self.gate_sums("db_hh", self.thread, unit) if self.rule.split else []
         slopes = self.pointwise(t, row, unit)
         for address, slope in zip(places, slopes, strict=True):
             code.store(address, code.load(address, "fp32") + slope, "fp32")
@@ -247,7 +241,7 @@ class Backward(_Build):
         if rule.memory:
             code.store(code["d_memory"] + here, d_before[-1], "fp32")
         if self.by_id:
-            first = self.product.row * code["V"] + code.integer(code["ids"] + now * 8)
+            first = self.thread * code["V"] + code.integer(code["ids"] + now * 8)
             for address, slope in zip(self.gate_sums("d_rows", first, unit), dxs, strict=True):
                 code.store(address, code.load(address, "fp32") + slope, "fp32")
         return [*(dxs if not self.by_id else []), *(dhs if rule.split else [])]

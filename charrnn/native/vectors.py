@@ -13,7 +13,7 @@ __all__ = ["Vectors"]
 
 
 class Vectors:
-    """Products in vectors, of this thread's lanes by all panels.
+    """Products in vectors, of this thread's lanes by a panel.
 
     Args:
         code: to be written, with the number of lanes as its argument B.
@@ -33,14 +33,6 @@ class Vectors:
         room = max(code.target.registers // 2, 4)
         self.lanes = next(n for n in (8, 4, 2, 1) if n * columns <= room)
         self.begin, self.end = code.share(code["B"], self.lanes, thread, threads)
-        self.row = thread
-
-    def panels(self, count: int) -> tuple[Int, Int]:
-        """The panels of this thread: all of them, for its own lanes."""
-        return self.code.constant(0), self.code.constant(count)
-
-    def wait(self) -> None:
-        """No thread reads what another has computed."""
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -58,7 +50,7 @@ class Vectors:
         """Make the sums of all lanes: where they start + x · weights, a vector for each column.
 
         Args:
-            x: the address of the first lane's numbers; other lanes follow, also other threads'.
+            x: the address of the first lane's numbers; other lanes follow.
             weights: that of a panel, as `network.stack.cpu.packing` packs it.
             words: of four bytes that a lane has.
             start: makes what the sums of a block of units start with, a vector for each gate.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CHUNK", "EXACT", "MAX_LANES", "WARM_UP", "Chunk", "chunks"]
+__all__ = ["CHUNK", "EXACT", "MAX_LANES", "WARM_UP", "chunks"]
 
 MAX_LANES = 64
 WARM_UP = 512  # tokens; what came before changes the loss by less than 1e-4 nats per token

@@ -312,7 +312,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
-@pytest.mark.parametrize("kind", ["zstd bomb", "xz", "json", "csv", "docx"])
+@pytest.mark.parametrize("kind", ["zstd bomb", "bzip2 bomb", "xz", "json", "csv", "docx"])
 def test_reading_takes_little_memory(kind: str) -> None:
     """Megabytes, for a gigabyte from a few kilobytes or a hundred megabytes of a text."""
     row = "clerk " * 13 + "é\n"
@@ -324,6 +324,10 @@ def test_reading_takes_little_memory(kind: str) -> None:
                 file.write(compressor.compress(b"a" * 1_000_000))
             file.write(compressor.flush())
         assert Path(name).stat().st_size < 100_000
+    elif kind == "bzip2 bomb":
+        name, found = "a.bz2", "BadDataError"
+        Path(name).write_bytes(bz2.compress(b"a" * 40_000_000) * 25)
+        assert Path(name).stat().st_size < 10_000
     elif kind == "xz":
         name, found = "a.xz", "16000000"
         lines = "".join(f"{n * 7919 % 10**9:>15}\n" for n in range(1_000_000))

@@ -53,7 +53,7 @@ def test_all_that_slows_a_learner_is_noted(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("charrnn.learning.learner.candidates", lambda *_, **__: ["torch", "loops"])
     made = learner(device="cpu", engine="kernels")
     (lacking,) = made.notes
-    assert "this machine lacks" in lacking
+    assert "(kernels) is not available here" in lacking
     made.device, made.ranks = torch.device("cuda"), SimpleNamespace(count=2)  # type: ignore[assignment]
     made.prepare()
     assert made.notes[0] == lacking

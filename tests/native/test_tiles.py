@@ -20,7 +20,7 @@ from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tile_sums import tile_sums_address
 from charrnn.native.tiles import Tiles
-from charrnn.native.training_code import Backward, Forward, LayerShape, Product
+from charrnn.native.training_code import Backward, Forward, LayerShape
 from tests import amx
 from tests.conftest import Processor
 from tests.native.assembly import assembly
@@ -43,15 +43,13 @@ def run(function: int, *arguments: int | np.ndarray) -> None:
 @pytest.mark.skipif(
     not llvm.get_default_triple().startswith("x86_64"), reason="LLVM reads no instructions of x86"
 )
-@pytest.mark.parametrize("product", ["tiles", "lane_tiles"])
 @pytest.mark.parametrize("kind", [Forward, Backward])
 def test_the_code_multiplies_in_tiles(
-    cell: CellName, kind: type[Forward | Backward], product: Product, processor: Processor
+    cell: CellName, kind: type[Forward | Backward], processor: Processor
 ) -> None:
     """As for a processor that has them, whatever this one is."""
     processor(SAPPHIRE_RAPIDS)
-    blocks = tiles.panel_blocks(1024, threads=1)
-    code = kind(LayerShape(cell, 1024, product, by_id=True, blocks=blocks)).code
+    code = kind(LayerShape(cell, 1024, "tiles", by_id=True, blocks=4)).code
     lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
     names = [line[0] for line in lines]
     assert names.count("ldtilecfg") == names.count("tilerelease") == 1
@@ -139,16 +137,6 @@ def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Em
 def test_no_lanes_are_no_product(emulator: amx.Emulator) -> None:
     tiles.trial_product(0, words=2 * WORDS, columns=4)
     assert emulator.counts() == (1, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("hidden_size", "threads", "blocks"),
-    [(512, 2, 4), (96, 1, 2), (32, 2, 2), (64, 1, 4), (64, 2, 2), (512, 3, 4)],
-)
-def test_panels_leave_little_to_the_thread_that_has_most(
-    hidden_size: int, threads: int, blocks: int
-) -> None:
-    assert tiles.panel_blocks(hidden_size, threads) == blocks
 
 
 @pytest.mark.usefixtures("with_tiles")

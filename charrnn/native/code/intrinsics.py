@@ -286,19 +286,18 @@ def memory(code: Code, size: int) -> Int:
     return Int(code, code.builder.ptrtoint(place, I64))
 
 
-def barrier(code: Code, address: Int, threads: Int | int = 2) -> None:
-    """Wait until all threads have come here.
+def barrier(code: Code, address: Int) -> None:
+    """Wait until both threads have come here.
 
     Args:
-        code: what all of them run.
+        code: what both run.
         address: of two 64-bit integers, at first zero. The first counts arrivals. Once the second
             is not zero, waiting ends: see `run_side_by_side`.
-        threads: how many there are.
     """
     build = code.builder
     arrived, released = (build.inttoptr((address + at).value, I64.as_pointer()) for at in (0, 8))
     before = Int(code, build.atomic_rmw("add", arrived, ir.Constant(I64, 1), "seq_cst"))
-    goal = (before // threads + 1) * threads
+    goal = (before // 2 + 1) * 2
     entry = build.block
     look, spin, give_way, done = (build.append_basic_block() for _ in range(4))
     build.branch(look)

@@ -21,7 +21,7 @@ from charrnn.native import processor
 from charrnn.native.code import intrinsics
 from charrnn.native.processor import panel_blocks, vector_width
 
-__all__ = ["ByteProduct", "PackedLayer", "PackedWeights", "pack"]
+__all__ = ["ByteProduct", "PackedWeights", "pack"]
 
 MAX_UNITS = 16_384  # or the sums of bytes would outgrow 32 bits
 MAX_SHARE_LOST = 0.25  # of an output's weights, rounded to 0; 0.01 is usual, 0.15 was measured

@@ -1,8 +1,7 @@
 """What can compute recurrent layers here.
 
 kernels    machine code, see `kernels`
-tiles      machine code with tiles (AMX), whose threads divide the units, see there, too
-lane_tiles the same, but its threads divide the lanes
+lane_tiles machine code with tiles (AMX), see there, too
 persistent one kernel of a GPU for all steps, see `gpu`
 torch      PyTorch's own layers, see `builtin`
 loops      a loop over PyTorch's operations, see `loops`
@@ -17,7 +16,7 @@ import torch
 
 from charrnn.config import CellName, EngineName
 from charrnn.network.stack import builtin
-from charrnn.network.stack.cpu.kernels import KERNELS, LANE_TILES, TILES
+from charrnn.network.stack.cpu.kernels import KERNELS, LANE_TILES
 from charrnn.network.stack.engine import Engine
 from charrnn.network.stack.gpu.engine import PERSISTENT, fits
 from charrnn.network.stack.loops import LOOPS
@@ -25,7 +24,7 @@ from charrnn.network.stack.loops import LOOPS
 __all__ = ["STEP_ENGINES", "candidates"]
 
 STEP_ENGINES: dict[EngineName, Engine] = {
-    engine.name: engine for engine in (KERNELS, TILES, LANE_TILES, PERSISTENT, LOOPS)
+    engine.name: engine for engine in (KERNELS, LANE_TILES, PERSISTENT, LOOPS)
 }
 
 
@@ -50,8 +49,7 @@ def candidates(
         takes = device.type == "cuda" and PERSISTENT.takes(hidden_size, dtype, weights)
         able = takes and fits(cell, hidden_size, lanes, device)
         return ["persistent", "torch"] if able else ["torch"]
-    # Lanes before units: they win more often, and a trial that ends early misses what comes later.
-    compiled = (LANE_TILES, TILES, KERNELS)
+    compiled = (LANE_TILES, KERNELS)
     first = [e.name for e in compiled if e.takes(hidden_size, dtype, weights)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]

@@ -2,7 +2,8 @@
 
 A matrix product of several rows rounds otherwise than that of one row alone. So a text that is
 drawn beside others may get another character than alone, where two ids are as good as tied. Such
-rows are found here; `generation` draws their texts again, alone.
+rows are found here; `generation` draws their texts again, alone. That is enough while a
+network does not amplify rounding from step to step.
 """
 
 from __future__ import annotations

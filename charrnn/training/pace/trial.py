@@ -52,8 +52,7 @@ CHEAP = 0.01
 
 NAMES: dict[EngineName, str] = {
     "kernels": "machine code",
-    "tiles": "machine code with tiles (AMX), by units",
-    "lane_tiles": "machine code with tiles (AMX), by lanes",
+    "lane_tiles": "machine code with tiles (AMX)",
     "persistent": "one GPU kernel for all steps",
     "torch": "PyTorch's layers",
     "loops": "PyTorch's operations",

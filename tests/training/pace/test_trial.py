@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import Corpus, Started, resume, train
+from charrnn import (
+    Corpus,
+    Evaluated,
+    Finished,
+    Started,
+    evaluate,
+    load,
+    resume,
+    train,
+)
 from charrnn.config import Budget, CellName, EngineName, Reading, TaskSettings
+from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.hardware import clock
@@ -237,16 +248,11 @@ def test_a_moment_without_a_processor_decides_nothing(
 @pytest.mark.usefixtures("with_tiles")
 def test_tiles_are_tried(cell: CellName) -> None:
     rates = trial.rates(plan(cell, precision="bf16"), TASK, 1, math.inf)
-    assert {way.engine for way in rates} >= {"kernels", "tiles", "lane_tiles", "loops"}
+    assert {way.engine for way in rates} >= {"kernels", "lane_tiles", "loops"}
 
 
 @pytest.mark.parametrize(
-    "way",
-    [
-        *(Way("torch", "fp32"), Way("loops", "fp32")),
-        *(Way("tiles", "bf16"), Way("lane_tiles", "bf16")),
-    ],
-    ids=str,
+    "way", [Way("torch", "fp32"), Way("loops", "fp32"), Way("lane_tiles", "bf16")], ids=str
 )
 def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
     way: Way,
@@ -257,7 +263,7 @@ def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
     request: pytest.FixtureRequest,
 ) -> None:
     """A resumed run ends in the same bits, and they are those of the engine."""
-    if way.engine in ("tiles", "lane_tiles"):
+    if way.engine == "lane_tiles":
         request.getfixturevalue("with_tiles")
     monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     given: dict[str, Any] = SHAPE | {"cell": cell, "steps": 8, "seed": 5}
@@ -273,9 +279,7 @@ def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
         assert np.array_equal(weight, parts.weights[name])
 
 
-@pytest.mark.parametrize(
-    "way", [Way("kernels", "fp32"), Way("tiles", "bf16"), Way("lane_tiles", "bf16")], ids=str
-)
+@pytest.mark.parametrize("way", [Way("kernels", "fp32"), Way("lane_tiles", "bf16")], ids=str)
 def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
     way: Way,
     tmp_path: Path,
@@ -284,14 +288,34 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
     processor: Processor,
     request: pytest.FixtureRequest,
 ) -> None:
-    if way.engine in ("tiles", "lane_tiles"):
+    if way.engine == "lane_tiles":
         request.getfixturevalue("with_tiles")
     monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     run = train(CORPUS, out=tmp_path / "model", cell="gru", steps=8, **SHAPE)
     next(iter(run))
     processor(None)
     notes = started(resume(tmp_path / "model", CORPUS)).notes
-    assert [note for note in notes if "this machine lacks" in note and way.engine in note]
+    assert [note for note in notes if f"({way.engine}) is not available here" in note]
+
+
+def test_a_folder_of_an_engine_that_is_no_more_is_used_and_goes_on(
+    cell: CellName, tmp_path: Path
+) -> None:
+    """Tiles by units: what they trained is as good as ever, and the run says what has changed."""
+    path = tmp_path / "model"
+    for event in train(CORPUS, out=path, cell=cell, steps=8, eval_every=4, **SHAPE):
+        if isinstance(event, Evaluated):
+            break
+    config = json.loads((path / "config.json").read_text())
+    config["training"] |= {"engine": "tiles", "precision": "bf16"}
+    write_files(path, {"config.json": json.dumps(config).encode()})
+    assert load(path).generate("The ", max_new_tokens=5, seed=1)
+    assert evaluate(path, CORPUS.text).bits_per_char > 0
+    first, *_, last = resume(path, CORPUS)
+    assert isinstance(first, Started)
+    assert isinstance(last, Finished)
+    assert len([note for note in first.notes if "(tiles) is not available here" in note]) == 1
+    assert last.steps == 8
 
 
 @pytest.mark.parametrize(("processes", "graphs"), [(1, 1), (3, 0)])

@@ -2,15 +2,13 @@
 
 A loop over PyTorch's operations spends more time between the products than in them. Here a step's
 product and the cell's rule are one piece of code, and the work is divided among the threads once
-for the whole sequence. There are three engines of it. One multiplies in vectors, two in tiles,
-where the processor has them. In one of the latter the threads divide the units and wait for each
-other at each step; in the other two they divide the lanes, and none waits before the end.
+for the whole sequence: they divide the lanes, and none waits before the end. There are two engines
+of it: one multiplies in vectors, the other in tiles, where the processor has them.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,18 +17,12 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.native import processor, tiles
 from charrnn.native.code import amx
-from charrnn.native.training_code import (
-    IN_TILES,
-    LayerShape,
-    Product,
-    backward_address,
-    forward_address,
-)
+from charrnn.native.training_code import LayerShape, Product, backward_address, forward_address
 from charrnn.network.stack.cpu import team
 from charrnn.network.stack.cpu.packing import in_panels
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
 
-__all__ = ["KERNELS", "LANE_TILES", "TILES", "available"]
+__all__ = ["KERNELS", "LANE_TILES", "available"]
 
 PRODUCTS: dict[torch.dtype, Product] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
@@ -58,15 +50,10 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
 
 
 def _panel_blocks(gates: int, hidden_size: int, product: Product) -> int:
-    if product in IN_TILES:
-        threads = torch.get_num_threads() if product == "tiles" else 1  # that divide the panels
-        return tiles.panel_blocks(hidden_size, threads)
+    """How many vectors of units stand side by side in a panel."""
+    if product == "tiles":
+        return 4 if hidden_size % (4 * amx.WORDS) == 0 else 2
     return processor.panel_blocks(gates, hidden_size)
-
-
-def _meeting_point(hs: Tensor) -> Tensor:
-    """What `intrinsics.barrier` needs, in a line of the cache of its own."""
-    return hs.new_zeros(8, dtype=torch.int64)
 
 
 def forward(
@@ -78,13 +65,12 @@ def forward(
     product = product or PRODUCTS[gx.dtype]
     gates = CELLS[cell].gates
     blocks = _panel_blocks(gates, hidden_size, product)
-    weights = in_panels(layer.w_hh.to(gx.dtype).t(), gates, blocks, in_tiles=product in IN_TILES)
+    weights = in_panels(layer.w_hh.to(gx.dtype).t(), gates, blocks, in_tiles=product == "tiles")
     assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
-    tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids, _meeting_point(hs))
+    tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids)
     shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
     arguments = [steps, batch, *team.addresses(*tensors)]
-    threads, they_wait = torch.get_num_threads(), product == "tiles"
-    team.run(lambda: forward_address(shape), arguments, threads, they_wait=they_wait)
+    team.run(lambda: forward_address(shape), arguments, torch.get_num_threads())
 
 
 def backward(
@@ -94,29 +80,22 @@ def backward(
     cell, w_hh, hs, ids, rows = layer.cell, layer.w_hh, layer.hs, layer.ids, layer.rows
     steps, batch, hidden_size = d_out.shape
     product = product or PRODUCTS[hs.dtype]
-    they_wait = product == "tiles"
     split, width, threads = RULES[cell].split, len(w_hh), torch.get_num_threads()
     dhs = d_out.new_empty(steps, batch, width)
     dxs = torch.empty_like(dhs) if split and ids is None else dhs
-    parts = 1 if they_wait else threads  # of sums over all lanes
-    d_rows = d_h.new_zeros(parts, rows, width)
-    db_hh = d_h.new_zeros(parts, width)
+    d_rows = d_h.new_zeros(threads, rows, width)  # each thread's own sums over its lanes
+    db_hh = d_h.new_zeros(threads, width)
     blocks = _panel_blocks(1, hidden_size, product)
-    weights = in_panels(w_hh.to(hs.dtype), 1, blocks, in_tiles=product in IN_TILES)
+    weights = in_panels(w_hh.to(hs.dtype), 1, blocks, in_tiles=product == "tiles")
     buffers = (hs, layer.memory, layer.kept)
     sums = (d_rows, db_hh)
     tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, *sums, ids)
-    sync = _meeting_point(hs)
     shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
-    arguments = [steps, batch, *team.addresses(*tensors), rows, *team.addresses(sync)]
-    team.run(lambda: backward_address(shape), arguments, threads, they_wait=they_wait)
+    arguments = [steps, batch, *team.addresses(*tensors), rows]
+    team.run(lambda: backward_address(shape), arguments, threads)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 
 
-def _in_tiles(name: Literal["tiles", "lane_tiles"]) -> Engine:
-    products = partial(forward, product=name), partial(backward, product=name)
-    return Engine(name, takes_in_tiles, *products)
-
-
 KERNELS = Engine("kernels", takes, forward, backward)
-TILES, LANE_TILES = _in_tiles("tiles"), _in_tiles("lane_tiles")
+IN_TILES = partial(forward, product="tiles"), partial(backward, product="tiles")
+LANE_TILES = Engine("lane_tiles", takes_in_tiles, *IN_TILES)

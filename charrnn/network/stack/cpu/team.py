@@ -5,8 +5,7 @@
 They are PyTorch's own where it brings GNU's OpenMP, as on Linux: two pools of threads would fight
 for the cores. OpenMP may give fewer threads than were asked for, in a parallel region of its own or
 by `OMP_THREAD_LIMIT`; the code divides its work among those that there are. Elsewhere the threads
-are Python's. If one can't be started, another does its share afterwards. So code whose threads wait
-for each other runs in one thread there.
+are Python's. If one can't be started, another does its share afterwards.
 """
 
 from __future__ import annotations
@@ -60,16 +59,13 @@ def _prepare() -> None:
         add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
 
 
-def run(
-    code: Callable[[], int], arguments: Sequence[int], threads: int, *, they_wait: bool = False
-) -> None:
+def run(code: Callable[[], int], arguments: Sequence[int], threads: int) -> None:
     """Call compiled code in `threads` threads at once, and wait for all.
 
     Args:
         code: compiles or loads it, and gives its address.
         arguments: in the order that `Code` was given their names.
         threads: how many.
-        they_wait: whether the threads wait for each other.
     """
     _prepare()
     function, array = code(), (ctypes.c_int64 * len(arguments))(*arguments)
@@ -78,7 +74,6 @@ def run(
         runtime.GOMP_parallel(function, ctypes.addressof(array), threads, 0)
         return
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
-    threads = 1 if they_wait else threads
 
     def work(number: int) -> None:
         _share.number, _share.count = number, threads

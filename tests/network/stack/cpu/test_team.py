@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from charrnn.cells.rules import CELLS
-from charrnn.native.writing.sampling_code import THREADS_CAN_WAIT
 from charrnn.network.stack.cpu import kernels, team
 
 needs_openmp = pytest.mark.skipif(team.openmp() is None, reason="PyTorch brings no GNU OpenMP")
@@ -45,60 +44,56 @@ def test_own_threads_compute_the_same_bits() -> None:
     assert own == openmp
 
 
-MEETING = """
+SHARED = """
 import ctypes, functools, os, sys, torch
 from charrnn.native.code import intrinsics
 from charrnn.native.code.machine import Code, thread_count, thread_number
 from charrnn.network.stack.cpu import team
 
-ROUNDS, THREADS = 50, 4
+ITEMS = 50
 if sys.argv[1] == "own":
     team.openmp = lambda: None
-code = Code("meeting", ["sync", "left", "found", "size"])
+code = Code("shared", ["items", "done", "size"])
 thread, threads = thread_number(code), thread_count(code)
-intrinsics.store_integer(code, code["size"], threads)
-other = thread + 1 - (thread + 1) // threads * threads
-with code.loop(0, ROUNDS) as k:
-    intrinsics.store_integer(code, code["left"] + (k * THREADS + thread) * 8, k + 1)
-    intrinsics.barrier(code, code["sync"], threads)
-    seen = code.integer(code["left"] + (k * THREADS + other) * 8)
-    intrinsics.store_integer(code, code["found"] + (k * THREADS + thread) * 8, seen)
+intrinsics.store_integer(code, code["size"] + thread * 8, threads)
+begin, end = code.share(code["items"], 1, thread, threads)
+with code.loop(begin, end) as k:
+    place = code["done"] + k * 8
+    intrinsics.store_integer(code, place, code.integer(place) + 1)
 address = functools.cache(code.compile)
 
-def meet(wished):
-    seen = ROUNDS * THREADS
-    arrays = [torch.zeros(size, dtype=torch.int64) for size in (8, seen, seen, 1)]
-    team.run(address, [array.data_ptr() for array in arrays], wished, they_wait=True)
-    size = int(arrays[3])
-    found = arrays[2].view(ROUNDS, THREADS)[:, :size]
-    assert (found == torch.arange(1, ROUNDS + 1)[:, None]).all()
-    os.write(1, b"%d\\n" % size)  # in one piece: two threads may say it at once
+def divide(wished):
+    done, size = torch.zeros(ITEMS, dtype=torch.int64), torch.zeros(wished, dtype=torch.int64)
+    team.run(address, [ITEMS, done.data_ptr(), size.data_ptr()], wished)
+    assert (done == 1).all()
+    assert (size > 0).sum() == size[0]
+    os.write(1, b"%d\\n" % size[0])  # in one piece: two threads may say it at once
 
-meet(1)
-meet(4)
+divide(1)
+divide(4)
 if sys.argv[1] != "own":
     team.openmp().omp_set_nested(sys.argv[1] == "nested")
-    inside = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: meet(3))
+    inside = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: divide(3))
     team.openmp().GOMP_parallel(inside, None, 2, 0)
 """
 
 
-@pytest.mark.skipif(not THREADS_CAN_WAIT, reason="no thread waits for another here")
+@pytest.mark.skipif(not kernels.available(32, torch.float32), reason="there are no kernels here")
 @pytest.mark.parametrize(
     ("threads", "limits", "sizes"),
     [
-        ("own", {}, [1, 1]),
+        ("own", {}, [1, 4]),
         pytest.param("openmp", {}, [1, 4, 1, 1], marks=needs_openmp),
         pytest.param("openmp", {"OMP_THREAD_LIMIT": "3"}, [1, 3, 1, 1], marks=needs_openmp),
         pytest.param("nested", {}, [1, 4, 3, 3], marks=needs_openmp),
     ],
 )
-def test_threads_that_wait_for_each_other_are_all_there(
+def test_threads_divide_all_work_among_those_that_there_are(
     threads: str, limits: dict[str, str], sizes: list[int]
 ) -> None:
-    """Or know that they are fewer: by the limit, or inside other threads."""
+    """They may be fewer than wished: by the limit, or inside other threads."""
     done = subprocess.run(
-        [sys.executable, "-c", MEETING, threads],
+        [sys.executable, "-c", SHARED, threads],
         env=os.environ | limits,
         capture_output=True,
         text=True,
