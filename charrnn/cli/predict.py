@@ -17,7 +17,7 @@ from msgspec import structs
 from charrnn.config import HUB, STANDARD_INPUT, Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import as_text, names_a_file, option_names, take, with_settings
-from charrnn.terminal.output import answer_in_batches, encode_json, say, write
+from charrnn.terminal.output import answer_in_batches, encode_json, say, say_new, write
 from charrnn.words import leave_out
 
 if TYPE_CHECKING:
@@ -116,13 +116,18 @@ def _is_model(argument: str) -> bool:
 def _answer(
     model: TaskModel[Any], inputs: list[str], reading: Reading, task: TaskRecord, *, plain: bool
 ) -> None:
-    """Answer texts in their order, some side by side; those that have come, before others do."""
+    """Answer texts in their order, some side by side; those that have come, before others do.
+
+    How they are read is said before the first answer, as input may never end.
+    """
     from charrnn.tasks.texts import cut_note
 
-    notes, cut, longest = list[str](), 0, getattr(model, "longest", sys.maxsize)
+    notes, said = list[str](), set[str]()
+    cut, longest = 0, getattr(model, "longest", sys.maxsize)
 
     def answer(some: list[str]) -> None:
         nonlocal cut
+        say_new(notes, said)
         cut += sum(len(text) > longest for text in some)
         for found in model.predict(some):
             write(f"{found.plain}\n" if plain else encode_json(found))
@@ -130,7 +135,7 @@ def _answer(
     answer_in_batches(partial(_texts, inputs, reading, task, notes), AT_ONCE, answer)
     if cut:
         notes.append(cut_note(cut, longest))
-    say(*notes)
+    say_new(notes, said)
 
 
 def _texts(

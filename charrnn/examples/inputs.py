@@ -42,7 +42,7 @@ def texts_in(
     Args:
         sources: each what `rows.opened` takes.
         reading: encoding, and the column of the texts.
-        notes: gets what was changed, once the last text is read.
+        notes: gets how a file is read before its first text, what was changed after its last.
         column: unless `reading` names one.
         task: for which they are read. Sources of translations may stand beside their targets;
             unless a column is named, they are in the first one of a table as text without a header.

@@ -194,6 +194,6 @@ def _headless(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
     if is_first and any(cell.strip().lower() in NAMES for cell in cells):
         names = ", ".join(cells)
         found = f"{file.at(row.number)} names columns ({names}), but not source and target"
-        advice = "name them with --text-column and --label-column, or delete the line"
+        advice = "delete the line, or name them with --text-column and --label-column"
         raise BadDataError(found, advice)
     return ("1", "2")

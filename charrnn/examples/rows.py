@@ -208,7 +208,10 @@ class File:
         notes: list[str] = []
         header: list[str] | None = None
         widths = delimited.Widths(self.name, last)
-        for line, row in delimited.cells(self.source, self.reading, notes, is_header):
+        rows = delimited.cells(self.source, self.reading, notes, is_header)
+        self.notes += [f"{self.name}: {note}" for note in notes]
+        notes.clear()  # of what is found from here on
+        for line, row in rows:
             if not row:
                 if self.columns and blank:
                     yield Row(line, {})

@@ -63,7 +63,7 @@ def read_tagged(
 
     Raises:
         BadDataError: for a tag that is none, lines with different numbers of columns, a span that
-            is not in its text or overlaps another; and if there is no example at all.
+            is empty, not in its text or overlaps another; and if there is no example at all.
         UsageError: for a column that is not there, or given for what is no table.
     """
     found: list[Tagged] = []
@@ -206,6 +206,10 @@ def _marked(place: str, text: str, marks: Any) -> list[Span]:
         raise BadDataError(f"{place} has no list of spans", advice)
     marked = sorted(_span(place, text, mark) for mark in marks)
     for first, other in pairwise(marked):
+        if first[:2] == other[:2]:
+            labels = "" if first == other else f", as {first.label} and as {other.label}"
+            found = f"{place}: the span {first.start}–{first.end} is there twice{labels}"
+            raise BadDataError(found, "leave one of them out")
         if first.end > other.start:
             both = f"the spans {first.start}–{first.end} and {other.start}–{other.end}"
             raise BadDataError(f"{place}: {both} overlap", "mark each character once")
@@ -232,7 +236,10 @@ def _span(place: str, text: str, value: Any) -> Span:
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in (start, end)):
         found = f"{place}: a span is from {start!r} to {end!r}"
         raise BadDataError(found, "start and end must be whole numbers")
-    if not 0 <= start < end <= len(text):
+    if start >= end:
+        found = f"{place}: the span {start}–{end} holds no character"
+        raise BadDataError(found, "end it after its last character, or leave it out")
+    if start < 0 or end > len(text):
         raise BadDataError(
             f"{place}: the span {start}–{end} is not in its text, which ends at {len(text)}",
             "count characters from 0; the end is that after the last",

@@ -38,7 +38,7 @@ from charrnn.objectives.plans.series import plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
-from charrnn.tasks.series.pasts import Past, past_file
+from charrnn.tasks.series.pasts import Past, past_file, too_short
 from charrnn.tasks.series.trials import MIDDLE, Trial, score_of
 from charrnn.tasks.series.windows import Values, spread_of
 from charrnn.text.corpus import corpus_name
@@ -193,6 +193,8 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
     if short:
         all_series = f"{short:,} of {len(series):,} series are shorter than {least:,} values"
         notes.append(f"{all_series}: they are not validated, and trained on as far as they go")
+    shorter = [one.name for one in series if len(one.values) < season]
+    notes += too_short(shorter, season, "a whole season")
 
 
 def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:

@@ -6,6 +6,7 @@ Request ──refuse_useless_validation──▶ UsageError;  examples of both �
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,8 +72,10 @@ def examples_of_validation(
     except (BadDataError, UsageError) as error:
         if "-column" not in error.advice:
             raise
-        advice = "name its columns as those of the examples that are trained on are named"
-        raise type(error)(error.found, advice) from None  # an option would be for both
+        # An option would be for both; what can be done without one comes before it.
+        ways = list(takewhile(lambda way: "-column" not in way, error.advice.split(", or ")))
+        ways.append("name its columns as those of the examples that are trained on are named")
+        raise type(error)(error.found, ", or ".join(ways)) from None
     notes += told(own)
     return found
 

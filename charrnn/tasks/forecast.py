@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import compress, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.dates import following, last_times
-from charrnn.tasks.series.pasts import Past, first_after, pasts_in
+from charrnn.tasks.series.pasts import Past, first_after, pasts_in, too_short
 from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
 from charrnn.tasks.series.windows import Values, Windows, spread_of
 from charrnn.words import counted
@@ -86,6 +86,8 @@ class Forecaster(TaskModel[Trial]):
 
     Attributes:
         pasts: the ends of the series that it was trained on.
+        too_short: names of series that were beside these, and hold less than a season: nothing is
+            learnt from them, and there is no forecast of them.
     """
 
     def __init__(self, *folders: ModelFolder) -> None:
@@ -100,7 +102,10 @@ class Forecaster(TaskModel[Trial]):
         unknown: dict[str, Any] = {"times": (), "spread": None, "error": None}
         bare = [[msgspec.structs.replace(one, **unknown) for one in found] for found in pasts]
         shared("series", folders, bare)
-        self.pasts = max(pasts, key=lambda found: sum(one.spread is not None for one in found))
+        known = max(pasts, key=lambda found: sum(one.spread is not None for one in found))
+        least = self.task.season
+        self.pasts = tuple(past for past in known if past.count >= least)
+        self.too_short = tuple(past.name for past in known if past.count < least)
         self._networks = [_Network(*both) for both in zip(folders, tasks, strict=True)]
 
     def predict(
@@ -115,7 +120,7 @@ class Forecaster(TaskModel[Trial]):
 
         Args:
             series: each its values in order, or (N, 1+F) with the features beside them; None for
-                those that the model was trained on.
+                `pasts`, those that the model was trained on.
             horizon: how many values; as many as in training by default.
 
         Raises:
@@ -280,7 +285,7 @@ class Forecaster(TaskModel[Trial]):
         label_column: str | None,
         notes: list[str],
     ) -> list[Trial]:
-        """See `TaskModel`; raises what `read_series` does, and for series that are too short.
+        """See `TaskModel`; raises what `read_series` does, and if all series are too short.
 
         Series that the model knows by name are what came after those it was trained on. Of others,
         the last values are held back, as many as the model predicts at once.
@@ -288,6 +293,12 @@ class Forecaster(TaskModel[Trial]):
         column = label_column or self.task.label_column
         found = read_series(sources, reading, notes, column, self.known_times)
         known = {past.name: past for past in self.pasts}
+        least = self.task.season + self.task.horizon
+        is_short = [one.name not in known and len(one.values) < least for one in found]
+        if not all(is_short):
+            names = [one.name or one.place for one in compress(found, is_short)]
+            notes += too_short(names, least, "a season and a horizon")
+            found = [one for one, short in zip(found, is_short, strict=True) if not short]
         return [self._trial(one, known.get(one.name), notes) for one in found]
 
     def _trial(self, series: Series, past: Past | None, notes: list[str]) -> Trial:

@@ -20,7 +20,7 @@ from charrnn.examples.series import Series, read_series, refuse_text_column
 from charrnn.outputs import refuse_inputs
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
-from charrnn.tasks.series.pasts import HORIZONS
+from charrnn.tasks.series.pasts import HORIZONS, too_short
 from charrnn.terminal.options import names_a_file
 from charrnn.terminal.output import encode_json, say, write
 
@@ -55,8 +55,9 @@ def show_forecasts(
         plain: print numbers instead of lines of JSON.
 
     Raises:
-        CharRNNError: as `read_series` and `Forecaster.predict`, for a picture that can't be
-            drawn, a column without a table, and standard input that is named and empty.
+        CharRNNError: as `read_series` and `Forecaster.predict`, but for series that are too short
+            among others, if they have names; for a picture that can't be drawn, a column without a
+            table, and standard input that is named and empty.
     """
     refuse_text_column(reading)
     if plot is not None:
@@ -72,10 +73,14 @@ def show_forecasts(
         notes.append("standard input is empty: the series of the training go on")
     if label_column is not None and not any(one.place for one in series):
         raise UsageError("--label-column is about tables", "leave it out")
+    if series:
+        series = _long_enough(series, model.task.season, notes)
+    else:
+        notes += too_short(model.too_short, model.task.season, "a whole season")
     answers = model.predict(series or None, horizon)
+    say(*notes)
     for answer in answers:
         write(f"{answer.plain}\n" if plain else encode_json(answer))
-    say(*notes)
     if plot is not None:
         pasts = [one.values for one in series] or [past.values for past in model.pasts]
         _draw(plot, pasts, answers)
@@ -122,6 +127,18 @@ def _series(
         else:
             found.append(Series("", np.array(numbers_in(one))[:, None]))
     return found
+
+
+def _long_enough(series: list[Series], season: int, notes: list[str]) -> list[Series]:
+    """The series of which there is a forecast; `notes` gets the others.
+
+    All of them, to be refused, if there is none, or if names do not tell which ones are answered.
+    """
+    short = [one.name for one in series if len(one.values) < season]
+    if len(short) == len(series) or not all(short):
+        return series
+    notes += too_short(short, season, "a whole season")
+    return [one for one in series if len(one.values) >= season]
 
 
 def _is_empty(file: BinaryIO) -> bool:

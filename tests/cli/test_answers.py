@@ -101,6 +101,22 @@ def test_what_comes_line_by_line_is_read_as_a_file_is(
     assert numbers[0] == pytest.approx(numbers[1], abs=1e-6)
 
 
+def test_how_a_pipe_is_read_is_said_before_its_first_answer(desk: Path) -> None:
+    """It was said at the end, and what is followed (tail -f) has none."""
+    process = commands.start(
+        desk, "predict", "reviews", stdin=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"text,label\na film,good\n")
+    found = [commands.line_from(process) for _ in range(3)]
+    assert found[0] == b"standard input: a table, since line 1 names columns\n"
+    assert found[1] == b"standard input: its cells are separated by commas\n"
+    assert found[2].startswith(b'{"label":')
+    rest, _ = process.communicate(b"bad,bad\n", timeout=120)
+    assert rest.startswith(b'{"label":')
+    assert rest.count(b"\n") == 1, "nothing is said twice"
+
+
 def test_a_line_at_a_terminal_is_answered_at_once(desk: Path) -> None:
     lines = [b"a good film\n", b"a bad film\n"]
     ours, theirs = pty.openpty()

@@ -274,6 +274,23 @@ WRONG = {
         '{"start": 1, "end": 3, "label": "y"}]}',
         "the spans 0–2 and 1–3 overlap",
     ),
+    "empty": (
+        "a.jsonl",
+        '{"text": "xyz", "spans": [{"start": 1, "end": 1, "label": "y"}]}',
+        "row 1: the span 1–1 holds no character; end it after its last character, or leave it out",
+    ),
+    "twice": (
+        "a.jsonl",
+        '{"text": "xyz", "spans": [{"start": 0, "end": 2, "label": "y"}, '
+        '{"start": 0, "end": 2, "label": "y"}]}',
+        "row 1: the span 0–2 is there twice; leave one of them out",
+    ),
+    "two labels": (
+        "a.jsonl",
+        '{"text": "xyz", "spans": [{"start": 0, "end": 2, "label": "z"}, '
+        '{"start": 0, "end": 2, "label": "y"}]}',
+        "row 1: the span 0–2 is there twice, as y and as z; leave one of them out",
+    ),
 }
 
 

@@ -551,6 +551,25 @@ def test_short_series_are_told() -> None:
     assert data_of(40, 30).notes == ()
 
 
+@pytest.mark.parametrize("length", [1, 6])
+def test_a_series_shorter_than_a_season_ends_no_run(length: int) -> None:
+    series = random_walks(100, length)
+    write_series("ragged.csv", *series)
+    rows = [f"s{k},{value}\n" for k, one in enumerate(series) for value in one]
+    Path("long.csv").write_text("unique_id,y\n" + "".join(rows))
+    late = [""] * (100 - length) + list(map(str, series[1]))
+    wide = "".join(f"{value},{other}\n" for value, other in zip(series[0], late, strict=True))
+    Path("wide.csv").write_text("s0,s1\n" + wide)
+    for form in ("ragged", "long", "wide"):
+        given = SMALL | {"out": form, "season": 7, "steps": 2}
+        run = charrnn.train(f"{form}.csv", **given)
+        said = "no forecast of series s1: it has fewer than 7 values, a whole season"
+        assert said in run.notes
+        model = run.finish(progress=False)
+        assert [answer.series for answer in model.predict()] == ["s0"]
+        assert model.too_short == ("s1",)
+
+
 def test_no_language_model_starts_a_forecaster() -> None:
     write_series("a.csv", *random_walks(40))
     bases: list[Any] = [object()]

@@ -344,6 +344,16 @@ def test_without_input_it_goes_on_from_the_training_series() -> None:
     assert len(model.pasts[0].end) == 8, "four horizons are kept to be drawn"
 
 
+def test_there_is_no_forecast_of_series_that_are_shorter_than_a_season() -> None:
+    task = Task(horizon=2, season=3, window=6)
+    known = [a_series(*range(30), name="a"), a_series(5, name="b"), a_series(5, 8, name="c")]
+    folder = a_folder(task, known)
+    for model in (Forecaster(folder), Forecaster(folder, folder)):
+        assert [answer.series for answer in model.predict()] == ["a"]
+        assert [past.name for past in model.pasts] == ["a"]
+        assert model.too_short == ("b", "c")
+
+
 @pytest.mark.parametrize(
     ("series", "found"),
     [
@@ -474,6 +484,18 @@ def test_known_times_settle_which_number_is_the_day(tmp_path: Path) -> None:
         assert note == f"{path}: times such as {later[0]} are read as month/day/year"
 
 
+def test_series_that_are_too_short_to_be_judged_are_told(tmp_path: Path) -> None:
+    known = [a_series(*range(9, 0, -1), name="a"), a_series(5, name="b"), a_series(6, name="c")]
+    model = forecaster(Task(horizon=2, season=3, window=6), known)
+    path = tmp_path / "x.csv"
+    path.write_text("a,9,8,7,6,5,4,3,2,1,5\nb,6,7,8,9,10\nc,1,2,3,4\nd,4\n")
+    report = model.evaluate(path)
+    assert report.count == 2, "nothing was learnt of b, so its own values are enough"
+    assert report.notes[0] == (
+        "no forecast of 2 series: c, d have fewer than 5 values, a season and a horizon"
+    )
+
+
 def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:
     known = a_series(1, 2, 3, name="a", times="2024-01 2024-02 2024-03")
     model = forecaster(Task(horizon=2, window=3), [known])
@@ -495,6 +517,8 @@ def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:
     [
         b"{}",
         b'{"series": [{"end": [], "first": 1, "count": 3}]}',
+        b'{"series": [{"end": [[1]], "first": 1, "count": 3}]}',
+        b'{"series": [{"end": [], "first": 1, "count": 0}]}',
         b'{"series": [{"end": [[1], [2, 3]], "first": 1, "count": 3}]}',
         b'{"series": [{"end": [[1], [2], [3]], "first": 1, "count": 2}]}',
         b'{"series": [{"end": [[1], [1e999]], "first": 1, "count": 3}]}',
@@ -502,4 +526,4 @@ def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:
 )
 def test_a_damaged_folder_is_refused(content: bytes) -> None:
     with pytest.raises(BadDataError, match=SERIES):
-        forecaster(Task(horizon=2, window=2), [], extra={SERIES: content})
+        forecaster(Task(horizon=2, season=2, window=2), [], extra={SERIES: content})

@@ -85,3 +85,27 @@ def test_the_series_of_the_training_go_on_where_there_is_no_standard_input(place
     out, err = process.communicate(timeout=120)
     assert [json.loads(line)["series"] for line in out.splitlines()] == ["a", "b"]
     assert err == b""
+
+
+def test_series_shorter_than_a_season_cost_no_other_series_its_answer(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    place = tmp_path_factory.mktemp("short")
+    numbers = ",".join(str(k % 3) for k in range(40))
+    (place / "x.csv").write_text(f"a,{numbers}\nb,1,2\n")
+    given: dict[str, Any] = {"hidden_size": 4, "steps": 3, "device": "cpu", "season": 3}
+    run = charrnn.train(place / "x.csv", task="forecast", out=place / "m", **given)
+    run.finish(progress=False)
+    said = "no forecast of series b: it has fewer than 3 values, a whole season\n"
+    own = commands.run(place, "predict", "m", "--plot", "a.svg")
+    assert own.stdout.count("\n") == 1
+    assert said in own.stderr
+    done = commands.run(place, "predict", "m", "x.csv")
+    assert (done.returncode, done.stdout, done.stderr) == (0, own.stdout, said)
+    done = commands.run(place, "verify", "m")
+    assert done.returncode == 0
+    for arguments in (["1 2", "1 2 3"], ["b.csv"]):
+        (place / "b.csv").write_text("b,1,2\nc,1\n")
+        done = commands.run(place, "predict", "m", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "has 2 values; give at least 3, a whole season" in done.stderr

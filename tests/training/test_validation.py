@@ -295,6 +295,28 @@ def test_a_set_with_other_columns_is_refused_with_advice_that_helps() -> None:
         train(source, validation=held, task="classify")
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "content", "words"),
+    [
+        (
+            "classify",
+            "v.jsonl",
+            '{"text": "abc", "label": 1.0}\n',
+            "; write whole numbers or names",
+        ),
+        ("translate", "v.tsv", "src\ttgt\none\teins\n", "; delete the line"),
+    ],
+)
+def test_what_helps_a_set_without_an_option_is_said(
+    kind: str, name: str, content: str, words: str
+) -> None:
+    source, _ = _write(kind)
+    Path(name).write_text(content)
+    with pytest.raises(BadDataError) as error:
+        train(source, validation=name, task=kind)
+    assert f"{words}, or name its columns as those of the examples" in str(error.value)
+
+
 def test_a_task_takes_no_corpus() -> None:
     source, _ = _write("classify")
     with pytest.raises(UsageError, match="a corpus has no examples in it"):

@@ -21,8 +21,9 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.dates import last_times
 from charrnn.tasks.series.windows import Values, spread_of
+from charrnn.words import first_few
 
-__all__ = ["HORIZONS", "Past", "first_after", "past_file", "pasts_in"]
+__all__ = ["HORIZONS", "Past", "first_after", "past_file", "pasts_in", "too_short"]
 
 HORIZONS = 4  # of history that are kept, and drawn in a picture
 
@@ -50,7 +51,7 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, series: Series, kept: int, season: int) -> Past:
-        """What is kept of a series: so many values, and at least a season."""
+        """What is kept of a series: so many values, and at least a season, as far as it goes."""
         own = series.values[:, 0]
         error = measures.seasonal_error(own, season)
         return cls(
@@ -103,11 +104,28 @@ def pasts_in(found: ModelFolder, task: Forecast) -> tuple[Past, ...]:
     pasts: _Pasts = parse(path, found.extra[SERIES], _Pasts)
     for past in pasts.series:
         rows = past.end
-        if len(rows) < task.season or any(len(row) != 1 + len(task.features) for row in rows):
+        least = max(1, min(past.count, task.season))
+        if len(rows) < least or any(len(row) != 1 + len(task.features) for row in rows):
             raise damaged(path, f"{past.name or 'a series'} does not fit the model")
         if past.count < len(rows) or not np.isfinite(past.values).all():
             raise damaged(path, f"{past.name or 'a series'} holds no series")
     return pasts.series
+
+
+def too_short(names: Sequence[str], least: int, what: str) -> list[str]:
+    """The note on series of which there is no forecast, if there are any.
+
+    Args:
+        names: of the series.
+        least: how many values a forecast of them needs.
+        what: what these are.
+    """
+    if not names:
+        return []
+    which = f"series {names[0]}: it has"
+    if len(names) > 1:
+        which = f"{len(names):,} series: {first_few(names)} have"
+    return [f"no forecast of {which} fewer than {least:,} values, {what}"]
 
 
 def first_after(series: Series, past: Past, notes: list[str]) -> int:
