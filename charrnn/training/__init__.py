@@ -2,6 +2,7 @@
 
     data, plan ──beginning: learner, recorder──▶ loop ──▶ events, folder
 
+at_exit    loops that are still open when the program ends
 events     what training reports while it runs
 saver      saves that are written while training goes on
 pace       how long a run takes: the fastest way to compute, updates, other programs

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,7 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import origin_of
+from charrnn.training.at_exit import closed_at_exit
 from charrnn.training.beginning import earlier
 from charrnn.training.beginning.preparing import given, prepare
 from charrnn.training.beginning.starting import NewRun, StoppedRun
@@ -202,7 +203,10 @@ class Run:
         self._sample = ""  # of the last evaluation
         self._is_over = False
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Generator[Event]:
+        return closed_at_exit(self._events())
+
+    def _events(self) -> Generator[Event]:
         if self._is_over:
             return
         prepared, ranks = self._prepared, processes()
@@ -291,7 +295,7 @@ class Run:
         with (
             noted(signal.SIGINT) as received,
             closing(Bar(shown=shown, nats=self._nats)) as bar,
-            closing(iter(self)) as events,  # type: ignore[type-var]
+            closing(iter(self)) as events,
         ):
             for event in events:
                 bar.show(event, self._step)
