@@ -213,7 +213,6 @@ class Run:
         if prepared is None:
             assert self._place is not None, "a run that has started has a folder"
             prepared = _stopped(self._place, self._sources, self._validation)
-            self._continue(prepared)
         if ranks.follows:
             self._follow(prepared, ranks)
             return
@@ -225,6 +224,9 @@ class Run:
                 closing(in_own_modes(prepared.start())) as events,
             ):
                 for event in events:
+                    # Not before: a loop that is refused changes nothing for the one that goes on.
+                    if isinstance(event, Started) and isinstance(prepared, StoppedRun):
+                        self._continue(prepared)
                     self._note(event)
                     yield event
         finally:
