@@ -160,10 +160,11 @@ class Run:
     """A run of training: prepared, going on, stopped or finished.
 
     Iterating over it trains and yields events: `Started`, then `Progress`, `Evaluated` and
-    `Corrected`, at the end `Finished`. Leaving the loop stops the run and saves it; iterating
-    again, or `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what
-    the last evaluation saved, or the one before, if that save takes over two seconds more; `finish`
-    saves all first. Only one loop at a time can train.
+    `Corrected`, for a task `Reporting` once all updates are made, at the end `Finished`. Leaving
+    the loop stops the run and saves it, and so does the end of the program; iterating again, or
+    `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what the last
+    evaluation saved, or the one before, if that save takes over two seconds more; `finish` saves
+    all first. Only one loop at a time can train.
 
     Of several processes that torchrun has started, all iterate, and the first yields the events.
 
