@@ -6,6 +6,7 @@ evaluate("checkpoints/novel", text).bits_per_char
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -60,18 +61,19 @@ def evaluate(
 
     Args:
         models: a model folder or a name in `checkpoints/`, a `Model` or a `Mixture`; or several.
-        text: at least two tokens; the first is not predicted. It is read as training would have.
-            For a model of records, one or several of them with what ends them in between; all of
-            each is predicted, and its end.
-        adapt_from: for dynamic evaluation, the text that the model was trained on.
+        text: the text itself, at least two tokens; the first is not predicted. It is read as
+            training would have. For a model of records, one or several of them with what ends them
+            in between; all of each is predicted, and its end.
+        adapt_from: for dynamic evaluation, the text that the model was trained on, itself.
         unknown: what to do with characters that the models don't know.
         settings: any of `EvalConfig`.
 
     Raises:
         CharRNNError: for models that can't be read, or don't share a vocabulary; texts too short,
-            or with unknown characters; settings out of bounds.
+            or with unknown characters; names of files in place of texts; settings out of bounds.
     """
     config = settings_from(EvalConfig, settings)
+    _refuse_file_names(text=text, adapt_from=adapt_from)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
     found, tokenizer, reverse = _found(given)
     networks = [_network(model) for model in found]
@@ -87,6 +89,14 @@ def evaluate(
         training_ids = as_read(ids, reverse)
     nats = mixed_surprisals(networks, read, config, training_ids)
     return text_score(nats, read, config, tokenizer)
+
+
+def _refuse_file_names(**texts: str | None) -> None:
+    """Refuse to score the name of a file for its text."""
+    for argument, text in texts.items():
+        if text is not None and os.path.isfile(text):  # noqa: PTH113
+            found = f"{argument} is {text!r}, the name of a file"
+            raise UsageError(found, f"give what is in it: charrnn.read_corpus({text!r}).text")
 
 
 def load_networks(
