@@ -27,7 +27,7 @@ from charrnn.learning.hardware.threads import in_threads
 from charrnn.learning.learner import Learner
 from charrnn.objectives.request import Data
 from charrnn.signals import STOPPING, noted
-from charrnn.training.diagnosis import memory_errors
+from charrnn.training.memory import memory_errors
 
 __all__ = ["follow"]
 

@@ -46,9 +46,9 @@ from charrnn.objectives.request import Data
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin
-from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, reported
+from charrnn.training.memory import memory_errors
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
