@@ -9,9 +9,8 @@ from shlex import quote
 
 from charrnn.errors import CharRNNError
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.threads import each_in_threads, max_threads, threads_at
+from charrnn.learning.hardware.threads import max_threads, threads_at
 from charrnn.learning.learner import Learner
-from charrnn.learning.task import Scoring
 from charrnn.training.events import Event, Progress, Reporting
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.neighbours import Neighbours, usage
@@ -112,8 +111,8 @@ def _evaluated(
 ) -> Iterator[Event]:
     """Evaluate, chunk by chunk, so that the caller can leave in between, and begin to save."""
     watch, saver = recorder.watch, recorder.saver
-    begin, scoring = watch.read(), Scoring(learner.task, learner.network)
-    for _ in each_in_threads(threads_at(learner.step, learner.config), scoring):
+    begin, scoring = watch.read(), learner.scoring()
+    for _ in scoring:
         watch.read()
         if ticks.due():
             saver.check()

@@ -31,10 +31,9 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import RULES, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
-from charrnn.learning.hardware.threads import each_in_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
-from charrnn.learning.task import Scored, Scoring, Task
+from charrnn.learning.task import Scored, Task
 from charrnn.objectives.plans.plan import SCORING_COST
 from charrnn.tasks.scores.reports import Report
 from charrnn.text.origin import Origin
@@ -291,8 +290,8 @@ class Recorder:
         seconds = self.task.val_tokens * SCORING_COST / learner.tokens_per_second
         if seconds > CLOSING_SECONDS:
             return
-        scoring = Scoring(self.task, learner.network)
-        for _ in each_in_threads(threads_at(learner.step, learner.config), scoring):
+        scoring = learner.scoring()
+        for _ in scoring:
             pass
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):

@@ -18,7 +18,7 @@ from charrnn.learning.hardware.devices import choose_precision, speed
 from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
-from charrnn.learning.task import Scoring, Task
+from charrnn.learning.task import Task
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
@@ -72,7 +72,7 @@ def count_steps(
     some = task.beginning(min(TIMED_TOKENS, max(2, math.ceil(tokens))))
 
     def evaluate() -> None:
-        for _ in Scoring(some, learner.network):
+        for _ in learner.scoring(some):
             watch.read()
 
     (evaluation,) = time_calls(evaluate, 0.0, 1)
