@@ -196,20 +196,14 @@ def time_calls(work: Callable[[], object], seconds: float, max_calls: int) -> li
     Args:
         max_calls: there are never more.
     """
-    first = _seconds_of(work)
+    first = clock.seconds_of(work)
     if first >= TIMED_SECONDS:
         return [first]
     end = clock.now() + seconds
-    times = [_seconds_of(work)]
+    times = [clock.seconds_of(work)]
     while len(times) < max_calls and clock.now() < end:
-        times.append(_seconds_of(work))
+        times.append(clock.seconds_of(work))
     return times
-
-
-def _seconds_of(work: Callable[[], object]) -> float:
-    begin = clock.now()
-    work()
-    return clock.now() - begin
 
 
 def mean_without_outliers(times: Sequence[float]) -> float:
