@@ -95,7 +95,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
 
     losses.refuse_idle(config, dynamic=bool(asked.dynamic))
     folders = [find_model(model) for model in asked.models]
-    networks, tokenizer, reverse = losses.load_networks(folders)
+    networks, tokenizer, reverse, _ = losses.load_networks(folders)
     if tokenizer.end is not None:
         losses.refuse_for_records(config, dynamic=bool(asked.dynamic))
     records = [read_record(folder) for folder in folders]

@@ -6,6 +6,7 @@ evaluate("checkpoints/novel", text).bits_per_char
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -35,7 +36,7 @@ from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import EvalConfig
 
 AnyModel = str | Path | Model | Mixture
-Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
+AnyNetwork: TypeAlias = "CharRNN | Sequence[AnyNetwork]"  # several are mixed
 
 __all__ = [
     "evaluate",
@@ -60,27 +61,27 @@ def evaluate(
 
     Args:
         models: a model folder or a name in `checkpoints/`, a `Model` or a `Mixture`; or several.
-        text: at least two tokens; the first is not predicted. It is read as training would have.
-            For a model of records, one or several of them with what ends them in between; all of
-            each is predicted, and its end.
-        adapt_from: for dynamic evaluation, the text that the model was trained on.
+        text: the text itself, at least two tokens; the first is not predicted. It is read as
+            training would have. For a model of records, one or several of them with what ends them
+            in between; all of each is predicted, and its end.
+        adapt_from: for dynamic evaluation, the text that the model was trained on, itself.
         unknown: what to do with characters that the models don't know.
         settings: any of `EvalConfig`.
 
     Raises:
         CharRNNError: for models that can't be read, or don't share a vocabulary; texts too short,
-            or with unknown characters; settings out of bounds.
+            or with unknown characters; names of files in place of texts; settings out of bounds.
     """
     config = settings_from(EvalConfig, settings)
+    _refuse_file_names(text=text, adapt_from=adapt_from)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
-    found, tokenizer, reverse = _found(given)
-    networks = [_network(model) for model in found]
+    networks, tokenizer, reverse, records_kind = load_networks(given)
     text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
         read = as_read(tokenizer.encode(text, unknown), reverse)
     else:
-        read = records_of(text, tokenizer, unknown, found[0].records_kind, reverse=reverse)
+        read = records_of(text, tokenizer, unknown, records_kind, reverse=reverse)
     training_ids = None
     if adapt_from is not None:
         ids = tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
@@ -89,30 +90,37 @@ def evaluate(
     return text_score(nats, read, config, tokenizer)
 
 
+def _refuse_file_names(**texts: str | None) -> None:
+    """Refuse to score the name of a file for its text."""
+    for argument, text in texts.items():
+        if text is not None and os.path.isfile(text):  # noqa: PTH113
+            found = f"{argument} is {text!r}, the name of a file"
+            raise UsageError(found, f"give what is in it: charrnn.read_corpus({text!r}).text")
+
+
 def load_networks(
     models: Sequence[AnyModel],
-) -> tuple[Sequence[Network], Tokenizer, bool]:
-    """Networks that share a vocabulary, the vocabulary, and whether they read backwards.
+) -> tuple[Sequence[AnyNetwork], Tokenizer, bool, str]:
+    """Networks that can be asked together.
+
+    Returns:
+        networks: one for each model, or several in a list for a mixture.
+        tokenizer: their vocabulary.
+        reverse: whether they read backwards.
+        records_kind: what the first was trained on a list of; see `Predictor`.
 
     Raises:
         CharRNNError: if there is none, one can't be read, or they differ.
     """
-    found, tokenizer, reverse = _found(models)
-    return [_network(model) for model in found], tokenizer, reverse
-
-
-def _found(
-    models: Sequence[AnyModel],
-) -> tuple[list[ModelFolder | Model | Mixture], Tokenizer, bool]:
-    """The models, their vocabulary, and whether they read backwards."""
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
-    return found, tokenizer, same_direction(found)
+    reverse = same_direction(found)
+    return [_network(model) for model in found], tokenizer, reverse, found[0].records_kind
 
 
-def _network(model: ModelFolder | Predictor) -> Network:
+def _network(model: ModelFolder | Predictor) -> AnyNetwork:
     if isinstance(model, Mixture):
         return [_network(part) for part in model.models]
     if isinstance(model, Model):
@@ -122,7 +130,7 @@ def _network(model: ModelFolder | Predictor) -> Network:
 
 
 def mixed_surprisals(
-    networks: Sequence[Network],
+    networks: Sequence[AnyNetwork],
     text: Text,
     config: EvalConfig,
     training_ids: Ids | None = None,
@@ -157,7 +165,7 @@ def mixed_surprisals(
 
 
 def _mixed(
-    networks: Sequence[Network],
+    networks: Sequence[AnyNetwork],
     text: Text,
     config: EvalConfig,
     training_ids: Ids | None,

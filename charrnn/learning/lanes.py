@@ -84,7 +84,7 @@ class Lanes:
         return Batch(window, fresh=position == 0)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8)  # each batch asks, and making a generator takes longer than the rest of one
 def _start(seed: int, epoch: int, length: int) -> int:
     """Where the first lane of an epoch starts; for each of its batches the same."""
     return int(np.random.default_rng((seed, epoch)).integers(length))

@@ -22,7 +22,7 @@ from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, 
 from charrnn.learning.hardware.threads import in_threads, threads_at
 from charrnn.learning.optimizer import Optimizer, learning_rate
 from charrnn.learning.seeds import generator
-from charrnn.learning.task import Task
+from charrnn.learning.task import Scoring, Task
 from charrnn.network.stack.choice import candidates
 
 __all__ = ["Learner", "lanes_of"]
@@ -147,6 +147,15 @@ class Learner:
         if self.device.type == "cuda":
             # Not for all of the device: that would end what another thread is recording.
             torch.cuda.current_stream(self.device).synchronize()
+
+    def scoring(self, task: Task | None = None) -> Scoring:
+        """A validation of the network as it is, in as many threads as the next update.
+
+        Args:
+            task: what validates; by default its own.
+        """
+        threads = threads_at(self.step, self.config)
+        return Scoring(self.task if task is None else task, self.network, threads)
 
     def whole_state(self) -> State | None:
         """What all rows carry on, empty at the start; None for tasks that carry none."""

@@ -22,6 +22,7 @@ from charrnn.arrays import Weights
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.folder.record import Evaluation, ModelFolder
+from charrnn.learning.hardware.threads import each_in_threads
 from charrnn.learning.lanes import ALL
 from charrnn.network.base import Network
 from charrnn.task_config import TaskRecord
@@ -181,21 +182,26 @@ class Task(Protocol):
 class Scoring:
     """Validation in pieces, so that the caller can do something else in between.
 
-        scoring = Scoring(task, network)
+        scoring = learner.scoring()
         for _ in scoring: ...    # some of the examples have been read
         scoring.result           # once the loop is over
 
     Args:
         task: what validates.
         network: one of the task's; its mode is left as it was.
+        threads: in how many PyTorch computes each piece; None for as many as it has.
     """
 
-    def __init__(self, task: Task, network: Network) -> None:
+    def __init__(self, task: Task, network: Network, threads: int | None = None) -> None:
         self.task, self.network = task, network
+        self.threads = torch.get_num_threads() if threads is None else threads
         self._result: Scored | None = None
 
-    @torch.inference_mode()
     def __iter__(self) -> Iterator[None]:
+        return each_in_threads(self.threads, self._pieces())
+
+    @torch.inference_mode()
+    def _pieces(self) -> Iterator[None]:
         training = self.network.training
         self.network.eval()
         try:

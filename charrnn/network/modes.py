@@ -3,8 +3,9 @@
     with own_modes(): ...             # for work that is done at once
     for event in in_own_modes(work):  # for work in steps, between which the caller has its turn
 
-The default number type is no mode, but one for all threads: it is left alone, and every tensor that
-charrnn makes has its number type named.
+Two things are no modes, but the same for all threads, and are left alone: the default number type,
+so every tensor that charrnn makes has its number type named, and the precision of products in fp32
+(`torch.set_float32_matmul_precision`), so a caller who lowers it changes what charrnn computes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Item = TypeVar("Item")
 
 @contextmanager
 def own_modes() -> Iterator[None]:
-    """Inside, gradients are recorded and products in full precision, in this thread.
+    """Inside, gradients are recorded, and autocast lowers no precision, in this thread.
 
     Raises:
         UsageError: in a copy of a process that has computed with several threads.

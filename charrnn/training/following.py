@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import safetensors.numpy
 
@@ -27,24 +26,12 @@ from charrnn.learning.hardware.threads import in_threads
 from charrnn.learning.learner import Learner
 from charrnn.objectives.request import Data
 from charrnn.signals import STOPPING, noted
-from charrnn.training.diagnosis import memory_errors
+from charrnn.training.memory import memory_errors
 
 __all__ = ["follow"]
 
 
-class Followed(NamedTuple):
-    """How a run ended that this process has followed.
-
-    Attributes:
-        place: of the model; None if the run did not begin.
-        over: whether it went to its end.
-    """
-
-    place: Place | None
-    over: bool
-
-
-def follow(data: Data, ranks: Ranks) -> Followed:
+def follow(data: Data, ranks: Ranks) -> tuple[Place | None, bool]:
     """Share the updates of a run until its first process ends it.
 
     A first Ctrl-C, SIGTERM or SIGHUP is passed on with the next update, after which the first
@@ -53,6 +40,10 @@ def follow(data: Data, ranks: Ranks) -> Followed:
     Args:
         data: what is learnt from.
         ranks: of which this is not the first.
+
+    Returns:
+        place: of the model; None if the run did not begin.
+        over: whether it went to its end.
 
     Raises:
         LostError: if the first process has ended.
@@ -65,7 +56,7 @@ def follow(data: Data, ranks: Ranks) -> Followed:
         stack.enter_context(memory_errors())
         for order in ranks.orders():
             if isinstance(order, Leave):
-                return Followed(place, order.over)
+                return place, order.over
             if isinstance(order, Start):
                 place = Place.of(Path(order.folder))
                 _refuse_another(data, order)

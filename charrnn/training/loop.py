@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from shlex import quote
 
+from charrnn.errors import CharRNNError
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.threads import each_in_threads, max_threads, threads_at
+from charrnn.learning.hardware.threads import max_threads, threads_at
 from charrnn.learning.learner import Learner
-from charrnn.learning.task import Scoring
-from charrnn.training.diagnosis import is_stuck, stopped_elsewhere
 from charrnn.training.events import Event, Progress, Reporting
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.neighbours import Neighbours, usage
@@ -19,6 +19,7 @@ from charrnn.training.recorder import Recorder
 
 __all__ = ["is_over", "loop", "reported"]
 
+MAX_SKIPPED = 5  # updates in a row whose gradients are not finite
 REPORT_SECONDS = 0.25  # between two Progress events
 INTERRUPTED_SECONDS = 2.0  # how long Ctrl-C waits for a save that is under way
 
@@ -81,13 +82,17 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         if is_over(learner, recorder):
             break
         learner.update()
-        if is_stuck(learner):
+        if learner.updates.seen_in_row >= MAX_SKIPPED:  # no further one would succeed
             recorder.save(learner)
             raise recorder.diverged(learner)
         if learner.ranks.stopping:
             yield _progress(learner)  # whoever was asked to stop here, too, leaves
             recorder.close(learner)
-            raise stopped_elsewhere(recorder.place.shown)
+            raise CharRNNError(
+                "another process of this run was asked to stop",
+                "all is saved: start all of them again, with --resume "
+                + quote(str(recorder.place.shown)),
+            )
         seconds = watch.read()
         if deadline is not None and deadline.updated(learner.step, seconds, config):
             steps = deadline.steps(learner.step, seconds, config)
@@ -106,8 +111,8 @@ def _evaluated(
 ) -> Iterator[Event]:
     """Evaluate, chunk by chunk, so that the caller can leave in between, and begin to save."""
     watch, saver = recorder.watch, recorder.saver
-    begin, scoring = watch.read(), Scoring(learner.task, learner.network)
-    for _ in each_in_threads(threads_at(learner.step, learner.config), scoring):
+    begin, scoring = watch.read(), learner.scoring()
+    for _ in scoring:
         watch.read()
         if ticks.due():
             saver.check()

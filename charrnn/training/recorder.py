@@ -31,14 +31,12 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import RULES, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
-from charrnn.learning.hardware.threads import each_in_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
-from charrnn.learning.task import Scored, Scoring, Task
+from charrnn.learning.task import Scored, Task
 from charrnn.objectives.plans.plan import SCORING_COST
 from charrnn.tasks.scores.reports import Report
 from charrnn.text.origin import Origin
-from charrnn.training.diagnosis import diverged
 from charrnn.training.events import Corrected, Evaluated, Finished
 from charrnn.training.saver import Saver
 
@@ -149,7 +147,13 @@ class Recorder:
 
     def diverged(self, learner: Learner) -> CharRNNError:
         """The error for a run whose loss is not a number any more."""
-        return diverged(learner, has_weights=self.best is not None)
+        rate, norm = learning_rate(learner.step - 1, learner.config), learner.updates.grad_norm
+        return CharRNNError(
+            f"the loss is not a number after {learner.step} updates (learning rate {rate:g}, "
+            f"gradient norm {float(norm):g})",
+            "train anew with a lower --learning-rate"
+            + "; what was saved before is still there" * (self.best is not None),
+        )
 
     def change_steps(self, learner: Learner, steps: int) -> Corrected:
         """Change how many updates there will be, and save that before the next of them is made.
@@ -286,8 +290,8 @@ class Recorder:
         seconds = self.task.val_tokens * SCORING_COST / learner.tokens_per_second
         if seconds > CLOSING_SECONDS:
             return
-        scoring = Scoring(self.task, learner.network)
-        for _ in each_in_threads(threads_at(learner.step, learner.config), scoring):
+        scoring = learner.scoring()
+        for _ in scoring:
             pass
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):

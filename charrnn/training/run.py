@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,7 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import origin_of
+from charrnn.training.at_exit import closed_at_exit
 from charrnn.training.beginning import earlier
 from charrnn.training.beginning.preparing import given, prepare
 from charrnn.training.beginning.starting import NewRun, StoppedRun
@@ -159,10 +160,11 @@ class Run:
     """A run of training: prepared, going on, stopped or finished.
 
     Iterating over it trains and yields events: `Started`, then `Progress`, `Evaluated` and
-    `Corrected`, at the end `Finished`. Leaving the loop stops the run and saves it; iterating
-    again, or `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what
-    the last evaluation saved, or the one before, if that save takes over two seconds more; `finish`
-    saves all first. Only one loop at a time can train.
+    `Corrected`, for a task `Reporting` once all updates are made, at the end `Finished`. Leaving
+    the loop stops the run and saves it, and so does the end of the program; iterating again, or
+    `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what the last
+    evaluation saved, or the one before, if that save takes over two seconds more; `finish` saves
+    all first. Only one loop at a time can train.
 
     Of several processes that torchrun has started, all iterate, and the first yields the events.
 
@@ -202,14 +204,16 @@ class Run:
         self._sample = ""  # of the last evaluation
         self._is_over = False
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Generator[Event]:
+        return closed_at_exit(self._events())
+
+    def _events(self) -> Generator[Event]:
         if self._is_over:
             return
         prepared, ranks = self._prepared, processes()
         if prepared is None:
             assert self._place is not None, "a run that has started has a folder"
             prepared = _stopped(self._place, self._sources, self._validation)
-            self._continue(prepared)
         if ranks.follows:
             self._follow(prepared, ranks)
             return
@@ -221,6 +225,9 @@ class Run:
                 closing(in_own_modes(prepared.start())) as events,
             ):
                 for event in events:
+                    # Not before: a loop that is refused changes nothing for the one that goes on.
+                    if isinstance(event, Started) and isinstance(prepared, StoppedRun):
+                        self._continue(prepared)
                     self._note(event)
                     yield event
         finally:
@@ -291,7 +298,7 @@ class Run:
         with (
             noted(signal.SIGINT) as received,
             closing(Bar(shown=shown, nats=self._nats)) as bar,
-            closing(iter(self)) as events,  # type: ignore[type-var]
+            closing(iter(self)) as events,
         ):
             for event in events:
                 bar.show(event, self._step)

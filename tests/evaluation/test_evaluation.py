@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 import charrnn
 from charrnn import ByteTokenizer, CharRNN, CharRNNError, CharTokenizer, EvalConfig, Mixture, Model
 from charrnn.arrays import Ids
+from charrnn.errors import UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.losses import mixed_surprisals
 from charrnn.evaluation.surprisals import surprisals, targets
@@ -327,3 +328,23 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
             charrnn.evaluate(tmp_path / "one", text, **settings_)
     with pytest.raises(CharRNNError, match="has 1 of the two tokens"):
         charrnn.evaluate(tmp_path / "one", "a")
+
+
+def test_the_name_of_a_file_is_not_scored_for_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once was, silently."""
+    monkeypatch.chdir(tmp_path)
+    Path("bad").write_text("a\nfed\ncab\n")
+    Path("cab").mkdir()
+    _, model = _make("gru")
+    mistakes: tuple[dict[str, Any], ...] = ({"text": "bad"}, {"text": "abba", "adapt_from": "bad"})
+    for given_ in mistakes:
+        *_, argument = given_
+        message = f"{argument} is 'bad', the name of a file; give what is in it: "
+        with pytest.raises(UsageError, match=message) as error:
+            charrnn.evaluate(model, **given_)
+        assert error.value.advice.endswith(" charrnn.read_corpus('bad').text")
+    text = charrnn.read_corpus("bad").text
+    for fine in (text, "cab", "bad\n"):  # a folder's name is a word, too
+        assert charrnn.evaluate(model, fine, adapt_from=text).characters == len(fine) - 1

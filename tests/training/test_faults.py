@@ -79,7 +79,7 @@ def test_a_disk_that_fills_while_training_costs_nothing_that_was_saved(
     events = iter(resume(out))
     next(events)
     next(events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
 
 
 def test_a_full_disk_gets_no_folder(disk: Path, tmp_path: Path, verse: Path) -> None:
@@ -236,4 +236,4 @@ def test_a_signal_while_a_run_is_set_up_leaves_a_run_to_go_on_with(
     assert "--resume model" in err
     events = iter(resume(tmp_path / "model"))
     assert isinstance(next(events), Started)
-    events.close()  # type: ignore[attr-defined]
+    events.close()

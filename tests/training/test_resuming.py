@@ -172,7 +172,7 @@ def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
         signs += isinstance(event, Progress) and event.step == 13
         if signs == 3:  # one after the update, then one for each part of the text
             break
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert not (path / "metrics.jsonl").exists() or len(_content(path)[1]) == 1
     consume(resume(path))
     assert _content(path) == _content(tmp_path / "whole")

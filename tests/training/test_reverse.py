@@ -59,7 +59,7 @@ def test_a_reversed_run_goes_on_reversed_and_says_how_it_writes(tmp_path: Path) 
     events = iter(train(tmp_path / "verse.txt", out=tmp_path / "a", reading=REVERSED, **SETTINGS))
     while type(next(events)).__name__ != "Evaluated":
         pass
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     resume(tmp_path / "a").finish(progress=False)
     weights, expected = load(tmp_path / "a").weights, load(tmp_path / "whole").weights
     assert all((weights[name] == expected[name]).all() for name in expected)

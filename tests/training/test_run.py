@@ -24,7 +24,7 @@ from charrnn import (
     resume,
     train,
 )
-from charrnn.errors import CannotCreateError, ReadWriteError
+from charrnn.errors import CannotCreateError, LockedError, ReadWriteError
 from charrnn.folder.resuming import read_run
 from charrnn.learning.learner import Learner
 from tests.conftest import VERSE
@@ -357,12 +357,27 @@ def test_a_save_that_fails_at_ctrl_c_is_told(monkeypatch: pytest.MonkeyPatch) ->
         run.finish(progress=False)
 
 
-def test_a_loop_inside_a_loop_of_the_same_run_is_told() -> None:
+@pytest.mark.usefixtures("report_each_update")
+def test_a_loop_inside_a_loop_of_the_same_run_is_told_and_changes_nothing() -> None:
+    """The run was once said to be where its folder is, and lost evaluations that it had made."""
     run = train(CORPUS, **SMALL, name="novel")
-    for _ in run:
-        with pytest.raises(CharRNNError, match="this program is already training a model in"):
-            next(iter(run))
+    for event in run:
+        if isinstance(event, Started) or run.evaluations:
+            before, evaluations = repr(run), [*run.evaluations]
+            with pytest.raises(LockedError, match="this program is already training a model in"):
+                next(iter(run))
+            with pytest.raises(LockedError, match="this program is already training a model in"):
+                run.finish(progress=False)
+            assert (repr(run), run.evaluations) == (before, evaluations)
+        if isinstance(event, Progress) and event.step == 20:
+            break
+    assert "20 of 40 updates made" in repr(run)
+    assert [one.step for one in run.evaluations] == [13]
+    again = resume("novel", CORPUS)
+    for _ in again:
         break
+    assert "20 of 40 updates made" in repr(again)
+    assert [one.step for one in again.evaluations] == [13]
 
 
 def test_a_warm_up_of_any_length_is_timed() -> None:

@@ -10,11 +10,11 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Stopwatch", "now", "seeing_stops"]
+__all__ = ["Stopwatch", "now", "seconds_of", "seeing_stops"]
 
 PAUSE = 60.0  # seconds between two readings, from which on the machine may have been asleep
 WORKED = 0.25  # of that time, with a processor: then it was not, only busy
@@ -24,6 +24,13 @@ continued = -math.inf  # when the process last went on after it was stopped, if 
 def now() -> float:
     """Seconds since some moment; they never go back, whatever is done to the date."""
     return time.perf_counter()
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long a call takes."""
+    begin = now()
+    work()
+    return now() - begin
 
 
 @contextmanager

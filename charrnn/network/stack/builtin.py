@@ -20,10 +20,12 @@ BLOCK_DEVICES = {"cuda"}
 
 
 def takes(cell: CellName, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether PyTorch has a layer of this cell here for these numbers."""
-    if device.type != "cpu" or cell != "lstm" or dtype != torch.bfloat16:
+    """Whether PyTorch has a layer of this cell here for these numbers, and for gradients if on."""
+    if device.type != "cpu" or cell != "lstm":
         return True
-    return onednn_takes_bfloat16()
+    if dtype == torch.float16:  # under autocast oneDNN fails where gradients are to be had
+        return not torch.is_grad_enabled()
+    return dtype != torch.bfloat16 or onednn_takes_bfloat16()
 
 
 def onednn_takes_bfloat16() -> bool:

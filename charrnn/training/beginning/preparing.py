@@ -142,9 +142,9 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
 def _refuse_useless(request: Request, known: frozenset[str]) -> None:
     """Refuse settings that mean nothing to a task: they would be ignored."""
     task = request.work.task
-    for given, usual in ((request.work, TaskSettings(task=task)), (request.reading, Reading())):
-        for name in given.__struct_fields__:
-            value = getattr(given, name)
+    for asked, usual in ((request.work, TaskSettings(task=task)), (request.reading, Reading())):
+        for name in asked.__struct_fields__:
+            value = getattr(asked, name)
             if name not in known and value != getattr(usual, name):
                 found = f"{name} is {value!r}, which has no meaning for the task {task}"
                 raise UsageError(found, "leave it out", name)

@@ -46,9 +46,9 @@ from charrnn.objectives.request import Data
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin
-from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, reported
+from charrnn.training.memory import memory_errors
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
@@ -89,8 +89,7 @@ class NewRun:
     @property
     def facts(self) -> dict[str, str]:
         """What it is, for people: label to value."""
-        kind, settings = self.data.kind, {"settings": self.reasons}
-        return card.corpus(self.data.corpus, kind) | settings | _parameters(self.model, kind)
+        return _facts(self.data, self.model, {"settings": self.reasons})
 
     @property
     def _name(self) -> str:
@@ -193,8 +192,7 @@ class StoppedRun:
     @property
     def facts(self) -> dict[str, str]:
         """What it is, for people: label to value."""
-        kind, cell = self.data.kind, {"cell": card.network(self.model)}
-        return card.corpus(self.data.corpus, kind) | cell | _parameters(self.model, kind)
+        return _facts(self.data, self.model, {"cell": card.network(self.model)})
 
     def start(self) -> Generator[Event]:
         """Go on training.
@@ -241,9 +239,10 @@ def _over(place: Place, task: TaskRecord | None) -> str:
     return f"{advice} for longer, or start from its weights with {start}"
 
 
-def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:
-    """How many numbers are learnt: label to value."""
-    return {"parameters": f"{parameter_count(shapes_of(model, task)):,}"}
+def _facts(data: Data, model: ModelConfig, how: dict[str, str]) -> dict[str, str]:
+    """What is learnt, how, and by how many numbers: label to value."""
+    parameters = parameter_count(shapes_of(model, data.kind))
+    return card.corpus(data.corpus, data.kind) | how | {"parameters": f"{parameters:,}"}
 
 
 def _begin(place: Place, data: Data) -> Ranks:

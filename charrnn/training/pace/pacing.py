@@ -18,7 +18,7 @@ from charrnn.learning.hardware.devices import choose_precision, speed
 from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
-from charrnn.learning.task import Scoring, Task
+from charrnn.learning.task import Task
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
@@ -72,7 +72,7 @@ def count_steps(
     some = task.beginning(min(TIMED_TOKENS, max(2, math.ceil(tokens))))
 
     def evaluate() -> None:
-        for _ in Scoring(some, learner.network):
+        for _ in learner.scoring(some):
             watch.read()
 
     (evaluation,) = time_calls(evaluate, 0.0, 1)
@@ -196,20 +196,14 @@ def time_calls(work: Callable[[], object], seconds: float, max_calls: int) -> li
     Args:
         max_calls: there are never more.
     """
-    first = _seconds_of(work)
+    first = clock.seconds_of(work)
     if first >= TIMED_SECONDS:
         return [first]
     end = clock.now() + seconds
-    times = [_seconds_of(work)]
+    times = [clock.seconds_of(work)]
     while len(times) < max_calls and clock.now() < end:
-        times.append(_seconds_of(work))
+        times.append(clock.seconds_of(work))
     return times
-
-
-def _seconds_of(work: Callable[[], object]) -> float:
-    begin = clock.now()
-    work()
-    return clock.now() - begin
 
 
 def mean_without_outliers(times: Sequence[float]) -> float:

@@ -212,13 +212,15 @@ def _rate_on_gpu(plan: Plan, task: Task, way: Way, longest: float, *, recorded: 
     learner.compute(*way)
     if recorded:
         learner.prepare()
-    seconds: list[float] = []
-    while not seconds or (len(seconds) < ROUNDS and sum(seconds) < longest):
-        begin = clock.now()
+
+    def updates() -> None:
         for _ in range(BURST):
             learner.update()
         learner.wait()
-        seconds.append(clock.now() - begin)
+
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < ROUNDS and sum(seconds) < longest):
+        seconds.append(clock.seconds_of(updates))
     return BURST * learner.batches.tokens_per_step / min(seconds)
 
 
@@ -242,6 +244,4 @@ def _ways(plan: Plan, task: Task, device: torch.device, processes: int) -> list[
 def update_seconds(learner: Learner) -> float:
     """How long the first update takes: always the same one, since records differ in length."""
     learner.step = 0
-    begin = clock.now()
-    learner.update()
-    return clock.now() - begin
+    return clock.seconds_of(learner.update)

@@ -102,6 +102,24 @@ def test_weights_in_blocks_train_as_they_do_without(
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_on_a_cpu_float16_trains_too(cell: CellName, frozen: bool) -> None:
+    """Of an LSTM it failed under autocast, even if no weight needed a gradient."""
+    stack, x = Recurrent(cell, 6, 16, 2).requires_grad_(not frozen), torch.randn(5, 3, 6)
+    expected, _ = stack(x)
+    x.requires_grad_(frozen)
+    with torch.autocast("cpu", torch.float16):
+        output, _ = stack(x)
+        with torch.no_grad():
+            answer, _ = stack(x)
+    for found in (output, answer):
+        torch.testing.assert_close(found.float(), expected, atol=0.01, rtol=0)
+    output.float().sum().backward()
+    for weight in [x] if frozen else stack.parameters():
+        assert weight.grad is not None
+        assert weight.grad.isfinite().all()
+
+
 @needs_gpu
 @pytest.mark.usefixtures("full_precision")
 @pytest.mark.parametrize("hidden_size", [5, 64])

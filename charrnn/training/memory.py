@@ -1,0 +1,40 @@
+"""What a run says that has not enough memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from charrnn.errors import CharRNNError
+from charrnn.folder.files import is_saved
+
+__all__ = ["memory_errors"]
+
+OUT_OF_MEMORY = ("allocate memory", "ALLOC_FAILED")  # in what PyTorch, cuDNN and cuBLAS raise
+
+
+@contextmanager
+def memory_errors(path: Path | None = None, *, is_settled: bool = False) -> Iterator[None]:
+    """Say what to do when there is not enough memory.
+
+    Args:
+        path: of the model folder, to say that what was saved there stays; None to say nothing.
+        is_settled: whether the run goes on, or is made again, with settings that can't be changed.
+
+    Raises:
+        CharRNNError: in place of what PyTorch or Python raises then.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and not any(words in str(error) for words in OUT_OF_MEMORY):
+            raise
+        way = "free some, or train anew under another --name with" if is_settled else "choose"
+        advice = f"{way} a smaller --batch-size, --seq-length or --rnn-size"
+        if path is not None:
+            advice += "; what was saved is there" if is_saved(path) else "; nothing was saved"
+        raise CharRNNError("there is not enough memory", advice) from None
