@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from charrnn.folder.hub import folder_name
 from charrnn.plots.style import COLOURS, GREY, looks, named, picture
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
             ylabel="‖∂ loss at t / ∂ h at t-k‖, a share of that at t",
             title="How gradients fade on their way back in time",
         )
-        names = [named(Path(one.model).name) for one in found]  # as labels, none could begin with _
+        names = [
+            named(folder_name(Path(one.model))) for one in found
+        ]  # as labels, none could begin with _
         title = "median; half of all losses are in the band"
         axes.legend(lines, names, title=title, alignment="left")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from charrnn.folder.hub import folder_name
 from charrnn.inside.showing import visible_all
 from charrnn.terminal.output import table, write
 from charrnn.words import counted
@@ -82,7 +83,7 @@ def show_horizon(found: Horizon, seq_length: int | None) -> None:
 def show_gradients(found: Sequence[Gradients]) -> None:
     """Median and quartiles of the gradients of each model; then how long gates keep."""
     last = found[0].steps[-1]
-    names = [Path(one.model).name for one in found]
+    names = [folder_name(Path(one.model)) for one in found]
     head = ("steps back", *names)
     rows = [
         (str(k), *(f"{one.median[k]:.2g} ({one.low[k]:.2g} to {one.high[k]:.2g})" for one in found))
