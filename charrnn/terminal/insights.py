@@ -61,19 +61,14 @@ def show_units(found: Sequence[Unit], of: str) -> None:
 def show_horizon(found: Horizon, seq_length: int | None) -> None:
     """What predictions cost with so much context; then the result in a sentence."""
     head = ("context", "bits per character", "after shuffled text", "n-grams")
-    # An n-gram of order n knows n-1 tokens.
-    ngrams = dict(enumerate(found.ngrams))
     costs = {
-        k: (bits, far)
+        k: (f"{bits:.4f}", f"{far:.4f}")
         for k, bits, far in zip(found.contexts, found.bits_per_char, found.shuffled, strict=True)
     }
+    # An n-gram of order n knows n-1 tokens.
+    ngrams = {k: f"{bits:.4f}" for k, bits in enumerate(found.ngrams)}
     rows = [
-        (
-            str(k),
-            *(f"{bits:.4f}" for bits in costs.get(k, ())),
-            *[""] * (2 - len(costs.get(k, ()))),
-            f"{ngrams[k]:.4f}" if k in ngrams else "",
-        )
+        (str(k), *costs.get(k, ("", "")), ngrams.get(k, ""))
         for k in sorted(costs.keys() | ngrams.keys())
     ]
     write(table([head, *rows], numbers=4))
