@@ -1,7 +1,8 @@
 """A real browser that opens pages from the disk: Debian's Chromium, without a window.
 
 from tests.browser import Browser, browser    # the fixture
-width_on_a_phone(browser)                     # of the page that is open
+with on_a_phone(browser): ...                 # the page that is open
+width_on_a_phone(browser)                     # of that page
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = ["Browser", "browser", "width_on_a_phone"]
+__all__ = ["Browser", "browser", "on_a_phone", "width_on_a_phone"]
 
 
 class Browser:
@@ -74,14 +76,24 @@ class Browser:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
 
+@contextmanager
+def on_a_phone(browser: Browser) -> Iterator[None]:
+    """The open page on a screen of 360 pixels that is touched."""
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    command = browser.driver.execute_cdp_cmd
+    command("Emulation.setDeviceMetricsOverride", size)
+    command("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        yield
+    finally:
+        command("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        command("Emulation.clearDeviceMetricsOverride", {})
+
+
 def width_on_a_phone(browser: Browser) -> int:
     """How many pixels the open page is wide where the screen has 360."""
-    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
-    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
+    with on_a_phone(browser):
         return int(browser.run("return document.documentElement.scrollWidth;"))
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,7 @@ def inspect(
     import numpy as np
 
     from charrnn.decoding.pieces import not_as_bytes
+    from charrnn.folder.hub import folder_name
     from charrnn.inside.lanes import refuse_others
     from charrnn.models.loading import load_together
     from charrnn.text.corpus import read_corpus
@@ -154,7 +155,7 @@ def inspect(
         elif html is not None:
             alone = _one_model(models, model)
             ids = _first_ids(alone, corpus, characters, unknown, ", so that all gates fit")
-            _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
+            _write_page(html, alone, ids, f"{folder_name(Path(models[0]))} reads {corpus.name}")
         elif unit is not None:
             alone = _one_model(models, model)
             place = _place(alone, unit, "h" if quantity is None else quantity)

@@ -51,7 +51,7 @@ def _folders(models: list[Any]) -> dict[str, Path]:
         CharRNNError: if two have the same name, or if one has no record, is not a language model or
             reads backwards.
     """
-    from charrnn.folder.hub import is_on_hub, repository
+    from charrnn.folder.hub import folder_name
     from charrnn.folder.reading import (
         find_model,
         read_record,
@@ -63,7 +63,7 @@ def _folders(models: list[Any]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for model in models:
         path = find_model(model)
-        name = repository(model)[0].partition("/")[2] if is_on_hub(model) else path.resolve().name
+        name = folder_name(path)
         if name in found and found[name].resolve() != path.resolve():
             advice = "rename one of the folders"
             raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)

@@ -12,7 +12,7 @@ __all__ = ["verify"]
 
 
 def verify(model: ModelArgument = None) -> None:
-    """Check every file of a model folder against its manifest."""
+    """Check every file that the manifest of a model folder lists."""
     from charrnn.folder.files import MANIFEST, STATE, read_manifest
     from charrnn.folder.reading import find_model, read_folder
     from charrnn.folder.record import WEIGHTS

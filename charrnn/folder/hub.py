@@ -8,6 +8,7 @@ imported only for it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TypeGuard
 
 from charrnn.config import HUB
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
+from charrnn.folder.untrusted import hub_blobs
 
 __all__ = [
     "calling_the_hub",
@@ -49,11 +51,12 @@ def repository(name: str) -> tuple[str, str | None]:
 
 
 def folder_name(path: Path) -> str:
-    """The name of a model folder; in the hub's cache, which calls it by its commit, the model's."""
-    path = path.resolve()
-    if path.parent.name == "snapshots":  # models--OWNER--NAME/snapshots/COMMIT
-        return path.parents[1].name.rpartition("--")[2]
-    return path.name
+    """The name of a model: that of its folder, or of a link to it, as the user gave it.
+
+    In the hub's cache, which calls the folder by its commit, it is the name on the hub.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+    return path.parents[1].name.rpartition("--")[2] if hub_blobs(path) else path.name
 
 
 def download(name: str, revision: str | None, files: Sequence[str]) -> Path:

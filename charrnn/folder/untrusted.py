@@ -15,7 +15,7 @@ import msgspec
 
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 
-__all__ = ["damaged", "opened", "parse", "read_bytes", "refuse_links"]
+__all__ = ["damaged", "hub_blobs", "opened", "parse", "read_bytes", "refuse_links"]
 
 
 def read_bytes(path: Path) -> bytes:
@@ -48,18 +48,29 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
 
 
+def hub_blobs(folder: Path) -> Path | None:
+    """Where the files lie that those of a folder in the Hugging Face hub's cache are links to.
+
+    Returns:
+        models--OWNER--NAME/blobs for models--OWNER--NAME/snapshots/COMMIT; None for any other.
+    """
+    snapshots, model = folder.parent, folder.parent.parent
+    blobs = model / "blobs"
+    cached = snapshots.name == "snapshots" and model.name.startswith("models--")
+    return blobs if cached and blobs.is_dir() else None
+
+
 def refuse_links(folder: Path, names: Iterable[str]) -> None:
     """Refuse links out of the folder: in one from somebody else they may lead to any file.
 
     Raises:
-        BadDataError: if one of the files leads elsewhere.
+        BadDataError: if one of the files leads elsewhere, but for the blobs of the hub's cache.
     """
     home = folder.resolve()
-    if home.parent.name == "snapshots":  # in the hub's cache, all files are links to its blobs
-        home = home.parents[1]
+    allowed = (home, hub_blobs(home) or home)
     for name in names:
         path = folder / name
-        if path.is_symlink() and not path.resolve().is_relative_to(home):
+        if path.is_symlink() and not any(map(path.resolve().is_relative_to, allowed)):
             advice = "put the file itself there if it is meant to be published"
             raise BadDataError(f"{path}: a link to somewhere else", advice)
 

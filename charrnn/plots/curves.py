@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from charrnn.errors import UsageError
+from charrnn.folder.hub import folder_name
 from charrnn.folder.record import ModelFolder
 from charrnn.plots.style import looks, named, picture
 
@@ -42,7 +43,7 @@ def curve_of(model: ModelFolder) -> Curve:
     unit, nats = ("", 1.0) if is_task else (model.tokenizer.loss_per, math.log(2))
     read, read_in = _read(model)
     return Curve(
-        name=model.path.resolve().name,
+        name=folder_name(model.path),
         unit=unit,
         read=read,
         read_in=read_in,

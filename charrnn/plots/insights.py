@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from charrnn.folder.hub import folder_name
 from charrnn.plots.style import COLOURS, GREY, looks, named, picture
 
 if TYPE_CHECKING:
@@ -74,10 +75,11 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
     with picture(path) as axes:
         lines = []
         for one, look in zip(found, looks(), strict=False):
-            low, median, high = np.maximum((one.low, one.median, one.high), 1e-30)
+            median = [share or np.nan for share in one.median]  # 0 has no place on this axis
             every = max(1, len(one.steps) // 10)
             lines += axes.plot(one.steps, median, **look, markevery=every)
-            axes.fill_between(one.steps, low, high, color=look["color"], alpha=0.15, linewidth=0)
+            color = look["color"]
+            axes.fill_between(one.steps, one.low, one.high, color=color, alpha=0.15, linewidth=0)
         axes.axhline(1, color=GREY, linewidth=0.8)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
@@ -86,7 +88,9 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
             ylabel="‖∂ loss at t / ∂ h at t-k‖, a share of that at t",
             title="How gradients fade on their way back in time",
         )
-        names = [named(Path(one.model).name) for one in found]  # as labels, none could begin with _
+        names = [
+            named(folder_name(Path(one.model))) for one in found
+        ]  # as labels, none could begin with _
         title = "median; half of all losses are in the band"
         axes.legend(lines, names, title=title, alignment="left")
 

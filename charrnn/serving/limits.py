@@ -125,29 +125,20 @@ class Guard:
             raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
 
     def _is_own(self, host: str) -> bool:
-        name = _host_name(host)
-        return name in self.hosts or _is_address(name)
+        """Whether a Host header names this server, or a machine by its IP address.
+
+        Nobody can make such an address another machine's.
+        """
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            return name in self.hosts or bool(ip_address(name))
+        except ValueError:
+            return False
 
     def _may_ask(self, origin: str, host: str) -> bool:
         # `https` where a proxy with TLS stands in front. That the name is ours was seen before.
         own = origin.lower() in {f"{scheme}://{host.lower()}" for scheme in ("http", "https")}
         return own or "*" in self.origins or origin in self.origins
-
-
-def _host_name(host: str) -> str:
-    """The name in a Host header, without the port."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_address(name: str) -> bool:
-    """Whether a machine is named by its IP address, which nobody can make another machine's."""
-    try:
-        return bool(ip_address(name))
-    except ValueError:
-        return False
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from charrnn.folder.hub import folder_name
 from charrnn.inside.showing import visible_all
 from charrnn.terminal.output import table, write
 from charrnn.words import counted
@@ -60,19 +61,14 @@ def show_units(found: Sequence[Unit], of: str) -> None:
 def show_horizon(found: Horizon, seq_length: int | None) -> None:
     """What predictions cost with so much context; then the result in a sentence."""
     head = ("context", "bits per character", "after shuffled text", "n-grams")
-    # An n-gram of order n knows n-1 tokens.
-    ngrams = dict(enumerate(found.ngrams))
     costs = {
-        k: (bits, far)
+        k: (f"{bits:.4f}", f"{far:.4f}")
         for k, bits, far in zip(found.contexts, found.bits_per_char, found.shuffled, strict=True)
     }
+    # An n-gram of order n knows n-1 tokens.
+    ngrams = {k: f"{bits:.4f}" for k, bits in enumerate(found.ngrams)}
     rows = [
-        (
-            str(k),
-            *(f"{bits:.4f}" for bits in costs.get(k, ())),
-            *[""] * (2 - len(costs.get(k, ()))),
-            f"{ngrams[k]:.4f}" if k in ngrams else "",
-        )
+        (str(k), *costs.get(k, ("", "")), ngrams.get(k, ""))
         for k in sorted(costs.keys() | ngrams.keys())
     ]
     write(table([head, *rows], numbers=4))
@@ -82,7 +78,7 @@ def show_horizon(found: Horizon, seq_length: int | None) -> None:
 def show_gradients(found: Sequence[Gradients]) -> None:
     """Median and quartiles of the gradients of each model; then how long gates keep."""
     last = found[0].steps[-1]
-    names = [Path(one.model).name for one in found]
+    names = [folder_name(Path(one.model)) for one in found]
     head = ("steps back", *names)
     rows = [
         (str(k), *(f"{one.median[k]:.2g} ({one.low[k]:.2g} to {one.high[k]:.2g})" for one in found))

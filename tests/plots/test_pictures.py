@@ -155,6 +155,20 @@ def test_pictures_of_what_is_inside(tmp_path: Path) -> None:
     assert all(path.stat().st_size < 100_000 for path in tmp_path.glob("*.svg"))
 
 
+def test_gradients_are_drawn_as_they_were_measured_and_not_where_they_have_vanished(
+    tmp_path: Path,
+) -> None:
+    (one,) = gradients([a_model("rnn")], TEXT)
+    shares = tuple(10.0 ** -(k * k / 90) if k < 60 else 0.0 for k in range(len(one.steps)))
+    faded = msgspec.structs.replace(one, median=shares, low=shares, high=shares)
+    draw_gradients(tmp_path / "faded.svg", [faded])
+    drawn = (tmp_path / "faded.svg").read_text("utf-8")
+    (line,) = re.findall(r'd="([^"]*)" clip-path="[^"]*" style="fill: none; stroke: #0072b2', drawn)
+    heights = [float(y) for y in re.findall(r"[ML] \S+ (\S+)", line)]  # from above
+    assert len(heights) == 60
+    assert heights == sorted(set(heights)), "it ends without a plateau"
+
+
 def test_no_units_make_a_picture_too(tmp_path: Path) -> None:
     draw_units(tmp_path / "none.png", [])
     assert (tmp_path / "none.png").read_bytes().startswith(b"\x89PNG")

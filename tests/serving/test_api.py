@@ -575,6 +575,17 @@ def test_a_port_that_is_taken_and_a_model_that_is_missing(
     assert "both be served as verse" in done.stderr
 
 
+def test_a_model_is_served_under_the_name_that_its_user_gave(home: Path) -> None:
+    (home / "best").symlink_to("checkpoints/verse")
+    with started(home, "best", "verse") as server:
+        assert {one["id"] for one in server.ask("GET", "/v1/models").json["data"]} == {
+            "best",
+            "verse",
+        }
+        assert server.complete(model="best", max_tokens=1).status == 200
+        server.end()
+
+
 def test_a_model_that_is_damaged_ends_the_server(home: Path) -> None:
     weights = home / "checkpoints/verse/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-5])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.sharing.bundle import bundle
+from charrnn.folder.reading import read_model
+from charrnn.sharing.bundle import bundle, name_of
 from tests.sharing.travelling import folder_of
 
 
@@ -37,3 +38,47 @@ def test_a_card_that_is_a_link_to_somewhere_else_is_not_put_into_a_page(tmp_path
     (folder.path / "README.md").symlink_to("../secret")
     with pytest.raises(BadDataError, match="a link to somewhere else"):
         bundle(folder)
+
+
+@pytest.mark.parametrize("shelf", ["snapshots", "models--a--b/snapshots"])
+def test_no_folder_of_somebody_else_passes_for_the_cache_of_the_hub(
+    shelf: str, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path / shelf / "model", "gru")
+    card = folder.path / "README.md"
+    beside, blobs = tmp_path / shelf / "secret", folder.path.parents[1] / "blobs"
+    secret = tmp_path / "private" / "secret"
+    for file in (beside, folder.path.parents[1] / "secret", secret):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("a key")
+        card.unlink(missing_ok=True)
+        card.symlink_to(file)
+        with pytest.raises(BadDataError, match="a link to somewhere else"):
+            bundle(folder)
+    blobs.symlink_to(secret.parent)
+    card.unlink()
+    card.symlink_to(blobs / "secret")
+    with pytest.raises(BadDataError, match="a link to somewhere else"):
+        bundle(folder)
+    blobs.unlink()
+    blobs.mkdir()
+    (blobs / "secret").write_text("a key")
+    if shelf == "snapshots":
+        with pytest.raises(BadDataError, match="a link to somewhere else"):
+            bundle(folder)
+    else:
+        assert bundle(folder).name == "b"
+
+
+def test_a_model_has_the_name_that_its_user_gave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = folder_of(Path("snapshots/verse"), "gru")
+    Path("best").symlink_to(own.path)
+    assert {name_of(read_model(Path(name))) for name in ("snapshots/verse", "best/../verse")} == {
+        "verse"
+    }
+    assert bundle(read_model(Path("best"))).name == "best"
+    monkeypatch.chdir(own.path)
+    assert name_of(read_model(Path())) == "verse"

@@ -244,11 +244,27 @@ def test_the_greatest_surprise_may_be_the_first_character(browser: Browser, tmp_
     said = browser.run(
         """
         const costs = (...nats) => nats.map((one, k) => ({ text: "abc"[k], nats: one }));
-        return [costs(3, 1, 2), costs(null, 1, 2), costs(0, 0, 0)].map(summaryOf);"""
+        const several = [costs(3, 1, 2), costs(null, 1, 2), costs(0, 0, 0)];
+        return several.map((one) => summaryOf(one, null));"""
     )
     assert said[0].endswith("The greatest surprise, 4.3 bits: \u2068a\u2069 at the very beginning.")
     assert said[1].endswith('surprise, 2.9 bits: \u2068c\u2069 after \u2068"ab"\u2069.')
     assert said[2] == "0 bits per character, over 3."
+
+
+@pytest.mark.parametrize(
+    ("end", "text", "said"),
+    [(None, "a", "One character alone costs nothing"), ("\n", "\n\n", "only empty records")],
+)
+def test_a_text_that_costs_nothing_is_told_why(
+    browser: Browser, tmp_path: Path, end: str | None, text: str, said: str
+) -> None:
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer("ab", end=end))
+    opened(browser, written(folder, tmp_path / "page.html"))
+    browser.run(
+        'element("text").value = given[0]; element("colour").requestSubmit(); return null;', text
+    )
+    _wait(lambda: said in text_of(browser, "colour-status"))
 
 
 def test_one_character_is_one(browser: Browser, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.folder.record import ModelFolder
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import script
-from tests.sharing.travelling import folder_of, in_node, needs_node
+from tests.sharing.travelling import CHARACTERS, folder_of, in_node, needs_node
 
 pytestmark = needs_node
 
@@ -71,6 +71,62 @@ def test_what_is_no_text_and_no_settings_is_refused_by_the_promise(tmp_path: Pat
     fed = "feed needs a text, or the whole result of predict"
     assert found["said"] == found["told"] == [settings] * 3 + [fed] * 4
     assert found["wrote"] >= 20
+
+
+def test_an_error_that_nobody_awaits_is_shown_once_unless_a_callback_hears_it(
+    tmp_path: Path,
+) -> None:
+    code = """
+        const shown = [], told = [];
+        process.on("unhandledRejection", (error) => shown.push(error.message));
+        charRNN.feed("Ω");
+        charRNN.feed("Ω", (error) => told.push(error.message));
+        await charRNN.feed("Ω").catch(() => {});
+        const { sample } = await charRNN.predict();
+        await new Promise((over) => setTimeout(over));
+        return { shown, told, sample };"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
+    unknown = 'the model does not know "Ω" (U+03A9); leave that out'
+    assert (found["shown"], found["told"]) == ([unknown], [unknown])
+    assert found["sample"]
+
+
+def test_a_callback_may_be_the_only_argument(tmp_path: Path) -> None:
+    code = """
+        const called = (name) => new Promise((resolve) =>
+          charRNN[name]((error, result) => resolve({ error, result })));
+        return [await called("generate"), await called("predict"), await called("reset")];"""
+    wrote, drew, forgot = in_sketch(folder_of(tmp_path / "model", "gru"), code)
+    assert len(wrote["result"]["sample"]) >= 20
+    assert len(drew["result"]["probabilities"]) == len(CHARACTERS)
+    assert forgot == {}
+
+
+@pytest.mark.parametrize("end", [None, "\n"])
+def test_what_is_drawn_before_anything_is_fed_is_not_read(end: str | None, tmp_path: Path) -> None:
+    """Drawn as at the start of a line or record, from where its result goes on."""
+    code = """
+        const chances = async () => JSON.stringify((await charRNN.predict(0)).probabilities);
+        const [begun, again] = [await chances(), await chances()];
+        await charRNN.feed("ab");
+        const after = await chances();
+        await charRNN.reset();
+        await charRNN.feed("ab");
+        const fed = await chances();
+        await charRNN.reset();
+        let looped = "";
+        for (let k = 0; k < 9; k++) {
+          const next = await charRNN.predict(0);
+          if (!next.sample) break;
+          looped += next.sample;
+          await charRNN.feed(next);
+        }
+        const { sample } = await charRNN.generate({ temperature: 0, length: 9 });
+        return { begun, again, after, fed, looped, sample };"""
+    known = CharTokenizer("\nabcd" if end is None else "abcd", end=end)
+    found = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
+    assert found["begun"] == found["again"] != found["after"] == found["fed"]
+    assert found["looped"] == found["sample"] != ""
 
 
 def test_the_loop_of_the_header_ends_a_record(tmp_path: Path) -> None:

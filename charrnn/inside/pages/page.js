@@ -24,6 +24,7 @@
   const RANKED = 12; // units of a passage that are listed
   const RANKING_HOW = element("ranking-how").textContent;
   const RANKING_READ = "Each unit's mean there minus its mean elsewhere, in standard deviations.";
+  const RANKING_ALL = "This is the whole text, so there is no elsewhere to compare with: select a part of it.";
 
   const number = (level) => (level ? (level - data.levels - 1) / data.levels : NaN);
   const levelsOf = (quantity, layer, unit) => {
@@ -154,8 +155,10 @@
 
   // Units of the passage: how many standard deviations their means there and elsewhere are apart.
   function rank() {
-    element("ranked").replaceChildren(...(now.passage ? ranked().slice(0, RANKED).map(inRanking) : []));
-    element("ranking-how").textContent = now.passage ? RANKING_READ : RANKING_HOW;
+    const size = now.passage ? now.passage[1] - now.passage[0] + 1 : 0;
+    const part = size > 0 && size < count;
+    element("ranked").replaceChildren(...(part ? ranked().slice(0, RANKED).map(inRanking) : []));
+    element("ranking-how").textContent = part ? RANKING_READ : size ? RANKING_ALL : RANKING_HOW;
   }
 
   function ranked() {
@@ -171,7 +174,7 @@
           sums[side] += value;
           squared[side] += value * value;
         }
-        const sizes = [within, Math.max(1, count - within)];
+        const sizes = [within, count - within];
         const means = sums.map((sum, side) => sum / sizes[side]);
         const spread = squared.reduce((total, sum, side) =>
           total + sum - sizes[side] * means[side] ** 2, 0) / count;
@@ -272,27 +275,43 @@
 
   // The pointer: over a character, over a unit, along a passage.
   const placeOf = (target) => (target.id && /^c\d+$/.test(target.id) ? Number(target.id.slice(1)) : -1);
-  let pressed = -1;
-  element("text").addEventListener("pointerover", (event) => {
+  // Browsers also tell of a pointer that rests while the page scrolls under it; only what moves points.
+  let resting = "";
+  function hasMoved({ screenX, screenY }) {
+    const place = `${screenX} ${screenY}`;
+    const moved = place !== resting;
+    resting = place;
+    return moved;
+  }
+  let pressed = -1, before = null; // where a passage is begun, and the one that was selected before
+  element("text").addEventListener("pointermove", (event) => {
     const at = placeOf(event.target);
-    if (at < 0) return;
+    if (!hasMoved(event) || at < 0 || at === now.at) return;
     moveTo(at);
-    if (pressed >= 0 && at !== pressed) select(pressed, at);
+    if (pressed >= 0) select(pressed, at);
   });
   element("text").addEventListener("pointerdown", (event) => {
     const at = placeOf(event.target);
     if (at < 0) return;
     event.preventDefault();
+    event.target.releasePointerCapture(event.pointerId); // a finger would stay on this character
     element("text").focus({ preventScroll: true });
     pressed = at;
-    select(null);
+    before = now.passage;
     moveTo(at);
   });
-  window.addEventListener("pointerup", () => { pressed = -1; });
+  window.addEventListener("pointerup", () => {
+    if (pressed === now.at) select(null);
+    pressed = -1;
+  });
+  window.addEventListener("pointercancel", () => { // a finger that begins to scroll
+    if (pressed >= 0) select(...(before ?? [null]));
+    pressed = -1;
+  });
   const unitOf = (target) => squares.indexOf(target);
-  element("map").addEventListener("pointerover", (event) => {
+  element("map").addEventListener("pointermove", (event) => {
     const unit = unitOf(event.target);
-    if (unit < 0) return;
+    if (!hasMoved(event) || unit < 0 || unit === now.unit) return;
     kept = kept ?? now.unit;
     now.unit = unit;
     showUnit();

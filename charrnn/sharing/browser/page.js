@@ -248,7 +248,7 @@ function prepareColouring(model) {
       if (mine !== latest) return;
       element("coloured").replaceChildren(...runs(characters));
       element("key").hidden = false;
-      say("colour-status", summaryOf(characters));
+      say("colour-status", summaryOf(characters, model.end));
     });
   });
 }
@@ -264,9 +264,13 @@ function runs(characters) {
   return found.map(({ text, shade }) => shaded(text, shade));
 }
 
-function summaryOf(characters) {
+/** What a text costs; `end` is that of the model's records, or null. */
+function summaryOf(characters, end) {
   const scored = characters.filter(({ nats }) => nats !== null);
-  if (!scored.length) return "One character alone costs nothing: nothing precedes it.";
+  if (!scored.length) {
+    return end === null ? "One character alone costs nothing: nothing precedes it."
+      : "There are only empty records in it, which the model does not read.";
+  }
   const nats = scored.reduce((sum, one) => sum + one.nats, 0) / scored.length;
   const worst = characters.reduce((most, { nats: cost }, k) => (cost > (characters[most]?.nats ?? 0) ? k : most), -1);
   const before = characters.slice(Math.max(0, worst - 12), Math.max(0, worst)).map((one) => one.text).join("");

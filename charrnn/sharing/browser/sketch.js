@@ -40,6 +40,7 @@ class CharRNN {
 
   /** New text after `seed`, a text: { sample }. `onText` is called with each piece as it comes. */
   generate(settings = {}, callback = undefined) {
+    if (typeof settings === "function") return this.generate({}, settings);
     return this.doing(callback, async (model) => {
       if (typeof settings !== "object" || settings === null) {
         throw new Error('generate needs settings, such as { seed: "It was", length: 200 }');
@@ -67,10 +68,12 @@ class CharRNN {
       if (typeof text !== "string" && !Number.isInteger(text?.id)) {
         throw new Error("feed needs a text, or the whole result of predict");
       }
-      const words = typeof text === "string" ? text : "";
-      const begins = !this.place || (model.end !== null && words.includes(model.end));
-      const encoded = () => (begins ? model.idsBefore(words) : model.tokenizer.encode(words));
-      const ids = typeof text === "string" ? encoded() : [text.id];
+      if (typeof text !== "string") {
+        this.place = await model.read([text.id], this.place ?? (await model.read([])));
+        return;
+      }
+      const begins = !this.place || (model.end !== null && text.includes(model.end));
+      const ids = begins ? model.idsBefore(text) : model.tokenizer.encode(text);
       this.place = await model.read(ids, begins ? model.beginning() : this.place);
     });
   }
@@ -78,10 +81,10 @@ class CharRNN {
   /** The next character, drawn, and how likely each is; it is not fed. `feed` gets the whole
       result: in a byte model a character may take several draws, and a record's end has no sample. */
   predict(temperature = 0.5, callback = undefined) {
+    if (typeof temperature === "function") return this.predict(undefined, temperature);
     return this.doing(callback, async (model) => {
       const drawing = { temperature: amount("temperature", temperature) };
-      this.place ??= await model.read([]);
-      const { logits } = this.place;
+      const { logits } = this.place ?? (await model.read([])); // what begins, if nothing was fed
       const total = logSumExp(logits);
       const textOf = (id) => model.tokenizer.decoder()([id], true);
       const probabilities = Array.from(logits, (logit, id) => {
@@ -101,7 +104,8 @@ class CharRNN {
   doing(callback, work) {
     const done = Promise.all([this.ready, this.before]).then(([model]) => work(model));
     this.before = done.catch(() => {});
-    if (callback) done.then((result) => callback(undefined, result), (error) => callback(error));
+    if (!callback) return done.then((result) => result); // one without the `catch`: an error is shown
+    done.then((result) => callback(undefined, result), (error) => callback(error));
     return done;
   }
 }

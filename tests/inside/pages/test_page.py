@@ -20,7 +20,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.config import CellName
 from charrnn.inside.pages.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
 from charrnn.inside.showing import visible
-from tests.browser import Browser, width_on_a_phone
+from tests.browser import Browser, on_a_phone, width_on_a_phone
 from tests.conftest import changed, small_config
 
 HOSTILE = "</script><b>\u2028&amp;\te\u0301 \u200d😀\n"
@@ -207,6 +207,82 @@ def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
     assert laptop.complaints() == []
 
 
+def test_the_keyboard_goes_on_while_the_text_scrolls_under_a_resting_pointer(
+    laptop: Browser, tmp_path: Path
+) -> None:
+    """Browsers tell which character comes under the pointer; but nobody points at it."""
+    text = "the sea is it " * 300
+    model = make("rnn", CharTokenizer.from_text(text))
+    driver = open_page(laptop, tmp_path / "page.html", model, text)
+    driver.find_element(By.ID, "c800").click()
+    places = []
+    for _ in range(12):
+        driver.find_element(By.ID, "text").send_keys(Keys.ARROW_DOWN)
+        laptop.run("await new Promise((told) => setTimeout(told, 200)); return null;")
+        places.append(int(driver.find_element(By.CLASS_NAME, "here").get_attribute("id")[1:]))
+    assert laptop.run("return scrollY;") > 0
+    assert places == sorted(set(places))
+
+
+def test_a_finger_selects_a_passage_across_and_scrolls_up_and_down(
+    browser: Browser, tmp_path: Path
+) -> None:
+    text = "the sea\nis it\n" * 60
+    driver = open_page(
+        browser, tmp_path / "page.html", make("rnn", CharTokenizer.from_text(text)), text
+    )
+
+    def drag(*places: tuple[float, float]) -> None:
+        kinds = ["touchStart", *["touchMove"] * (len(places) - 1)]
+        for kind, (x, y) in zip(kinds, places, strict=True):
+            points = [{"x": x, "y": y}]
+            driver.execute_cdp_cmd(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+            )
+        driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def selected() -> str:
+        return "".join(one.text for one in driver.find_elements(By.CSS_SELECTOR, "#text .selected"))
+
+    places = """
+        return [16, 17, 18, 20, 22].map((at) => {
+          const box = document.getElementById(`c${at}`).getBoundingClientRect();
+          return [box.x + box.width / 2, box.y + box.height / 2];
+        });"""
+    with on_a_phone(browser):
+        across = [(x, y) for x, y in browser.run(places)]
+        drag(*across)
+        assert selected() == "e·sea↵i"
+        assert len(driver.find_elements(By.CSS_SELECTOR, "#ranked button")) > 0
+        drag(across[-1])
+        assert selected() == ""
+        drag(*across)
+        (x, y) = across[0]
+        drag(*((x, y - 12 * k) for k in range(10)))
+        scrolled = "return document.getElementById('text').scrollTop;"
+        WebDriverWait(driver, 30).until(lambda _: browser.run(scrolled) > 0)
+        assert selected() == "e·sea↵i"
+    assert browser.complaints() == []
+
+
+def test_the_whole_text_has_no_elsewhere(browser: Browser, tmp_path: Path) -> None:
+    driver = open_page(browser, tmp_path / "page.html", make("rnn", CharTokenizer("\nab")), "abab")
+    reading, how = (driver.find_element(By.ID, name) for name in ("text", "ranking-how"))
+    reading.send_keys(Keys.HOME, Keys.SHIFT + Keys.END)
+    assert "whole text" in how.text
+    assert driver.find_elements(By.CSS_SELECTOR, "#ranked button") == []
+    reading.send_keys(Keys.SHIFT + Keys.ARROW_LEFT)
+    assert "standard deviations" in how.text
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#ranked button")) > 0
+
+
+def test_buttons_are_wide_enough_for_a_finger(browser: Browser, tmp_path: Path) -> None:
+    driver = open_page(browser, tmp_path / "page.html", make("rnn", CharTokenizer("\nab")), "abab")
+    for name in ("previous", "next"):
+        box = driver.find_element(By.ID, name).rect
+        assert min(box["width"], box["height"]) >= 24  # WCAG 2.2, AA
+
+
 def test_everything_in_a_text_can_be_seen_and_none_of_it_runs(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -232,11 +308,12 @@ SHADES = """
       canvas.fillRect(0, 0, 1, 1);
       return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
     };
+    const [space, letter] = ["c0", "c1"].map((id) => document.getElementById(id));
     return [-63, -20, 0, 20, 63].map((level) => {
-      const cell = document.getElementById("c0");
-      cell.dataset.level = level;
-      const style = getComputedStyle(cell);
-      return [shade(style.backgroundColor), shade(style.color), style.backgroundImage];
+      space.dataset.level = letter.dataset.level = level;
+      const style = getComputedStyle(letter);
+      const inks = [style.color, getComputedStyle(space).color].map(shade);
+      return [shade(style.backgroundColor), inks, style.backgroundImage];
     });
 """
 
@@ -254,14 +331,15 @@ def brightness(shade: list[int]) -> float:
 def test_text_can_be_read_on_every_colour_and_signs_without_colours(
     browser: Browser, tmp_path: Path, scheme: str
 ) -> None:
-    driver = open_page(browser, tmp_path / "page.html", make("rnn", CharTokenizer("\nab")), "ab")
+    driver = open_page(browser, tmp_path / "page.html", make("rnn", CharTokenizer("\n ab")), " ab")
     feature = {"name": "prefers-color-scheme", "value": scheme}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     shades = driver.execute_script(SHADES)
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    for background, ink, _ in shades:
-        darker, brighter = sorted(map(brightness, (background, ink)))
-        assert (brighter + 0.05) / (darker + 0.05) >= 4.5  # WCAG 2, AA
+    for background, inks, _ in shades:
+        for ink in inks:  # of letters, and of the signs of what can't be seen
+            darker, brighter = sorted(map(brightness, (background, ink)))
+            assert (brighter + 0.05) / (darker + 0.05) >= 4.5  # WCAG 2, AA
     papers = [brightness(background) for background, _, _ in shades]
     assert (papers[2] > 0.5) == (scheme == "light")
     below, _, _, _, above = (bar for _, _, bar in shades)
