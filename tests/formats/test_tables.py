@@ -273,6 +273,19 @@ def test_the_quotes_of_a_table_with_tabs_may_be_text() -> None:
     assert text_of("b.tsv") == 'one\ttwo\nthree "four"'
 
 
+def test_quotes_within_a_cell_with_tabs_show_that_all_are_text() -> None:
+    """Sheets and Anki write no others; those around a whole sentence were lost without a word."""
+    Path("a.tsv").write_text('text\tn\n\nHe said "no"\tEr\n"Yes"\tJa\n')
+    found = read_corpus(["a.tsv"])
+    assert found.text == 'He said "no"\n"Yes"'
+    assert found.notes == ("a.tsv: its quotation marks are read as text",)
+    for enclosed in ("one\ntwo", "one\ttwo"):  # some quote nothing but what needs it
+        Path("b.tsv").write_text(f'text\tn\nHe said "no"\tEr\n"{enclosed}"\tJa\n')
+        assert text_of("b.tsv") == f'He said "no"\n{enclosed}'
+    Path("c.tsv").write_text('text\tn\n"He said ""no"""\t "Er"\n"Yes"\tJa\n')
+    assert text_of("c.tsv") == 'He said "no"\nYes'
+
+
 @pytest.mark.parametrize("stray", ['"Stop now\tHalt', '"\tein', 'one\t"'])
 @pytest.mark.parametrize("closed", [True, False])
 def test_stray_quotes_merge_no_rows(stray: str, *, closed: bool) -> None:

@@ -241,17 +241,27 @@ def _start(start: list[str], others: Iterator[str]) -> tuple[list[str], bool]:
 
 
 def _is_quoted(start: Sequence[str], is_whole: bool) -> bool:
-    """Whether quotation marks enclose cells, or are marks in a text like others."""
+    """Whether quotation marks enclose cells, or are marks in a text like others.
+
+    They are marks if a cell has some within it alone, unless others enclose tabs or line ends.
+    """
     reader, tabs, done = csv.reader(start, delimiter="\t", strict=True), start[0].count("\t"), 0
+    within = enclosing = False
     try:
         while (row := _next(reader)) is not None:
             if _is_many(row, tabs):
                 return False
+            written = start[done].split("\t")  # as the row has them, where nothing is enclosed
+            if reader.line_num - done > 1 or 0 < len(row) < len(written):
+                enclosing = True
+            elif not within:
+                within = any('"' in cell and cell.lstrip(" ")[0] != '"' for cell in written)
             done = reader.line_num
     except csv.Error as error:
         is_open = "end of data" in str(error) and not is_whole  # a long cell may go on
-        return is_open and not _are_rows(start[done:], tabs)
-    return True
+        if not is_open or _are_rows(start[done:], tabs):
+            return False
+    return enclosing or not within
 
 
 def _is_many(row: Sequence[str], tabs: int) -> bool:
