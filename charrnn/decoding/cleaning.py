@@ -19,6 +19,7 @@ __all__ = [
     "clean",
     "has_surrogate",
     "is_clean",
+    "marks_note",
 ]
 
 BOM = "\N{BYTE ORDER MARK}"
@@ -89,9 +90,7 @@ class Cleaner:
     def notes(self) -> tuple[str, ...]:
         """What has been changed so far, to tell the user."""
         found, notes = self._found, []
-        if count := found[BOM]:
-            marks = "the byte-order mark" if count == 1 else f"{count:,} byte-order marks"
-            notes.append(f"dropped {marks}")
+        notes += marks_note(found[BOM])
         if count := found["\0"]:
             padding = "NUL, which pads" if count == 1 else "NULs, which pad"
             notes.append(f"dropped {count:,} {padding} the text")
@@ -106,6 +105,13 @@ class Cleaner:
                 "is read as latin-1"
             )
         return tuple(notes)
+
+
+def marks_note(count: int) -> list[str]:
+    """What to say of so many byte-order marks that were dropped."""
+    if not count:
+        return []
+    return [f"dropped {'the byte-order mark' if count == 1 else f'{count:,} byte-order marks'}"]
 
 
 def _became(mark: str, lines: int) -> str:

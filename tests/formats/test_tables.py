@@ -16,6 +16,7 @@ import pytest
 from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
 from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.labelled import read_labelled
 from charrnn.formats.tables import delimited, parquet
 from charrnn.text import corpus
 from tests.text.reading import gzipped, text_of
@@ -231,6 +232,40 @@ def test_a_title_above_the_names_of_columns_is_to_be_deleted(title: str, sign: s
     with pytest.raises(UsageError) as caught:
         text_of("a.csv")
     assert caught.value.found == found
+
+
+def test_tables_that_were_joined_have_one_header() -> None:
+    """The names of their columns became a row, and a class for a classifier."""
+    table = "\ufefflabel,text\r\ngood,a fine film\r\n"
+    Path("a.csv").write_bytes((table * 3).encode())
+    found = read_corpus(["a.csv"])
+    assert found.text == "a fine film\n" * 2 + "a fine film"
+    assert found.notes == (
+        "a.csv: dropped 3 byte-order marks",
+        "a.csv: left out 2 rows with the names of its columns again",
+        "a.csv: its column label is not read; it is what --task classify learns from",
+    )
+    notes: list[str] = []
+    examples = read_labelled(["a.csv"], Reading(), notes, None)
+    assert [example.label for example in examples] == ["good"] * 3
+    assert notes == list(found.notes[:2])
+    Path("words.csv").write_text("text\na\ntext\n")  # which is a word, too
+    assert text_of("words.csv") == "a\ntext"
+
+
+@pytest.mark.parametrize("header", ["n, text", '"n", "text"', "n,   text"])
+def test_cells_may_be_quoted_behind_spaces(header: str) -> None:
+    """Spaces and quotation marks became a part of the text, or a separator between them."""
+    Path("a.csv").write_text(f'{header}\n1, two words\n2, "a fine, ""new"" film"\n')
+    found = read_corpus(["a.csv"])
+    assert found.text == 'two words\na fine, "new" film'
+    assert found.notes == ("a.csv: left out the spaces before its cells",)
+    Path("b.csv").write_text('n,text\n1, two\n2," ""three"", "\n3,", "\n')
+    found = read_corpus(["b.csv"])
+    assert (found.text, found.notes) == (' two\n "three", \n, ', ())
+    Path("c.csv").write_text('n,text\n1, "a fine, new film"\n')
+    with pytest.raises(BadDataError, match="first 2; delete the spaces before its quotation marks"):
+        text_of("c.csv")
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\x85", "\v", "\f", "\x1e"])

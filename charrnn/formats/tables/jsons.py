@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import BOM
+from charrnn.decoding.cleaning import BOM, marks_note
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded
 from charrnn.errors import BadDataError, UsageError
@@ -49,8 +49,7 @@ def records(
         BadDataError: if it is not JSON, or an object with all values of each column.
     """
     values = _Values(source.name, decoded(source.name, source.stream, reading, notes))
-    if values.was_marked:
-        notes.append("dropped the byte-order mark")
+    notes += marks_note(values.was_marked)
     by_line = source.file_name.lower().endswith((".jsonl", ".ndjson"))
     return _records(values, columns, by_line)
 
