@@ -8,5 +8,6 @@ markup     .html, .epub, .docx
 tables     .csv, .tsv, .jsonl, .json, .parquet
 subtitles  .srt, .vtt: lines, not times
 plain      anything else, exported chats among it
+gutenberg  what to say of books of Project Gutenberg, whatever their format
 registry   which file is read how
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,11 +15,14 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.formats.tables.columns import column_of, documents, has, nesting_errors
 from charrnn.words import listing
 
-__all__ = ["records", "rows"]
+__all__ = ["RECORD", "STRING", "records", "rows"]
 
 FIRST = 1 << 20  # characters that show whether a file has one record per line
 NEAR = 16  # characters from the end at which an error may be of a value that goes on
 ENDS = tuple(" \t\r\n,]}")  # of a number
+STRING = r'"(?:[^"\\\n]|\\.)*'
+# How JSON begins, and hardly any text: a record, or an array of them.
+RECORD = re.compile(rf'\s*(?:\[\s*)?\{{\s*(?:\}}|{STRING}"\s*(?::|\Z))')
 DECODER = json.JSONDecoder()
 
 
