@@ -153,10 +153,10 @@ def test_a_list_of_single_characters_of_two_bytes_is_not_told(encoding: str) -> 
     )
 
 
-def test_the_encoding_is_said_to_be_that_of_all_files() -> None:
+def test_the_encoding_is_said_to_be_that_of_all_plain_text() -> None:
     Path("a.txt").write_bytes(POEM.encode())
     Path("b.txt").write_bytes(POEM.encode("cp1252"))
-    with pytest.raises(BadDataError, match="to utf-8, or choose the --encoding in which all files"):
+    with pytest.raises(BadDataError, match="or choose the --encoding in which all plain"):
         read_corpus(["."])
 
 
