@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 __all__ = [
     "NAMED",
     "beginning",
+    "by_number",
     "counted",
     "first_few",
     "is_path",
@@ -21,6 +23,7 @@ __all__ = [
 
 FEW = 5  # names in a note
 NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
+SIGNS = re.compile("[0-9]+|[^0-9]")  # numbers as a whole
 NAME = 100  # characters of the longest name of a file or folder that anyone would give
 
 
@@ -49,6 +52,19 @@ def listing(names: Iterable[str]) -> str:
 def beginning(text: str) -> str:
     """`text` as a part of one line; of a long one, the beginning."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def by_number(path: str) -> tuple[object, str]:
+    """A key that sorts paths as people do: folder by folder, and numbers in names by their value.
+
+    A number sorts where the digit 0 does; those of one value as they are written.
+    """
+    signs = SIGNS.findall("\0".join(PurePath(path).parts))
+    key = [
+        ("0", len(sign.lstrip("0")), sign.lstrip("0")) if sign[0] in "0123456789" else (sign, 0, "")
+        for sign in signs
+    ]
+    return key, path
 
 
 def is_path(source: str) -> bool:

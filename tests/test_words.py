@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charrnn.words import counted, first_few, leave_out, listing, together, twins
+from charrnn.words import by_number, counted, first_few, leave_out, listing, together, twins
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,11 @@ def test_names_that_look_the_same_are_pointed_out_once() -> None:
     ]
     (note,) = twins(["a y", "a\xa0y", "a  y"], "types")
     assert note == r"'a y' and 'a\xa0y' look the same, and are two types; 1 more pair too"
+
+
+def test_paths_are_sorted_by_the_numbers_in_their_names() -> None:
+    wanted = [
+        *("1", "01x", "1x", "2/10", "2/a", "2-a", "9.txt", "010.txt", "10.txt", "a", "ch.txt"),
+        *("ch0", "ch1.9", "ch1.10", "cha", "cha1b2", "cha1b10", "ch²", "é2", "é10"),
+    ]
+    assert sorted(set(wanted), key=by_number) == wanted

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from msgspec import structs
 
-from charrnn.config import HUB, STANDARD_INPUT, Reading
+from charrnn.config import STANDARD_INPUT, Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import as_text, names_a_file, option_names, take, with_settings
 from charrnn.terminal.output import answer_in_batches, encode_json, say, say_new, write
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-SPLIT = Reading().split  # which nothing but the hub has
 AT_ONCE = 1024  # texts that are read before they are answered side by side
 
 ArgumentsArgument = Annotated[
@@ -73,11 +71,11 @@ def predict(
     **given: Any,
 ) -> None:
     """Label, tag, translate or forecast with a trained model."""
+    names = [*option_names(given).values()]
     reading, others = take(Reading, given), takewhile(_is_model, arguments[1:])
     models = [arguments[0], *others]
     inputs = arguments[len(models) :]
-    if given and inputs and not any(map(names_a_file, inputs)):
-        names = [*option_names(given).values()]
+    if names and inputs and not any(map(names_a_file, inputs)):
         found = f"{' and '.join(names)} can't affect texts that are given as arguments"
         raise UsageError(found, leave_out(names))
     from charrnn.folder.reading import find_model, read_record
@@ -152,9 +150,8 @@ def _texts(
     column = named_column(task) or ("source" if task.name == "translate" else "text")
     for one in inputs:
         if names_a_file(one):
-            how = reading if one.startswith(HUB) else structs.replace(reading, split=SPLIT)
             yield from texts_in(
-                [one], how, notes, column, task=task.name, before_waiting=before_waiting
+                [one], reading, notes, column, task=task.name, before_waiting=before_waiting
             )
         else:
             yield as_text(one)

@@ -31,6 +31,7 @@ from charrnn.errors import (
     first_line,
     printable,
 )
+from charrnn.words import by_number
 
 __all__ = [
     "HARMLESS",
@@ -223,7 +224,7 @@ def _zipped(
     name: str, file: BinaryIO, allowance: Allowance, passed: dict[str, None]
 ) -> Iterator[Source]:
     with zip_archive(file) as archive:
-        members = sorted(archive.infolist(), key=lambda member: member.filename)
+        members = sorted(archive.infolist(), key=lambda one: by_number(one.filename))
         if any(_is_of_an_office(member.filename) for member in members):
             advice = "save it as .docx, .epub, .csv or plain text"
             raise NotTextError(f"{name}: an office document, not text", advice)

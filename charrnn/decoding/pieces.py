@@ -268,6 +268,6 @@ def _wrong(
         return NotTextError(seems, advice)
     return NotTextError(
         seems,
-        f"convert it to {encoding}, or choose the --encoding in which all files read right, or "
-        "--errors replace, or --tokenizer byte",
+        f"convert it to {encoding}, or choose the --encoding in which all plain text reads right "
+        "(.docx and .epub have their own), or --errors replace, or --tokenizer byte",
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened
 from charrnn.formats.tables.columns import MISSING, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
@@ -82,7 +82,8 @@ def read_pairs(
         BadDataError: for a row without one of the texts, an empty text, a first line that names
             other columns, files of different lengths, or no pair at all; says where.
         MissingInputError: if there is no such file.
-        UsageError: for a column that is not there; as `columns_of`.
+        UsageError: for a column that is not there, and for numbers where the sources should be in
+            a table of four columns and more; as `columns_of`.
     """
     names = columns_of(reading.text_column, target_column, TEXTS)
     columns = _Columns(names, given=bool(reading.text_column or target_column))
@@ -149,13 +150,19 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
-    names, longest, cleaner = columns.names, 0, Cleaner()
+    names, longest, cleaner, worded = columns.names, 0, Cleaner(), set[str]()
     for row in file.rows(columns.are_in, columns.names, columns.last):
         if file.is_text and not columns.are_in(file.columns):
             names, longest = _headless(file, row, columns), max(longest, len(row.cells))
+            worded.update(name for name, cell in row.cells.items() if not cell.strip().isdecimal())
         source, target = (_text(file, row, names, which, cleaner) for which in (0, 1))
         pairs.append(Pair(source, target))
     file.notes += [f"{file.name}: {note}" for note in cleaner.notes()]
+    if longest > 3 and "1" not in worded and len(worded) > 1 and not columns.given:
+        source, target = sorted(worded, key=int)[:2]
+        found = f"{file.name}: its first column, of the sources, holds nothing but whole numbers"
+        advice = f"choose the texts, such as {OPTIONS[0]} {source} {OPTIONS[1]} {target}"
+        raise UsageError(found, advice)
     if longest > 2 and not columns.given:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
 

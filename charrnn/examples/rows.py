@@ -52,15 +52,12 @@ class Form(Enum):
     TEXT = "text"
 
 
-STRING = r'"(?:[^"\\\n]|\\.)*'
-# How JSON begins, and hardly any text: a record, or an array of them.
-RECORD = re.compile(rf'\s*(?:\[\s*)?\{{\s*(?:\}}|{STRING}"\s*(?::|\Z))')
 # An array of texts, as far as it is seen: no lines to read, and no records either.
-STRINGS = re.compile(rf'\s*\[\s*(?:{STRING}"\s*,\s*)*{STRING}(?:"\s*(?:\]\s*)?|\\?)\Z')
+STRINGS = re.compile(rf'\s*\[\s*(?:{jsons.STRING}"\s*,\s*)*{jsons.STRING}(?:"\s*(?:\]\s*)?|\\?)\Z')
 # What may go on as one of these, or as a table, or as neither.
 OPEN = re.compile(
-    rf'\s*(?:\[\s*)?(?:\{{\s*(?:{STRING}(?:"\s*|\\?))?)?\Z'
-    rf'|\s*\[\s*(?:{STRING}"\s*,\s*)*(?:{STRING}(?:"\s*(?:\]\s*)?|\\?))?\Z'
+    rf'\s*(?:\[\s*)?(?:\{{\s*(?:{jsons.STRING}(?:"\s*|\\?))?)?\Z'
+    rf'|\s*\[\s*(?:{jsons.STRING}"\s*,\s*)*(?:{jsons.STRING}(?:"\s*(?:\]\s*)?|\\?))?\Z'
     r'|\s*"?sep=[^\n]*(?:\n\s*(?:\S[^\n]*)?)?\Z',
     re.IGNORECASE,
 )
@@ -366,7 +363,7 @@ def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     start = _start_of(source.stream, reading)
     while OPEN.match(start) and source.stream.grow():
         start = _start_of(source.stream, reading)
-    if form is Form.TEXT and (RECORD.match(start) or STRINGS.match(start)):
+    if form is Form.TEXT and (jsons.RECORD.match(start) or STRINGS.match(start)):
         form = Form.JSON
     return File(source.name, form, start, notes, reading, source)
 

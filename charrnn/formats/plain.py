@@ -1,24 +1,32 @@
-"""Plain text; of an exported chat or a book of Project Gutenberg it says what else is learnt."""
+"""Plain text; of one that looks like a chat, JSON or a table it says what else is learnt."""
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, pieces
+from charrnn.formats.gutenberg import remarked
+from charrnn.formats.tables.delimited import DELIMITERS
+from charrnn.formats.tables.jsons import RECORD
 
 __all__ = ["texts"]
 
-FIRST = 100  # lines that are looked at
+FIRST, HEAD = 100, 20_000  # lines that are looked at, and their characters
+LEAST = 4  # lines that look like something
+WRITTEN = (
+    ", which is learnt as it is written; for a text in it, copy it to a name that ends in {} and "
+    "choose --text-column"
+)
 # WhatsApp, Signal, LINE and others: 31/12/2023, 23:59 - Ann: …, [2023-12-31 23:59:00] Ann: …
 MESSAGE = re.compile(
     r"[\u200e\u200f\ufeff]*\[?\d{1,4}[./-]\d{1,2}[./-]\d{1,4},? +(?:at +)?\d{1,2}[:.]\d{2}"
     r"(?:[:.]\d{2})?[\s\u202f]*(?:[AaPp]\.?[Mm]\.?)?\]?[ ,:-]*[^\n:]{1,60}: "
 )
-LONGEST_MARK = 60  # characters
-GUTENBERG = re.compile(r"^\*\*\* ?(START|END) OF TH(?:E|IS) PROJECT GUTENBERG EBOOK", re.MULTILINE)
 
 
 def texts(source: Source, reading: Reading) -> Iterator[Piece]:
@@ -27,37 +35,41 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     Raises:
         BadDataError: if it is no text in this encoding.
     """
-    note, line, marks = "", "", set[str]()
-    for piece in pieces(source.name, source.stream, reading):
+    note = ""
+    for piece in remarked(pieces(source.name, source.stream, reading)):
         if piece.first:
-            note = _of_chat(piece.text)
-        whole = line + piece.text  # a mark may begin in one piece and end in the next
-        if "PROJECT GUTENBERG" in whole:  # far faster than to look at each line
-            marks.update(GUTENBERG.findall(whole))
-        line = whole[whole.rfind("\n") + 1 :][:LONGEST_MARK]
+            note = _of_start(piece.text, source.file_name)
         yield piece
-    note = note or _of_gutenberg(marks)
     if note:
         yield Piece(source.name, "", first=False, notes=(note,))
 
 
-def _of_gutenberg(marks: set[str]) -> str:
-    """What to say of a book with these marks of Project Gutenberg; nothing of another text."""
-    found = ["header"] * ("START" in marks) + ["licence"] * ("END" in marks)
-    if not found:
-        return ""
-    why = "; the licence at the end is what validation reads" * ("END" in marks)
-    count = "count" if len(found) > 1 else "counts"
-    return f"it has Project Gutenberg's {' and '.join(found)}, which {count} as its text{why}"
+def _of_start(start: str, file_name: str) -> str:
+    """What to say of a text that begins so; nothing of most."""
+    if not file_name.lower().endswith(".txt") and RECORD.match(start):  # else it is meant as text
+        return f"looks like JSON{WRITTEN.format('.json')}"
+    lines = start[:HEAD].split("\n")[:FIRST]
+    return _of_chat(lines) or _of_table(lines)
 
 
-def _of_chat(start: str) -> str:
-    """What to say of an exported chat; nothing of another text."""
-    lines = [line for line in start[:20_000].split("\n")[:FIRST] if line]
-    dated = sum(MESSAGE.match(line) is not None for line in lines)
-    if dated < 4 or dated * 2 < len(lines):
+def _of_chat(lines: Sequence[str]) -> str:
+    filled = list(filter(None, lines))
+    dated = sum(MESSAGE.match(line) is not None for line in filled)
+    if dated < LEAST or dated * 2 < len(filled):
         return ""
     return (
-        f"looks like a chat: {dated} of its first {len(lines)} lines begin with a date and a name, "
-        "and the model will learn to write these"
+        f"looks like a chat: {dated} of its first {len(filled)} lines begin with a date and a "
+        "name, and the model will learn to write these"
     )
+
+
+def _of_table(lines: Sequence[str]) -> str:
+    """Of rows that have as many cells each, some of them in quotation marks."""
+    for sign in DELIMITERS:
+        reader = csv.reader([f"{line}\n" for line in lines], delimiter=sign)
+        with suppress(csv.Error):  # as where bytes are learnt, and a CR is left
+            rows = [row for row in [*reader][:-1] if row]  # the last may go on
+            is_even = len(rows) >= LEAST and len({*map(len, rows)}) == 1 and len(rows[0]) > 1
+            if is_even and any(f'{sign}"' in line or line.startswith('"') for line in lines):
+                return f"looks like a table of {len(rows[0])} columns{WRITTEN.format('.csv')}"
+    return ""

@@ -213,6 +213,13 @@ def _pattern(kind: str) -> re.Pattern[str]:
 
 
 MESSAGES = "one a line, short messages"
+# Names in programs and rules of style sheets are none, nor are comments of several lines.
+OPENING = re.compile(r"[A-Za-z][\w ]{0,24}:(?!:)|\[\w+|#+ (?!(?s:.*)\n#)|<\w+|@\w+(?=\{)|BEGIN\b")
+# What a message of one line is not: a program's, or said by someone.
+NO_MESSAGE = (
+    r".*[{};]\s*$|[^{]*\{[^}]*\}|@[\w.-]+:\s|"
+    r"#(?:define|include|if|ifdef|ifndef|endif|undef|pragma)\b"
+)
 SEPARATOR = re.compile(r"%|-{3,}|\*{3,}|={3,}|#{3,}|~{3,}|<\|endoftext\|>")
 
 
@@ -255,7 +262,7 @@ def _blocks(head: str) -> Division | None:
 
 def _opening(block: str) -> str:
     """A label at the beginning of a block: "X:", "Title:", "[Event", "# "; empty if none."""
-    found = re.match(r"[A-Za-z][\w ]{0,24}:|\[\w+|#+ |<\w+|@\w+|BEGIN\b", block)
+    found = OPENING.match(block)
     return found[0] if found else ""
 
 
@@ -313,7 +320,8 @@ def _kind_of_list(lines: Sequence[str]) -> str:
         return "one a line, in alphabetical order"
     if words <= 3.2 and longest <= 60 and ended < 0.1:
         return "one a line, a few words each"
-    if longest <= 320 and _share(lines, r".*(?:^|\s)[@#]\w|.*https?://") > 0.3 and words >= 4:
+    marked = _share(lines, r".*(?:^|\s)[@#]\w|.*https?://")
+    if longest <= 320 and marked > 0.3 and words >= 4 and _share(lines, NO_MESSAGE) < 0.5:
         return MESSAGES
     return ""
 

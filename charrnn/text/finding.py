@@ -12,7 +12,7 @@ from pathlib import Path
 from charrnn.decoding.containers import is_hidden
 from charrnn.errors import MissingInputError
 from charrnn.outputs import is_model
-from charrnn.words import counted, first_few
+from charrnn.words import by_number, counted, first_few
 
 __all__ = ["Doubles", "below"]
 
@@ -22,7 +22,7 @@ MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # of a cache, and of a virtual environme
 
 
 def below(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files below a folder, sorted.
+    """The files below a folder, in the order of their names.
 
     Args:
         folder: links to folders in it are not followed.
@@ -59,7 +59,7 @@ def below(folder: Path) -> tuple[list[Path], list[str]]:
                 files.append(path)
             else:
                 passed.append(str(path.relative_to(folder)))
-    return sorted(files), sorted(passed)
+    return sorted(files, key=lambda file: by_number(str(file))), sorted(passed)
 
 
 def _is_passed(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from charrnn.outputs import is_model
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.finding import Doubles
-from charrnn.words import beginning, counted, first_few, is_path
+from charrnn.words import beginning, by_number, counted, first_few, is_path
 
 __all__ = ["Named", "all_named", "named_by"]
 
@@ -123,7 +123,7 @@ def named_by(source: str) -> Named:
         return Named(source, files=(Path(source),))
     if bundled is not None:
         return Named(source, bundled.files, bundled=bundled)
-    matches = sorted(glob.glob(source, recursive=True))
+    matches = sorted(glob.glob(source, recursive=True), key=by_number)
     # Paths, even if one is called "-" or like a bundled corpus.
     matched = [Path(one) for one in matches if os.path.isfile(one)]  # noqa: PTH113
     hidden = tuple(str(one) for one in matched if one.name.startswith(LOCKS))

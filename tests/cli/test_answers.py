@@ -282,6 +282,21 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
         (("predict", "airline", "1 2", "--label-column", "x"), 2, "--label-column is about tables"),
         (("predict", "airline", "--label-column", "x"), 2, "--label-column is about tables"),
         (
+            ("predict", "reviews", "a text", "--text-column", "x", "--encoding", "cp1252"),
+            2,
+            "--encoding and --text-column can't affect texts that are given as arguments; leave th",
+        ),
+        (
+            ("predict", "reviews", "a text", "--split", "test"),
+            2,
+            "--split can't affect texts that are given as arguments; leave it out",
+        ),
+        (
+            ("predict", "reviews", "new-reviews.txt", "--split", "test"),
+            2,
+            "--split is 'test', which only affects data sets from the hub, and none is read here",
+        ),
+        (
             ("eval", "places", "test-places.conll", "--label-column", "x"),
             2,
             "--label-column is 'x', which has no meaning for the task tag; leave it out",

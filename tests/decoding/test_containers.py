@@ -21,6 +21,7 @@ import zstandard
 from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
 from charrnn.decoding import containers
 from charrnn.errors import BadDataError, UsageError
+from tests.formats.test_documents import MAIN, RELATIONS
 from tests.text.reading import PNG, gzipped, text_of
 
 TEXT = "The clerk has lost the book of tides: où est-il? 文\n" * 50
@@ -335,7 +336,9 @@ def test_reading_takes_little_memory(kind: str) -> None:
     elif kind == "docx":
         name, found = "a.docx", "500000"
         document = f"<w:d xmlns:w='w'>{'<w:p><w:r/></w:p>' * 500_000}</w:d>"
-        Path(name).write_bytes(zipped({"word/document.xml": document.encode()}, zipfile.ZIP_STORED))
+        relations = RELATIONS.format(type=MAIN, target="document.xml")
+        files = {"_rels/.rels": relations.encode(), "document.xml": document.encode()}
+        Path(name).write_bytes(zipped(files, zipfile.ZIP_STORED))
     elif kind == "json":
         name, found = "a.json", "16000000"
         rows = ", ".join([json.dumps({"text": row, "n": [1, 2]})] * 200_000)

@@ -129,6 +129,24 @@ def test_what_is_not_used_is_said() -> None:
     assert notes == ["anki.tsv: its columns from the third on are not used"]
 
 
+def test_numbers_of_sentences_are_no_sources() -> None:
+    """Of Tatoeba's four columns, the first two were taken."""
+    for more in ("", "\tCC BY"):
+        lines = [f"{n}\t{pair.source}\t{n * 7}\t{pair.target}" for n, pair in enumerate(PAIRS)]
+        Path("a.tsv").write_text("".join(f"{line}{more}\n" for line in lines))
+        with pytest.raises(CharRNNError) as caught:
+            read("a.tsv")
+        assert str(caught.value) == (
+            "a.tsv: its first column, of the sources, holds nothing but whole numbers; "
+            "choose the texts, such as --text-column 2 --label-column 4"
+        )
+        assert read("a.tsv", text="2", label="4") == PAIRS
+    Path("b.tsv").write_text("1\tone\t2\ttwo\n3 or 4\tsome\t5\tfive\n")
+    assert read("b.tsv") == [Pair("1", "one"), Pair("3 or 4", "some")]
+    Path("c.tsv").write_text("1\tone\n2\ttwo\n")
+    assert read("c.tsv") == [Pair("1", "one"), Pair("2", "two")]
+
+
 def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
     Path("a.csv").write_text("yes,ja\nwell, yes,doch\n")
     for names in ({}, {"text": "1", "label": "2"}):

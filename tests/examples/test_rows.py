@@ -222,8 +222,8 @@ def test_what_is_no_text_is_never_to_be_learnt_as_bytes(name: str) -> None:
     for content, advice in (
         (
             b'{"text": "d\xe9j\xe0"}\n',
-            "convert it to utf-8, or choose the --encoding in which all files read right, or "
-            "--errors replace",
+            "convert it to utf-8, or choose the --encoding in which all plain text reads right "
+            "(.docx and .epub have their own), or --errors replace",
         ),
         (b"\x89PNG\r\n\x1a\n\0\0", "convert it to plain text"),
     ):

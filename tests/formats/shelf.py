@@ -7,7 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from tests.formats.test_documents import PAGE_FILES, W, page, zip_of
+from tests.formats.test_documents import PAGE_FILES, W, docx_files, page, zip_of
 from tests.text.reading import gzipped
 
 __all__ = ["write_shelf"]
@@ -24,7 +24,7 @@ def write_shelf(folder: Path, text: str) -> None:
     (folder / "page.html").write_text("".join(f"<p>{line}</p>\n" for line in lines))
     paragraphs = "".join(f"<w:p><w:r><w:t>{line}</w:t></w:r></w:p>" for line in lines)
     document = f"<w:document {W}><w:body>{paragraphs}</w:body></w:document>"
-    (folder / "letter.docx").write_bytes(zip_of({"word/document.xml": document}))
+    (folder / "letter.docx").write_bytes(zip_of(docx_files(document)))
     chapter = page("<br/>".join(lines))
     (folder / "book.epub").write_bytes(zip_of(PAGE_FILES | {"OEBPS/text/ch1.xhtml": chapter}))
     chat = {"messages": [{"role": "user", "content": line} for line in lines]}

@@ -30,6 +30,14 @@ DOCUMENT = f"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
   <mc:Fallback><w:p><w:r><w:t>box</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent>
 <w:tbl><w:tr><w:tc><w:p><w:r><w:t>cell</w:t></w:r></w:p></w:tc></w:tr></w:tbl>
 </w:body></w:document>"""
+RELATIONS = (
+    '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+    '<Relationship Id="rId2" Target="docProps/core.xml" Type="http://schemas.openxmlformats.org/'
+    'package/2006/relationships/metadata/core-properties"/><Relationship Id="rId1" Type="{type}"'
+    ' Target="{target}"/></Relationships>'
+)
+MAIN = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
+STRICT = "http://purl.oclc.org/ooxml/officeDocument/relationships/officeDocument"
 TEXT = "It’s late, she said.\none\ttwo\nthree & four\n\nnew\nbox\ncell\n"
 
 CONTAINER = """<?xml version="1.0"?><container version="1.0"
@@ -64,8 +72,19 @@ def write(name: str, files: Mapping[str, str | bytes]) -> None:
     Path(name).write_bytes(zip_of(files))
 
 
+def docx_files(
+    document: str | bytes = DOCUMENT, part: str = "word/document.xml"
+) -> dict[str, str | bytes]:
+    """What is in a Word document."""
+    return {
+        "[Content_Types].xml": "<Types/>",
+        part: document,
+        "_rels/.rels": RELATIONS.format(type=MAIN, target=part),
+    }
+
+
 def write_docx(name: str = "a.docx", document: str | bytes = DOCUMENT) -> None:
-    write(name, {"[Content_Types].xml": "<Types/>", "word/document.xml": document})
+    write(name, docx_files(document))
 
 
 PAGE_FILES: dict[str, str | bytes] = {
@@ -87,6 +106,50 @@ def test_a_word_document_is_its_paragraphs(name: str) -> None:
     corpus = read_corpus([name])
     assert corpus.text == TEXT
     assert corpus.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (MAIN, "word/document2.xml"),
+        (MAIN, "/word/document2.xml"),
+        (STRICT, "./word/x/../document%32.xml"),
+    ],
+)
+def test_the_text_of_a_word_document_is_where_the_document_says(kind: str, target: str) -> None:
+    """Word for the web has document2.xml, which was called damaged."""
+    relations = RELATIONS.format(type=kind, target=target)
+    other = DOCUMENT.replace("It’s late", "An old one")
+    files = docx_files(part="word/document2.xml") | {"word/document.xml": other}
+    write("a.docx", files | {"_rels/.rels": relations})
+    assert text_of("a.docx") == TEXT
+
+
+def in_word(inside: str) -> str:
+    return f"<w:document {W}><w:body>{inside}</w:body></w:document>"
+
+
+def test_what_a_word_document_refers_to_is_counted() -> None:
+    """Footnotes were lost without a word."""
+    foot, end = '<w:footnoteReference w:id="2"/>', '<w:endnoteReference w:id="3"/>'
+    symbol = '<w:sym w:font="Wingdings" w:char="F04A"/>'
+    run = f"<w:r><w:t>one</w:t>{foot}<w:t>, two</w:t>{foot}{end}{symbol}</w:r>"
+    write_docx(document=in_word(f"<w:p>{run}<w:del><w:r>{foot}</w:r></w:del></w:p>"))
+    corpus = read_corpus(["a.docx"])
+    assert corpus.text == "one, two\n"
+    assert corpus.notes == tuple(
+        f"a.docx: left out {what}" for what in ("2 footnotes", "1 endnote", "1 symbol")
+    )
+
+
+@pytest.mark.parametrize(("before", "text"), [("before", "before\n"), ("", "")])
+def test_a_text_box_stands_on_lines_of_its_own(before: str, text: str) -> None:
+    """Its first word was glued to the sentence before it."""
+    paragraphs = "".join(f"<w:p><w:r><w:t>{one}</w:t></w:r></w:p>" for one in ("a", "box"))
+    box = f"<w:r><w:txbxContent>{paragraphs}</w:txbxContent></w:r>"
+    inside = f"<w:p><w:r><w:t>{before}</w:t></w:r>{box}<w:r><w:t>after</w:t></w:r></w:p>"
+    write_docx(document=in_word(inside))
+    assert text_of("a.docx") == f"{text}a\nbox\nafter\n"
 
 
 def test_the_guides_above_words_of_all_chapters_are_counted() -> None:
@@ -197,8 +260,15 @@ def test_a_document_with_a_name_that_is_no_text_is_broken() -> None:
 
 
 def test_a_document_without_its_parts_is_broken() -> None:
-    write("a.docx", {"word/other.xml": "<a/>"})
-    with pytest.raises(BadDataError, match=r"no item named 'word/document\.xml'"):
+    write("a.docx", {"word/document.xml": DOCUMENT})
+    with pytest.raises(BadDataError, match=r"no item named '_rels/\.rels'"):
+        text_of("a.docx")
+    write("a.docx", docx_files() | {"_rels/.rels": "<Relationships/>"})
+    with pytest.raises(BadDataError, match=r"_rels/\.rels names no document"):
+        text_of("a.docx")
+    outside = RELATIONS.format(type=MAIN, target="../../etc/passwd")
+    write("a.docx", docx_files() | {"_rels/.rels": outside})
+    with pytest.raises(BadDataError, match=r"no item named '\.\./\.\./etc/passwd'"):
         text_of("a.docx")
     write_docx(document="<w:document")
     with pytest.raises(BadDataError, match=r"broken document \(word/document\.xml"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from charrnn.errors import BadDataError
 from charrnn.formats import subtitles
 from charrnn.formats.markup import html as pages
 from charrnn.formats.plain import MESSAGE
+from tests.formats.test_documents import PAGE_FILES, page, write
 from tests.text.reading import gzipped, text_of
 
 PAGE = """<!DOCTYPE html>
@@ -293,6 +295,60 @@ def test_a_book_of_project_gutenberg_is_text_with_a_note_on_what_is_not_its_own(
     corpus = read_corpus(["emma.txt"])
     assert corpus.text == text
     assert corpus.notes == (f"emma.txt: {found}",)
+
+
+def test_a_book_of_project_gutenberg_gets_the_note_in_every_format() -> None:
+    """Only plain text had it."""
+    paragraphs = f"{START.strip()}</p>\n<p>It was late.</p>\n<p>{END.strip()}"
+    Path("emma.html").write_text(f"<p>{paragraphs}</p><p>The licence</p>")
+    write("emma.epub", PAGE_FILES | {"OEBPS/text/ch1.xhtml": page(paragraphs)})
+    for name in ("emma.html", "emma.epub"):
+        (note,) = read_corpus([name]).notes
+        assert note.startswith(f"{name}: it has Project Gutenberg's header and licence, which")
+
+
+WRITTEN = (
+    ", which is learnt as it is written; for a text in it, copy it to a name that ends in {} and"
+)
+ROWS = ["n,text", '1,"A fine, new film"', '2,"two\nlines"', "3,bad", "4,good", ""]
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+def test_a_table_by_another_name_is_told(sign: str) -> None:
+    Path("a.txt").write_text("\n".join(row.replace(",", sign, 1) for row in ROWS))
+    (note,) = read_corpus(["a.txt"]).notes
+    found = f"looks like a table of 2 columns{WRITTEN.format('.csv')} choose --text-column"
+    assert note == f"a.txt: {found}"
+    Path("a.csv").write_text(Path("a.txt").read_text())
+    assert text_of("a.csv") == "A fine, new film\ntwo\nlines\nbad\ngood"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["one, two", "three, four", "five, six", "seven, eight", "nine, ten"],
+        ['He said, "Go, now."', '"No," said she.', "And he went", '"Well, well," said I.', "So."],
+        [*ROWS[:3], "3,bad,so", "4,good", "5,x", ""],
+        ROWS[:4],
+    ],
+)
+def test_what_has_commas_and_quotes_need_be_no_table(lines: list[str]) -> None:
+    Path("a.txt").write_text("\n".join(lines))
+    assert read_corpus(["a.txt"]).notes == ()
+
+
+def test_json_by_another_name_is_told() -> None:
+    """Notebooks were learnt with all their numbers and marks."""
+    cells = [{"cell_type": "code", "source": ["x = 1\n", "y"]}, {"cell_type": "raw", "source": "z"}]
+    notebook = json.dumps({"cells": cells, "nbformat": 4}, indent=1)
+    for name in ("a.ipynb", "a"):
+        Path(name).write_text(notebook)
+        (note,) = read_corpus([name]).notes
+        assert note == f"{name}: looks like JSON{WRITTEN.format('.json')} choose --text-column"
+    Path("a.json").write_text(notebook)
+    assert text_of("a.json", text_column="cells.source") == "x = 1\n\ny\nz"
+    Path("a.txt").write_text(notebook)  # which is the way to learn it as it is written
+    assert read_corpus(["a.txt"]).notes == ()
 
 
 def test_a_text_about_project_gutenberg_gets_no_note() -> None:

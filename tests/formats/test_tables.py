@@ -16,6 +16,7 @@ import pytest
 from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
 from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.labelled import read_labelled
 from charrnn.formats.tables import delimited, parquet
 from charrnn.text import corpus
 from tests.text.reading import gzipped, text_of
@@ -233,6 +234,40 @@ def test_a_title_above_the_names_of_columns_is_to_be_deleted(title: str, sign: s
     assert caught.value.found == found
 
 
+def test_tables_that_were_joined_have_one_header() -> None:
+    """The names of their columns became a row, and a class for a classifier."""
+    table = "\ufefflabel,text\r\ngood,a fine film\r\n"
+    Path("a.csv").write_bytes((table * 3).encode())
+    found = read_corpus(["a.csv"])
+    assert found.text == "a fine film\n" * 2 + "a fine film"
+    assert found.notes == (
+        "a.csv: dropped 3 byte-order marks",
+        "a.csv: left out 2 rows with the names of its columns again",
+        "a.csv: its column label is not read; it is what --task classify learns from",
+    )
+    notes: list[str] = []
+    examples = read_labelled(["a.csv"], Reading(), notes, None)
+    assert [example.label for example in examples] == ["good"] * 3
+    assert notes == list(found.notes[:2])
+    Path("words.csv").write_text("text\na\ntext\n")  # which is a word, too
+    assert text_of("words.csv") == "a\ntext"
+
+
+@pytest.mark.parametrize("header", ["n, text", '"n", "text"', "n,   text"])
+def test_cells_may_be_quoted_behind_spaces(header: str) -> None:
+    """Spaces and quotation marks became a part of the text, or a separator between them."""
+    Path("a.csv").write_text(f'{header}\n1, two words\n2, "a fine, ""new"" film"\n')
+    found = read_corpus(["a.csv"])
+    assert found.text == 'two words\na fine, "new" film'
+    assert found.notes == ("a.csv: left out the spaces before its cells",)
+    Path("b.csv").write_text('n,text\n1, two\n2," ""three"", "\n3,", "\n')
+    found = read_corpus(["b.csv"])
+    assert (found.text, found.notes) == (' two\n "three", \n, ', ())
+    Path("c.csv").write_text('n,text\n1, "a fine, new film"\n')
+    with pytest.raises(BadDataError, match="first 2; delete the spaces before its quotation marks"):
+        text_of("c.csv")
+
+
 @pytest.mark.parametrize("mark", ["\u2028", "\x85", "\v", "\f", "\x1e"])
 def test_lines_above_a_header_are_counted_as_they_are_read(mark: str) -> None:
     Path("a.csv").write_text(f"A title{mark}of two parts\nn,text\n1,one\n", encoding="utf-8")
@@ -271,6 +306,19 @@ def test_the_quotes_of_a_table_with_tabs_may_be_text() -> None:
     assert found.notes == ("a.tsv: its quotation marks are read as text",)
     Path("b.tsv").write_text('text\tn\n"one\ttwo\nthree ""four"""\t1\n')
     assert text_of("b.tsv") == 'one\ttwo\nthree "four"'
+
+
+def test_quotes_within_a_cell_with_tabs_show_that_all_are_text() -> None:
+    """Sheets and Anki write no others; those around a whole sentence were lost without a word."""
+    Path("a.tsv").write_text('text\tn\n\nHe said "no"\tEr\n"Yes"\tJa\n')
+    found = read_corpus(["a.tsv"])
+    assert found.text == 'He said "no"\n"Yes"'
+    assert found.notes == ("a.tsv: its quotation marks are read as text",)
+    for enclosed in ("one\ntwo", "one\ttwo"):  # some quote nothing but what needs it
+        Path("b.tsv").write_text(f'text\tn\nHe said "no"\tEr\n"{enclosed}"\tJa\n')
+        assert text_of("b.tsv") == f'He said "no"\n{enclosed}'
+    Path("c.tsv").write_text('text\tn\n"He said ""no"""\t "Er"\n"Yes"\tJa\n')
+    assert text_of("c.tsv") == 'He said "no"\nYes'
 
 
 @pytest.mark.parametrize("stray", ['"Stop now\tHalt', '"\tein', 'one\t"'])

@@ -152,6 +152,47 @@ KINDS: list[tuple[str, str, Maker]] = [
     ("a sequence", "none", lambda w, n: "\n".join(w.of("ACGT", 60, 60) for _ in n)),
     ("the same words", "none", lambda _, n: "the\ncat\nsat\n" * len(n)),
     ("subtitles", "none", lambda w, n: blocks([f"{k}\n00:00:{k:02}\n{w.sentence()}" for k in n])),
+    (
+        "settings",
+        "none",
+        lambda w, n: blocks([f"# {w.sentence(9)}\n# {w.word()}\n#{w.word()}={k}" for k in n]),
+    ),
+    (
+        "headings",
+        "blocks",
+        lambda w, n: blocks([f"# {w.name()}\n{w.sentence()}" for _ in n]),
+    ),
+    (
+        "rules of a page",
+        "none",
+        lambda w, n: blocks([f"@media ({w.word()}) {{\n#{w.word()} {{ top: {k} }}}}" for k in n]),
+    ),
+    (
+        "styles",
+        "none",
+        lambda w, n: "\n".join(f"#{w.word()} .a {{ top: {k} }} /* {w.name()} */" for k in n),
+    ),
+    (
+        "references",
+        "blocks",
+        lambda w, n: blocks([f"@book{{{w.word()},\ntitle = {{{w.name()}}}\n}}" for _ in n]),
+    ),
+    ("names used", "none", lambda w, n: blocks([f"using std::{w.word()};\n//" for _ in n])),
+    (
+        "constants",
+        "none",
+        lambda w, n: "\n".join(f"#define {w.word()} {k} /* {w.word()} */" for k in n),
+    ),
+    (
+        "a chat by handles",
+        "none",
+        lambda w, n: "\n".join(f"@{('ann', 'ben')[k % 2]}: {w.sentence(5)}" for k in n),
+    ),
+    (
+        "answers to handles",
+        "lines",
+        lambda w, n: "\n".join(f"@{w.word()} {w.sentence(5)}" for _ in n),
+    ),
     ("next to nothing", "none", lambda *_: "Anna\nBen\n"),
 ]
 

@@ -47,6 +47,19 @@ def test_training_on_the_current_folder_reads_no_model() -> None:
     resume("sub/other").finish(progress=False)
 
 
+def test_chapters_are_read_in_the_order_of_their_numbers() -> None:
+    """Chapter 10 was read before chapter 2."""
+    Path("a/part 10").mkdir(parents=True)
+    Path("a/part 9").mkdir()
+    names = [f"a/part 9/chapter {n}.txt" for n in (1, 2, 9, 10, 11, 100)] + ["a/part 10/1.txt"]
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        for name in reversed(names):
+            Path(name).write_text(name)
+            archive.write(name)
+    for source in ("a", "a/**/*.txt", "a/*/*", "a.zip"):
+        assert text_of(source).split("\n") == names
+
+
 def test_a_model_is_no_text() -> None:
     Path("verse.txt").write_text(VERSE * 20)
     train("verse.txt", name="first", **TINY).finish(progress=False)

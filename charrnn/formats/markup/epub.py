@@ -11,6 +11,7 @@ from charrnn.decoding import kinds
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, document
+from charrnn.formats.gutenberg import remarked
 from charrnn.formats.markup import xml
 from charrnn.formats.markup.html import Guides, text_of
 
@@ -28,7 +29,8 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
     """
     notes: list[str] = []
     with xml.opened(source, "an EPUB book", "copy it again, or use plain text") as package:
-        yield from document(source.name, _chapters(source.name, package, notes), notes)
+        chapters = _chapters(source.name, package, notes)
+        yield from remarked(document(source.name, chapters, notes))
 
 
 def _chapters(name: str, package: xml.Package, notes: list[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from charrnn.config import Reading
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, cleaned, document, parts
 from charrnn.errors import BadDataError
+from charrnn.formats.gutenberg import remarked
 from charrnn.words import counted
 
 __all__ = ["Guides", "text_of", "texts"]
@@ -60,7 +61,7 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     notes: list[str] = []
     markup = parts(source.name, source.stream, reading, notes)
     text = cleaned(_text(source.name, markup, notes), notes)  # again: &#13; is a CR
-    yield from document(source.name, text, notes)
+    yield from remarked(document(source.name, text, notes))
 
 
 def _text(name: str, markup: Iterable[str], notes: list[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import BOM
+from charrnn.decoding.cleaning import BOM, marks_note
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded, first_lines, lines
 from charrnn.errors import BadDataError
@@ -22,6 +22,7 @@ from charrnn.formats.tables.columns import (
     documents,
     refuse_doubled,
 )
+from charrnn.words import counted
 
 __all__ = [
     "DELIMITERS",
@@ -37,6 +38,7 @@ __all__ = [
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
+QUOTED = re.compile(' +"')  # a cell behind a space
 ALIKE = 20  # first lines that show how cells are separated, where one does not
 TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
 
@@ -108,16 +110,12 @@ def cells(
         BadDataError: if it is broken.
     """
     name = source.name
-    found = lines(decoded(name, source.stream, reading, notes), name)
-    first = next(found, "")
-    if first.startswith(BOM):
-        first = first[1:]
-        notes.append("dropped the byte-order mark")
-    number, first, named = first_line(chain([first], found))
+    found = _unmarked(lines(decoded(name, source.stream, reading, notes), name), notes)
+    number, first, named = first_line(found)
     usual = "," if source.file_name.lower().endswith(".csv") else "\t"
     start, is_whole = [first], False
     fitting = [named[1]] if named else _fitting(first, is_header, usual)
-    if len(fitting) > 1:
+    if len(fitting) > 1 or f"{fitting[0]} " in first:
         start = [first, *islice(found, ALIKE - 1)]
         fitting = _alike(start, fitting)
     if named:
@@ -130,13 +128,42 @@ def cells(
     quoting = delimiter != "\t" or _is_quoted(start, is_whole)
     if not quoting:
         notes.append("its quotation marks are read as text")
+    spaced = _is_spaced(start, delimiter)
+    if spaced:
+        notes.append("left out the spaces before its cells")
     reader = csv.reader(
         chain(start, found),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
+        skipinitialspace=spaced,
         strict=True,
     )
-    return _parsed(name, reader, number - 1, first.count("\t") if delimiter == "\t" else 0)
+    rows = _parsed(name, reader, number - 1, first.count("\t") if delimiter == "\t" else 0)
+    return _with_one_header(rows, is_header, notes)
+
+
+def _unmarked(found: Iterable[str], notes: list[str]) -> Iterator[str]:
+    """The lines without byte-order marks before them, of which joined tables have several."""
+    count = 0
+    for line in found:
+        count += line.startswith(BOM)
+        yield line.removeprefix(BOM)
+    notes[:0] = marks_note(count)
+
+
+def _with_one_header(
+    rows: Iterable[tuple[int, list[str]]], is_header: Callable[[list[str]], bool], notes: list[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows without those that are the header again, as where tables are joined."""
+    first, repeated = list[str](), 0
+    for line, row in rows:
+        is_first, first = not first, first or row
+        if not is_first and len(row) > 1 and row == first and header_in(row, is_header):
+            repeated += 1
+        else:
+            yield line, row
+    if repeated:
+        notes.append(f"left out {counted(repeated, 'row')} with the names of its columns again")
 
 
 def first_line(given: Iterable[str]) -> tuple[int, str, re.Match[str] | None]:
@@ -194,7 +221,7 @@ def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> 
     rows = dict[str, list[str]]()
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
-            rows[delimiter] = _next(csv.reader([first], delimiter=delimiter)) or []
+            rows[delimiter] = _next(_reader([first], delimiter)) or []
     header = next((sign for sign, row in rows.items() if header_in(row, is_header)), None)
     if header is not None:
         return [header]
@@ -219,7 +246,7 @@ def _alike(start: Sequence[str], fitting: list[str]) -> list[str]:
     """Those separators that give all first rows as many cells; the first if none does."""
     alike = list[str]()
     for delimiter in fitting:
-        reader = csv.reader(start, delimiter=delimiter)
+        reader = _reader(start, delimiter)
         with suppress(csv.Error):
             rows = [row for row in iter(partial(_next, reader), None) if any(row)]
             if len(start) == ALIKE:  # the last one may go on
@@ -227,6 +254,22 @@ def _alike(start: Sequence[str], fitting: list[str]) -> list[str]:
             if len(set(map(len, rows))) == 1:
                 alike.append(delimiter)
     return alike or fitting[:1]
+
+
+def _reader(start: Sequence[str], delimiter: str) -> Any:
+    """What reads the first lines of a table; with tabs, as if quotation marks enclosed cells."""
+    spaced = _is_spaced(start, delimiter)
+    return csv.reader(start, delimiter=delimiter, skipinitialspace=spaced)
+
+
+def _is_spaced(start: Sequence[str], delimiter: str) -> bool:
+    """Whether quotation marks that enclose cells stand behind spaces; with tabs they are text."""
+    reader = csv.reader(start, delimiter=delimiter)
+    with suppress(csv.Error):
+        for row in iter(partial(_next, reader), None):
+            if delimiter != "\t" and any(map(QUOTED.match, row[1:])):
+                return True
+    return False
 
 
 def _start(start: list[str], others: Iterator[str]) -> tuple[list[str], bool]:
@@ -241,17 +284,27 @@ def _start(start: list[str], others: Iterator[str]) -> tuple[list[str], bool]:
 
 
 def _is_quoted(start: Sequence[str], is_whole: bool) -> bool:
-    """Whether quotation marks enclose cells, or are marks in a text like others."""
+    """Whether quotation marks enclose cells, or are marks in a text like others.
+
+    They are marks if a cell has some within it alone, unless others enclose tabs or line ends.
+    """
     reader, tabs, done = csv.reader(start, delimiter="\t", strict=True), start[0].count("\t"), 0
+    within = enclosing = False
     try:
         while (row := _next(reader)) is not None:
             if _is_many(row, tabs):
                 return False
+            written = start[done].split("\t")  # as the row has them, where nothing is enclosed
+            if reader.line_num - done > 1 or 0 < len(row) < len(written):
+                enclosing = True
+            elif not within:
+                within = any('"' in cell and cell.lstrip(" ")[0] != '"' for cell in written)
             done = reader.line_num
     except csv.Error as error:
         is_open = "end of data" in str(error) and not is_whole  # a long cell may go on
-        return is_open and not _are_rows(start[done:], tabs)
-    return True
+        if not is_open or _are_rows(start[done:], tabs):
+            return False
+    return enclosing or not within
 
 
 def _is_many(row: Sequence[str], tabs: int) -> bool:
@@ -307,7 +360,9 @@ def _is_row(cell: str, columns: int) -> bool:
 def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:
     """The error for a row that has more cells than the table has columns."""
     advice = "put cells that contain the separator in quotation marks"
-    if len(header) == 1:
+    if any(map(QUOTED.match, row)):
+        advice = "delete the spaces before its quotation marks"
+    elif len(header) == 1:
         advice = f"delete the first line if it is a title, or {advice}"
     found = f"{name}: line {line} has {len(row)} cells, the first {len(header)}"
     return BadDataError(found, advice)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import BOM
+from charrnn.decoding.cleaning import BOM, marks_note
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats.tables.columns import column_of, documents, has, nesting_errors
 from charrnn.words import listing
 
-__all__ = ["records", "rows"]
+__all__ = ["RECORD", "STRING", "records", "rows"]
 
 FIRST = 1 << 20  # characters that show whether a file has one record per line
 NEAR = 16  # characters from the end at which an error may be of a value that goes on
 ENDS = tuple(" \t\r\n,]}")  # of a number
+STRING = r'"(?:[^"\\\n]|\\.)*'
+# How JSON begins, and hardly any text: a record, or an array of them.
+RECORD = re.compile(rf'\s*(?:\[\s*)?\{{\s*(?:\}}|{STRING}"\s*(?::|\Z))')
 DECODER = json.JSONDecoder()
 
 
@@ -49,8 +53,7 @@ def records(
         BadDataError: if it is not JSON, or an object with all values of each column.
     """
     values = _Values(source.name, decoded(source.name, source.stream, reading, notes))
-    if values.was_marked:
-        notes.append("dropped the byte-order mark")
+    notes += marks_note(values.was_marked)
     by_line = source.file_name.lower().endswith((".jsonl", ".ndjson"))
     return _records(values, columns, by_line)
 
