@@ -369,6 +369,9 @@ def _wanted_place(out: str | Path | None, name: str | None) -> Place | None:
             raise UsageError(
                 f"{name!r} is not a plain folder name", "give out (--out) for a folder elsewhere"
             )
+        if name.startswith("-"):
+            found = f"name is {name!r}, which commands would take for an option"
+            raise UsageError(found, "begin it with a letter", "name")
         return Place.of(CHECKPOINTS / name)
     return None if out is None else Place.of(Path(out))
 

@@ -237,7 +237,8 @@ def test_mistakes_are_found_before_the_run_begins() -> None:
     train(CORPUS, **SMALL, name="novel").finish(progress=False)
     with pytest.raises(CannotCreateError, match="not empty"):
         train(CORPUS, **SMALL, name="novel")
-    for wrong in ({"hiden_size": 3}, {"steps": 0}, {"cell": "lsmt"}, {"name": "a/b"}):
+    names = ({"name": "a/b"}, {"name": "-x"})
+    for wrong in ({"hiden_size": 3}, {"steps": 0}, {"cell": "lsmt"}, *names):
         with pytest.raises(CharRNNError):
             train(CORPUS, **(SMALL | wrong))
     with pytest.raises(CharRNNError):
