@@ -109,6 +109,15 @@ def test_what_mattered_is_told(desk: Path) -> None:
     )  # two of the same
 
 
+def test_what_did_not_matter_has_no_minus(desk: Path) -> None:
+    network = CharRNN(small_config("rnn", vocab_size=4))
+    with torch.no_grad():
+        network.head.weight.zero_()  # it predicts the same whatever it has read
+    network.save_pretrained(desk / "deaf", CharTokenizer("\nabc"))
+    (desk / "few.txt").write_text("abcacb\n")
+    assert run(desk, "inspect", "deaf", "few.txt", "--at", 3).stdout.count("  +0.000  against") == 3
+
+
 def test_a_page_is_written(desk: Path) -> None:
     done = run(desk, "inspect", "verse", "other.txt", "--html", "page.html")
     assert done.stderr == "wrote page.html\n"
