@@ -28,13 +28,14 @@ from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
 from charrnn.folder.place import Place
 from charrnn.folder.reading import find_model, read_model
-from charrnn.folder.record import CHECKPOINTS, Evaluation
+from charrnn.folder.record import Evaluation
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
+from charrnn.outputs import CHECKPOINTS
 from charrnn.settings import check, refuse_unknown, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast

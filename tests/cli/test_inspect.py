@@ -249,6 +249,7 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
         (("verse", "other.txt", "--at", 0), 2, "--at is 0, and the text has 28 characters"),
         (("verse", "strange.txt", "--html", "x"), 2, "does not know a character"),
         (("nobody", "other.txt", "--html", "x"), 66, "no model folder nobody"),
+        (("other.txt", "verse", "--units"), 66, "verse: a model, not a text; a model comes first"),
         (("verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
     ],
 )
