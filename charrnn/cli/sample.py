@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
+from charrnn.cli.parts import reading_of_own
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.outputs import refuse_inputs
@@ -193,7 +194,7 @@ def _compared(
     if options.novelty is None:
         return None, known_records(models)
     if not options.novel:
-        how = settings_from(Reading, reading).for_tokens(tokenizer.unit)
+        how = reading_of_own(models, [options.novelty], reading).for_tokens(tokenizer.unit)
         corpus = read_corpus([options.novelty], how)
         say(*corpus.notes)
         return Copies(corpus.text), ()
