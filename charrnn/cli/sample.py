@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from charrnn.cli.parts import reading_of_own
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.outputs import refuse_inputs
@@ -186,6 +185,7 @@ def _compared(
     """
     if options.novelty is None and not options.novel:
         return None, ()
+    from charrnn.cli.parts import reading_of_own
     from charrnn.scoring.novelty import Copies
     from charrnn.terminal.writing.known import known_records, reading_of_moved
     from charrnn.text.corpus import read_corpus
