@@ -18,8 +18,9 @@ from charrnn.config import STANDARD_INPUT
 from charrnn.errors import UsageError, not_written
 from charrnn.signals import tidied
 
-__all__ = ["descriptor", "is_model", "output_file", "refuse_inputs"]
+__all__ = ["CHECKPOINTS", "descriptor", "is_model", "output_file", "refuse_inputs"]
 
+CHECKPOINTS = Path("checkpoints")  # where models go that are given no other place
 # Regular files may stand behind these, but they are open already: another would not be seen.
 STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
 # Where a folder takes no other file, or lets none go, such as one mounted by itself.

@@ -98,8 +98,8 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     clamp: Annotated[
         dict[str, float] | None,
         about(
-            "Hold a unit, named LAYER.UNIT (both from 0), at a value while the model reads and "
-            "writes.",
+            "Hold a unit, named LAYER.UNIT (both from 0), at a value from -1 to 1 while the model "
+            "reads and writes.",
             cli="May be given several times.",
         ),
     ] = None

@@ -151,7 +151,7 @@ def draw_writing(path: Path) -> None:
             drawn.box((2.6 * step + 0.8, 0), text)
         arrows = {
             "cell": (-0.65, 0.45),
-            "W_y h + b_y": (1.1, 2.95),
+            "head": (1.1, 2.95),
             "softmax": (4.05, 5.6),
             "by chance": (6.35, 8.1),
         }

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from charrnn.cli.parts import reading_of_own
 from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
 from charrnn.decoding.pieces import not_as_bytes
@@ -82,6 +83,7 @@ def evaluate(
     **given: Any,
 ) -> None:
     """Measure how well models predict a text or answer examples."""
+    as_given = {name: given[name] for name in Reading.__struct_fields__ if name in given}
     config, reading = take(EvalConfig, given), take(Reading, given)
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"
@@ -99,6 +101,7 @@ def evaluate(
         raise UsageError("--label-column is about tasks", "leave it out")
     if html is not None:
         refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
+    reading = reading_of_own(models, sources, as_given)
     asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
     with not_as_bytes():
         found = scored(asked, config)

@@ -15,6 +15,7 @@ from charrnn.cli.insights import (
     measure_units,
     progress_bar,
 )
+from charrnn.cli.parts import reading_of_own
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.outputs import output_file, refuse_inputs
@@ -118,7 +119,8 @@ def inspect(
     **given: Any,
 ) -> None:
     """Show what units do on a text, and which characters matter."""
-    reading = take(Reading, given)
+    as_given = dict(given)
+    take(Reading, given)  # mistakes are told before a model is read
     ways = {"html": html, "unit": unit, "at": at}
     ways |= {"units": units, "horizon": horizon, "gradients": gradients}
     more = {"json": json, "quantity": quantity, "characters": characters, "output": output}
@@ -141,6 +143,7 @@ def inspect(
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
         refuse_others(model)
+        reading = reading_of_own(models, sources, as_given)
         with not_as_bytes():
             corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         say(*corpus.notes)

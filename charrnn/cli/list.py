@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, kw_only=True):
 
 def list_models(json: JsonOption = False) -> None:
     """List the models in checkpoints/, the newest first."""
-    from charrnn.folder.record import CHECKPOINTS
+    from charrnn.outputs import CHECKPOINTS
     from charrnn.text.origin import working_folder
 
     there = CHECKPOINTS.iterdir() if CHECKPOINTS.is_dir() else ()

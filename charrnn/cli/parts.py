@@ -1,18 +1,67 @@
-"""Which part of a text models were trained on."""
+"""Which part of a text models were trained on, and how it was read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from charrnn.errors import UsageError
+import msgspec
+
+from charrnn.config import STANDARD_INPUT, Reading
+from charrnn.errors import BadDataError, UsageError
+from charrnn.settings import settings_from
+from charrnn.terminal.options import option_names
+from charrnn.terminal.output import say
 
 if TYPE_CHECKING:
     from charrnn.config import TrainConfig
     from charrnn.folder.record import ModelRecord
 
-__all__ = ["refuse_own_set", "the_one", "trained_on"]
+__all__ = ["reading_of_own", "refuse_own_set", "the_one", "trained_on"]
 
 Part = TypeVar("Part")
+OF_FILES = ("encoding", "errors", "text_column")  # how a run read files, that are read as then
+
+
+def reading_of_own(
+    models: Sequence[str | None], sources: Sequence[str | Path], given: Mapping[str, Any]
+) -> Reading:
+    """How to read texts: files that a model was trained on as then, but for what is given.
+
+    Says so where it is another way than the usual one.
+
+    Args:
+        models: folders or names.
+        sources: of the texts.
+        given: settings of `Reading` that the user made.
+    """
+    from charrnn.folder.reading import find_model
+    from charrnn.folder.resuming import origin_of_run
+    from charrnn.text.origin import place_of
+
+    usual = settings_from(Reading, given)
+    places = {*map(place_of, sources)}
+    if STANDARD_INPUT in places:  # what comes from there may be anything
+        return usual
+    for path in map(find_model, models):
+        origin = None
+        with suppress(BadDataError):  # a model can be used whatever its run's state is like
+            origin = origin_of_run(path)
+        if origin is None or not places <= {*origin.sources, *origin.validation}:
+            continue
+        then = {name: getattr(origin.reading, name) for name in OF_FILES if name not in given}
+        then = {
+            name: value
+            for name, value in then.items()
+            if value not in (getattr(usual, name), "surrogateescape")
+        }
+        if then:
+            told = [f"{option} {then[name]}" for name, option in option_names(then).items()]
+            say(f"{', '.join(map(str, sources))}: read as in training, with {' '.join(told)}")
+        return msgspec.structs.replace(usual, **then)
+    return usual
 
 
 def trained_on(records: list[ModelRecord], sha256: str, kind: str, name: str) -> list[TrainConfig]:

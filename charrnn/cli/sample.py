@@ -185,6 +185,7 @@ def _compared(
     """
     if options.novelty is None and not options.novel:
         return None, ()
+    from charrnn.cli.parts import reading_of_own
     from charrnn.scoring.novelty import Copies
     from charrnn.terminal.writing.known import known_records, reading_of_moved
     from charrnn.text.corpus import read_corpus
@@ -193,7 +194,7 @@ def _compared(
     if options.novelty is None:
         return None, known_records(models)
     if not options.novel:
-        how = settings_from(Reading, reading).for_tokens(tokenizer.unit)
+        how = reading_of_own(models, [options.novelty], reading).for_tokens(tokenizer.unit)
         corpus = read_corpus([options.novelty], how)
         say(*corpus.notes)
         return Copies(corpus.text), ()

@@ -224,7 +224,7 @@ def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None
     """Say at once who trains in the folder, before a text is read or PyTorch is loaded."""
     from charrnn.folder import locking
     from charrnn.folder.reading import find_model
-    from charrnn.folder.record import CHECKPOINTS
+    from charrnn.outputs import CHECKPOINTS
 
     if resume is not None:
         locking.refuse_locked(find_model(resume))

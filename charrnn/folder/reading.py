@@ -31,7 +31,6 @@ from charrnn.folder.files import (
 )
 from charrnn.folder.hub import download, is_on_hub
 from charrnn.folder.record import (
-    CHECKPOINTS,
     CONFIG,
     FORMAT_VERSION,
     METRICS,
@@ -46,6 +45,7 @@ from charrnn.folder.record import (
     extra_files,
 )
 from charrnn.folder.untrusted import damaged, parse, read_bytes
+from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import Forecast
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import beginning, is_path

@@ -33,7 +33,6 @@ from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
 
 __all__ = [
     "CARD",
-    "CHECKPOINTS",
     "CONFIG",
     "FORMAT_VERSION",
     "LABELS",
@@ -59,7 +58,6 @@ __all__ = [
 
 FORMAT_VERSION = 1  # of language models
 TASK_FORMAT_VERSION = 2  # of all others, which older versions of charrnn can't read
-CHECKPOINTS = Path("checkpoints")
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"

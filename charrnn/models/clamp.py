@@ -2,8 +2,8 @@
 
     model.clamped({"1.37": 0.9})    # unit 37 of layer 1, both counted from 0
 
-After each step h of such a unit is set to its value, before the layer above and the next step read
-it. An LSTM's memory c goes on by its own rule.
+After each step h of such a unit is set to its value, from -1 to 1, before the layer above and the
+next step read it. An LSTM's memory c goes on by its own rule.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Clamped", "held_units", "unit_of"]
 
 NUMBER = r"(0|[1-9]\d*)"
-LARGEST = 1e30  # of a value; products of larger ones would leave float32
 
 
 class Clamped(LanguageModel):
@@ -74,14 +73,14 @@ def held_units(clamp: Mapping[str, float], config: ModelConfig) -> dict[int, Hel
     """The units that `clamp` names, by layer.
 
     Raises:
-        UsageError: for a unit that the model does not have, and a value beyond all use.
+        UsageError: for a unit that the model does not have, and a value that it never has.
     """
     values: dict[int, dict[int, float]] = {}
     for name, value in clamp.items():
         layer, unit = unit_of(name, config, "clamp")
-        if not abs(value) <= LARGEST:  # NaN, too
-            found, advice = f"clamp holds {name} at {value:g}", f"choose at most {LARGEST:g}"
-            raise UsageError(found, advice, "clamp")
+        if not -1 <= value <= 1:  # NaN, too; no cell has an h beyond
+            found = f"clamp holds {name} at {value}"
+            raise UsageError(found, "choose a value from -1 to 1, as h has no others", "clamp")
         values.setdefault(layer, {})[unit] = value
     return {
         layer: Held(np.array(list(own), np.intp), np.array(list(own.values()), np.float32))

@@ -49,7 +49,7 @@ from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
-__all__ = ["ClassifierNetwork", "ClassifyData", "Classifying", "plan", "read"]
+__all__ = ["Classifying", "plan", "read"]
 
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
 LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`

@@ -44,7 +44,7 @@ from charrnn.tasks.series.windows import Values, spread_of
 from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["ForecastData", "ForecasterNetwork", "Forecasting", "plan", "read"]
+__all__ = ["ForecastData", "Forecasting", "plan", "read"]
 
 SHOWN = 8  # values of a forecast, in the line that a run prints
 LONGEST_HORIZON = 48  # unless the user wants more

@@ -54,7 +54,7 @@ from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
-__all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
+__all__ = ["Tagging", "plan", "read"]
 
 SIZES = ((3_000_000, 192), (math.inf, 384))  # for texts of fewer characters in all
 # Tokens of an update, also for texts of fewer characters in all: small updates learn more of few

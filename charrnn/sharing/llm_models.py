@@ -20,9 +20,10 @@ import msgspec
 
 from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.folder.record import CHECKPOINTS, CONFIG, WEIGHTS
+from charrnn.folder.record import CONFIG, WEIGHTS
 from charrnn.folder.untrusted import parse, read_bytes
 from charrnn.models.loading import load
+from charrnn.outputs import CHECKPOINTS
 from charrnn.use_config import SampleConfig
 
 __all__ = ["CharRNNModel", "register_models"]

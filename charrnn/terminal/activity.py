@@ -91,7 +91,7 @@ def _coloured(cell: str, value: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:+.3f}" if math.isfinite(value) else "no number"
+    return f"{value:+z.3f}" if math.isfinite(value) else "no number"
 
 
 def _block(share: float) -> str:

@@ -38,10 +38,10 @@ def show_units(found: Sequence[Unit], of: str) -> None:
         (
             f"{unit.layer}.{unit.unit}",
             unit.feature or "",
-            f"{unit.score:+.3f}",
+            f"{unit.score:+z.3f}",
             f"{unit.shuffled:.3f}",
             "" if unit.auc is None else f"{unit.auc:.3f}",
-            f"{unit.bits:+.4f}",
+            f"{unit.bits:+z.4f}",
             visible_all(unit.passages[0].before[-PASSAGE:]) if unit.passages else "",
         )
         for unit in following[:SHOWN]
@@ -50,7 +50,7 @@ def show_units(found: Sequence[Unit], of: str) -> None:
         write(table([head, *rows]))
     write(f"{len(following):,} of {len(found):,} units follow a feature more than by chance\n")
     missed = sorted(found, key=lambda unit: -unit.bits)[:MISSED]
-    named = ", ".join(f"{unit.layer}.{unit.unit} ({unit.bits:+.4f})" for unit in missed)
+    named = ", ".join(f"{unit.layer}.{unit.unit} ({unit.bits:+z.4f})" for unit in missed)
     write(f"largest losses without a unit, in bits per character: {named}\n")
     few, many = (end(unit.tried_on for unit in found) for end in (min, max))
     more = sum(unit.tried_on > few for unit in found)

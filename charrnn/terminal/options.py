@@ -164,11 +164,14 @@ def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[
 
     Raises:
         UsageError: if there is no text.
+        MissingInputError: if the last is a model, or nothing at all.
     """
     from charrnn.folder.reading import names_model
+    from charrnn.text.named import named_by
 
     if len(arguments) < 2:
         raise UsageError(f"there is no text to {work}", usage)
+    named_by(arguments[-1])  # first, as it may be the model, and the first the text
     count = 1
     while count < len(arguments) - 1 and names_model(arguments[count]):
         count += 1

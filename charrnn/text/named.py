@@ -15,7 +15,7 @@ from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
 from charrnn.decoding.containers import LOCKS
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.formats import registry
-from charrnn.outputs import is_model
+from charrnn.outputs import CHECKPOINTS, is_model
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.finding import Doubles
@@ -105,7 +105,7 @@ def named_by(source: str) -> Named:
     """What a source stands for.
 
     Raises:
-        MissingInputError: if there is nothing of this name.
+        MissingInputError: if there is nothing of this name, or a model.
     """
     if source == STANDARD_INPUT or source.startswith(HUB):
         return Named(source)
@@ -115,8 +115,7 @@ def named_by(source: str) -> Named:
         if is_model(Path(source)):
             if bundled is not None:  # the model may well be named after it
                 return Named(source, bundled.files, bundled=bundled)
-            advice = "go on with it with --resume, or start from it with --init-from"
-            raise MissingInputError(f"{source}: a model, not a text", advice)
+            raise _a_model(source)
         files, passed = finding.below(Path(source))
         return Named(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
@@ -130,6 +129,8 @@ def named_by(source: str) -> Named:
     if found := tuple(one for one in matched if str(one) not in hidden):
         folders = [one for one in matches if os.path.isdir(one)]  # noqa: PTH112
         return Named(source, found, None, () if "**" in source else tuple(folders), hidden)
+    if is_model(CHECKPOINTS / source):
+        raise _a_model(source)
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):
         advice = "leave ~ outside of quotation marks, or write the whole path"
@@ -142,6 +143,14 @@ def named_by(source: str) -> Named:
             "in Python a language model is trained on charrnn.Corpus(name=…, text=…), too"
         )
     raise MissingInputError(f"there is no file or corpus {source}", advice)
+
+
+def _a_model(name: str) -> MissingInputError:
+    advice = (
+        "a model comes first, then the text; "
+        "charrnn train goes on with one by --resume, or starts from it by --init-from"
+    )
+    return MissingInputError(f"{name}: a model, not a text", advice)
 
 
 def all_named(sources: Iterable[str | Path]) -> tuple[Sequence[Named], Doubles]:

@@ -21,6 +21,7 @@ __all__ = [
     "Origin",
     "is_read_once",
     "origin_of",
+    "place_of",
     "reading_for_validation",
     "working_folder",
 ]
@@ -102,7 +103,7 @@ def _places(sources: Sources) -> tuple[str, ...]:
                 found = f"{name}: Python takes names for {sys.getfilesystemencoding()} here"
                 advice = "set PYTHONUTF8=1, or give it as standard input"
             raise UsageError(found, advice) from None
-    return tuple(map(_place, sources))
+    return tuple(map(place_of, sources))
 
 
 def working_folder() -> Path:
@@ -126,7 +127,8 @@ def is_read_once(source: str | Path) -> bool:
     return os.path.exists(source) and not lasts  # noqa: PTH110
 
 
-def _place(source: str | Path) -> str:
+def place_of(source: str | Path) -> str:
+    """Where a source can be found again, as in `Origin.sources`."""
     if is_read_once(source):
         return STANDARD_INPUT
     source = str(source)

@@ -28,13 +28,14 @@ from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
 from charrnn.folder.place import Place
 from charrnn.folder.reading import find_model, read_model
-from charrnn.folder.record import CHECKPOINTS, Evaluation
+from charrnn.folder.record import Evaluation
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
+from charrnn.outputs import CHECKPOINTS
 from charrnn.settings import check, refuse_unknown, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast
@@ -376,6 +377,9 @@ def _wanted_place(out: str | Path | None, name: str | None) -> Place | None:
             raise UsageError(
                 f"{name!r} is not a plain folder name", "give out (--out) for a folder elsewhere"
             )
+        if name.startswith("-"):
+            found = f"name is {name!r}, which commands would take for an option"
+            raise UsageError(found, "begin it with a letter", "name")
         return Place.of(CHECKPOINTS / name)
     return None if out is None else Place.of(Path(out))
 

@@ -165,6 +165,7 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
         (("eval", "verse"), 2, "no text to score"),
         (("eval", "nobody", "other.txt"), 66, "no model folder nobody"),
         (("eval", "verse", "missing.txt"), 66, "missing.txt"),
+        (("eval", "other.txt", "verse"), 66, "verse: a model, not a text; a model comes first"),
         (("eval", "verse", "strange.txt"), 2, "does not know"),
         (("eval", "verse", "one.txt"), 2, "has 1 of the two tokens"),
         (("eval", "verse", "other.txt", "--window", 0), 2, "window is 0"),

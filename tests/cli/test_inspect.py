@@ -109,6 +109,15 @@ def test_what_mattered_is_told(desk: Path) -> None:
     )  # two of the same
 
 
+def test_what_did_not_matter_has_no_minus(desk: Path) -> None:
+    network = CharRNN(small_config("rnn", vocab_size=4))
+    with torch.no_grad():
+        network.head.weight.zero_()  # it predicts the same whatever it has read
+    network.save_pretrained(desk / "deaf", CharTokenizer("\nabc"))
+    (desk / "few.txt").write_text("abcacb\n")
+    assert run(desk, "inspect", "deaf", "few.txt", "--at", 3).stdout.count("  +0.000  against") == 3
+
+
 def test_a_page_is_written(desk: Path) -> None:
     done = run(desk, "inspect", "verse", "other.txt", "--html", "page.html")
     assert done.stderr == "wrote page.html\n"
@@ -240,6 +249,7 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
         (("verse", "other.txt", "--at", 0), 2, "--at is 0, and the text has 28 characters"),
         (("verse", "strange.txt", "--html", "x"), 2, "does not know a character"),
         (("nobody", "other.txt", "--html", "x"), 66, "no model folder nobody"),
+        (("other.txt", "verse", "--units"), 66, "verse: a model, not a text; a model comes first"),
         (("verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
     ],
 )

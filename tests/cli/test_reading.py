@@ -164,3 +164,25 @@ def test_one_name_is_one_source(tmp_path: Path) -> None:
     corpus = read_corpus("t.txt")
     assert (corpus.name, corpus.text) == ("t", CLEAN)
     assert read_corpus(["t.txt"]) == read_corpus(Path("t.txt")) == corpus
+
+
+def test_the_text_of_a_model_is_read_as_in_training(tmp_path: Path) -> None:
+    text = "Öl für die Tür, sagt der Küster;\nwer hört Äpfel fallen?\n" * 30
+    (tmp_path / "novel").mkdir()
+    (tmp_path / "novel" / "a.txt").write_text(text, encoding="cp1252")
+    (tmp_path / "other.txt").write_text(text, encoding="cp1252")
+    settings = ("--encoding", "cp1252", "--records", "none", "--name", "nv", "--steps", 2)
+    size = ("--hidden-size", 8, "--embed-size", 4, "--batch-size", 4, "--seq-length", 16)
+    assert run(tmp_path, "train", "novel", *settings, *size).returncode == 0
+    said = "novel: read as in training, with --encoding cp1252\n"
+    evaluation = ("eval", "nv", "novel", "--validation")
+    done = run(tmp_path, *evaluation)
+    assert done.stderr == said
+    assert run(tmp_path, *evaluation, "--encoding", "cp1252").stdout == done.stdout
+    state = tmp_path / "checkpoints" / "nv" / "resume" / "state.safetensors"
+    for command in (("sample", "nv", "--novelty", "novel"), ("inspect", "nv", "novel", "--at", 9)):
+        assert run(tmp_path, *command).stderr.startswith(said)
+    for changed in ((*evaluation, "--encoding", "utf-8"), ("eval", "nv", "other.txt")):
+        assert "is not utf-8; it may be cp1252" in run(tmp_path, *changed).stderr
+    state.write_bytes(state.read_bytes()[:-1])
+    assert "is not utf-8" in run(tmp_path, *evaluation).stderr, "no more is known of the text"

@@ -136,6 +136,7 @@ BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
     (("--lr", 0), "--learning-rate is 0"),
     (("--name", "a/b"), "plain folder name"),
     (("--name", ""), "plain folder name"),
+    (("--name", "-x"), ": --name is '-x', which commands would take for an option"),
     (("--name", "a", "--out", "b"), "--name or --out"),
     (("--encoding", "klingon"), "klingon"),
     (("--batch-size", 999, "--seq-length", 999), "need 998001 characters"),

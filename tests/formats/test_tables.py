@@ -19,16 +19,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.labelled import read_labelled
 from charrnn.formats.tables import delimited, parquet
 from charrnn.text import corpus
-from tests.text.reading import gzipped, text_of
-
-ROWS = ({"text": "one", "n": 1}, {"text": "NA", "n": 2}, {"text": "thrée\n", "n": 3})
-TEXT = "one\nNA\nthrée\n"
-
-
-def write_jsonl(path: str) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
-    Path(path).write_text(lines, encoding="utf-8")
+from tests.text.reading import ROWS, TEXT, gzipped, text_of, write_jsonl
 
 
 def test_jsonl() -> None:

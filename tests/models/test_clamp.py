@@ -113,7 +113,7 @@ def test_a_long_text_is_written_with_its_units_held() -> None:
         ({"1.05": 1.0}, "clamp names the unit '1.05'"),
         ({"-1.5": 1.0}, "clamp names the unit '-1.5'"),
         ({"1.3": float("nan")}, "it must be a finite number"),
-        ({"1.3": -1e39}, "clamp holds 1.3 at -1e\\+39; choose at most 1e\\+30"),
+        ({"1.3": -1.5}, "clamp holds 1.3 at -1.5; choose a value from -1 to 1"),
         ({"1.3": "high"}, "it must be a number for each name"),
         ({1.3: 1.0}, "it must be a number for each name"),
     ],

@@ -220,7 +220,7 @@ USES: list[Callable[[Any], object]] = [
     lambda model: model.generate("the", typical_p=0.9, top_p=0.8, seed=1, max_new_tokens=90),
     lambda model: list(model.stream("the", seed=1, max_new_tokens=90)),
     lambda model: model.generate_batch(2, seed=1, max_new_tokens=90),
-    lambda model: model.generate(clamp={"0.1": 100, "0.2": -100}, seed=1, max_new_tokens=90),
+    lambda model: model.generate(clamp={"0.1": 1, "0.2": -1}, seed=1, max_new_tokens=90),
     lambda model: model.beam_search(2, "the", max_new_tokens=90),
     lambda model: Mixture([model, model]).log_probs(VERSE),
     lambda model: evaluate([model, model], VERSE),

@@ -14,10 +14,7 @@ from charrnn.native.muon_code import ROWS
 from charrnn.native.processor import Target
 from charrnn.network.stack.cpu import team
 from tests.conftest import PROCESSORS, Processor, processor_name
-
-
-def matrix(rows: int, columns: int, seed: int) -> Tensor:
-    return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
+from tests.learning.test_muon import matrix
 
 
 @pytest.fixture

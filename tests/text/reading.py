@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,35 @@ from typing import Any
 from charrnn import CharRNNError, Reading, read_corpus
 from charrnn.decoding.streams import Arriving
 
-__all__ = ["PARTS", "PNG", "READINGS", "Parts", "gzipped", "outcome", "text_of"]
+__all__ = [
+    "PARTS",
+    "PNG",
+    "READINGS",
+    "ROWS",
+    "TEXT",
+    "Parts",
+    "gzipped",
+    "outcome",
+    "text_of",
+    "write_jsonl",
+]
 
+# The rows of a table, and the text in them.
+ROWS = ({"text": "one", "n": 1}, {"text": "NA", "n": 2}, {"text": "thrée\n", "n": 3})
+TEXT = "one\nNA\nthrée\n"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\xff\xfe"
 
 
 def gzipped(data: bytes) -> bytes:
     """`data` as a gzip file: the same bytes at every moment, since it holds no time."""
     return gzip.compress(data, mtime=0)
+
+
+def write_jsonl(path: str) -> None:
+    """Write `ROWS` to a file."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    Path(path).write_text(lines, encoding="utf-8")
 
 
 def text_of(*sources: str | Path, **reading: Any) -> str:

@@ -65,6 +65,10 @@ def test_a_model_is_no_text() -> None:
     train("verse.txt", name="first", **TINY).finish(progress=False)
     with pytest.raises(MissingInputError, match=r"first: a model, not a text; .*--resume"):
         text_of("checkpoints/first")
+    with pytest.raises(MissingInputError, match=r"^first: a model, not a text; .*--resume"):
+        text_of("first")
+    Path("first").write_text(VERSE)
+    assert text_of("first") == VERSE
 
 
 def test_a_forecaster_is_no_text_either() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -13,16 +12,7 @@ import pytest
 
 from charrnn import CharRNNError, Corpus, read_corpus
 from charrnn.errors import BadDataError, UsageError
-from tests.text.reading import gzipped, text_of
-
-ROWS = ({"text": "one", "n": 1}, {"text": "NA", "n": 2}, {"text": "thrée\n", "n": 3})
-TEXT = "one\nNA\nthrée\n"
-
-
-def write_jsonl(path: str) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
-    Path(path).write_text(lines, encoding="utf-8")
+from tests.text.reading import TEXT, gzipped, text_of, write_jsonl
 
 
 def test_a_table_on_this_machine_asks_nothing_of_the_network(

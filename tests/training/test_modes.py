@@ -15,6 +15,7 @@ import torch
 from charrnn import CharRNN, Corpus, Evaluated, Mixture, Progress, evaluate, load, resume, train
 from tests.conftest import VERSE
 from tests.modes import default_device, default_dtype, deterministic
+from tests.training.watching import weights
 
 CORPUS = Corpus("verse", VERSE * 12)
 SETTINGS: dict[str, Any] = {
@@ -59,10 +60,6 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for _ in train(CORPUS, out=path / cell, cell=cell, **SETTINGS):
             pass
     return path
-
-
-def weights(folder: Path) -> bytes:
-    return (folder / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -33,6 +33,8 @@ from charrnn.training.events import Evaluated, Event, Progress, Started
 from tests.conftest import VERSE
 from tests.text.test_division import Writer
 
+pytestmark = pytest.mark.usefixtures("report_each_update")
+
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
     "embed_size": 6,
@@ -53,11 +55,6 @@ def names(tmp_path: Path) -> Path:
     path = tmp_path / "names.txt"
     path.write_text("\n".join(sorted({writer.name() for _ in range(200)})) + "\n")
     return path
-
-
-@pytest.fixture(autouse=True)
-def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
 
 
 def _consume(events: Iterable[Event], updates: int | None = None) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import signal
@@ -25,10 +24,12 @@ from charrnn.training.events import Evaluated, Finished, Progress, Started
 from tests.commands import Copy, run, wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
+from tests.training.conftest import TEXT
 from tests.training.machines import Machine
-from tests.training.watching import consume
+from tests.training.watching import consume, content
 
-TEXT = VERSE * 12
+pytestmark = pytest.mark.usefixtures("report_each_update")
+
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
     "embed_size": 6,
@@ -41,26 +42,6 @@ SMALL: dict[str, Any] = {
     "eval_every": 13,
     "patience": 50,
 }
-
-
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "verse.txt"
-    path.write_text(TEXT)
-    return path
-
-
-def _content(path: Path) -> tuple[bytes, list[dict[str, Any]]]:
-    """What a run leaves: the weights to the bit, and its metrics but for the times."""
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["seconds"], line["tokens_per_second"]
-    return (path / "model.safetensors").read_bytes(), lines
-
-
-@pytest.fixture(autouse=True)
-def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
 
 
 def test_your_own_words_in_the_card_stay_when_a_run_goes_on(text: Path, tmp_path: Path) -> None:
@@ -92,7 +73,7 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
         consume(resume(path), updates)
         assert load(path).generate(max_new_tokens=5, seed=0), "it can be used in between"
     consume(resume(path))
-    assert _content(path) == _content(tmp_path / "whole")
+    assert content(path) == content(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -117,7 +98,7 @@ def test_the_kernels_go_on_in_the_same_bits_in_several_threads(
         consume(resume(path))
     finally:
         torch.set_num_threads(before)
-    assert _content(path) == _content(tmp_path / "whole")
+    assert content(path) == content(tmp_path / "whole")
     training = read_run(path).record.training
     assert training is not None
     assert training.optimizer == "muon"
@@ -141,7 +122,7 @@ def test_a_run_for_minutes_has_its_steps_when_it_is_resumed(
     assert finished.steps == started.training.steps
     again = settings | {"steps": started.training.steps}
     consume(train(text, out=tmp_path / "again", minutes=0.2, **again))
-    assert _content(tmp_path / "model") == _content(tmp_path / "again")
+    assert content(tmp_path / "model") == content(tmp_path / "again")
 
 
 def test_a_run_that_goes_on_on_another_device_says_so(
@@ -173,9 +154,9 @@ def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
         if signs == 3:  # one after the update, then one for each part of the text
             break
     events.close()
-    assert not (path / "metrics.jsonl").exists() or len(_content(path)[1]) == 1
+    assert not (path / "metrics.jsonl").exists() or len(content(path)[1]) == 1
     consume(resume(path))
-    assert _content(path) == _content(tmp_path / "whole")
+    assert content(path) == content(tmp_path / "whole")
 
 
 def test_what_a_stopped_run_had_learnt_is_not_what_the_whole_run_keeps(
@@ -188,13 +169,13 @@ def test_what_a_stopped_run_had_learnt_is_not_what_the_whole_run_keeps(
         path = tmp_path / str(updates)
         consume(train(text, out=path, **settings), updates)
         consume(resume(path))
-        assert _content(path) == _content(tmp_path / "whole")
+        assert content(path) == content(tmp_path / "whole")
 
 
 def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> None:
     path = tmp_path / "two words"
     consume(train(text, out=path, **SMALL))
-    before = _content(path)
+    before = content(path)
     started, finished = resume(path)
     assert isinstance(started, Started)
     assert started.summary == "resumed after 60 of 60 updates"
@@ -203,7 +184,7 @@ def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> No
         "this run was over before, so nothing was trained; for a better model train anew for "
         f"longer, or start from its weights with --init-from '{path}'"
     )
-    assert _content(path) == before
+    assert content(path) == before
 
 
 def test_a_finished_run_for_a_task_is_not_to_be_started_from(tmp_path: Path) -> None:
@@ -321,7 +302,7 @@ def test_updates_with_gradients_that_are_not_finite_are_left_out(
     calls, stopped = 0, tmp_path / "stopped"
     consume(train(text, out=stopped, **settings), 8)  # when an update has just been left out
     consume(resume(stopped))
-    assert _content(stopped) == _content(path)
+    assert content(stopped) == content(path)
 
 
 def test_a_killed_process_goes_on_from_its_last_save(text: Path, tmp_path: Path) -> None:
@@ -354,7 +335,7 @@ def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
         command = ("train", "--resume", "killed")
     done = run(tmp_path, *command)
     assert done.returncode == 0, done.stderr
-    assert _content(tmp_path / "killed") == _content(tmp_path / "whole")
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
 def test_signals_mean_to_a_program_what_they_did_before(text: Path, tmp_path: Path) -> None:
@@ -530,7 +511,7 @@ def test_a_text_from_standard_input_does_not_replace_the_file_that_a_run_knows(
     assert done.returncode == 0
     again = train(repeat=tmp_path / "m", out=tmp_path / "again")
     consume(again)
-    assert _content(tmp_path / "again")[0] == _content(tmp_path / "m")[0]
+    assert content(tmp_path / "again")[0] == content(tmp_path / "m")[0]
 
 
 def test_a_model_without_its_state_is_repeated_with_the_encoding_of_its_text(
@@ -554,7 +535,7 @@ def test_a_model_without_its_state_is_repeated_with_the_encoding_of_its_text(
         train(repeat=tmp_path / "m", out=tmp_path / "x", reading=Reading(encoding="latin-1"))
     (tmp_path / "m" / STATE).unlink()
     assert run(tmp_path, *latin, "again").returncode == 0
-    assert _content(tmp_path / "again")[0] == _content(tmp_path / "m")[0]
+    assert content(tmp_path / "again")[0] == content(tmp_path / "m")[0]
 
 
 def test_a_resumed_run_is_made_longer_by_what_it_was_given(text: Path, tmp_path: Path) -> None:

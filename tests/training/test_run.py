@@ -28,6 +28,7 @@ from charrnn.errors import CannotCreateError, LockedError, ReadWriteError
 from charrnn.folder.resuming import read_run
 from charrnn.learning.learner import Learner
 from tests.conftest import VERSE
+from tests.training.watching import weights
 
 CORPUS = Corpus("verse", VERSE * 12)
 SMALL: dict[str, Any] = {
@@ -45,15 +46,6 @@ SMALL: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-
-
-def weights(folder: str) -> bytes:
-    return (Path(folder) / "model.safetensors").read_bytes()
 
 
 def leave_after(run: Run, updates: int) -> None:
@@ -237,7 +229,8 @@ def test_mistakes_are_found_before_the_run_begins() -> None:
     train(CORPUS, **SMALL, name="novel").finish(progress=False)
     with pytest.raises(CannotCreateError, match="not empty"):
         train(CORPUS, **SMALL, name="novel")
-    for wrong in ({"hiden_size": 3}, {"steps": 0}, {"cell": "lsmt"}, {"name": "a/b"}):
+    names = ({"name": "a/b"}, {"name": "-x"})
+    for wrong in ({"hiden_size": 3}, {"steps": 0}, {"cell": "lsmt"}, *names):
         with pytest.raises(CharRNNError):
             train(CORPUS, **(SMALL | wrong))
     with pytest.raises(CharRNNError):

@@ -32,8 +32,8 @@ from charrnn.training.events import Event
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.saver import Saver
 from tests.commands import Copy, run, wait_until
-from tests.conftest import VERSE
 from tests.kills import kill_at_save
+from tests.training.watching import content
 
 SECONDS = 600.0  # after which a test that hangs ends
 SMALL: dict[str, Any] = {
@@ -399,26 +399,11 @@ def updates(monkeypatch: pytest.MonkeyPatch) -> Updates:
 
 
 @pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "verse.txt"
-    path.write_text(VERSE * 12)
-    return path
-
-
-@pytest.fixture
 def whole(text: Path, tmp_path: Path) -> Path:
     """The same run, with nothing in its way."""
     for _ in train(text, out=tmp_path / "whole", **SMALL):
         pass
     return tmp_path / "whole"
-
-
-def _content(path: Path) -> tuple[bytes, list[dict[str, Any]]]:
-    """What a run leaves: the weights to the bit, and its metrics but for the times."""
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["seconds"], line["tokens_per_second"]
-    return (path / "model.safetensors").read_bytes(), lines
 
 
 def _goes_on(path: Path, step: int, whole: Path, litter: Collection[str] = ()) -> None:
@@ -428,7 +413,7 @@ def _goes_on(path: Path, step: int, whole: Path, litter: Collection[str] = ()) -
     assert {file.name for file in path.rglob(".*")} <= {*litter}
     for _ in resume(path):
         pass
-    assert _content(path) == _content(whole)
+    assert content(path) == content(whole)
 
 
 def test_updates_are_made_while_a_save_is_written_and_do_not_change_it(
@@ -449,7 +434,7 @@ def test_updates_are_made_while_a_save_is_written_and_do_not_change_it(
     disk.before, disk.after = late, killed
     for _ in train(text, out=path, **SMALL):
         pass
-    assert _content(path) == _content(whole)
+    assert content(path) == content(whole)
     disk.before = disk.after = bool
     for number in (3, 4, 5, 6):
         _goes_on(tmp_path / str(number), saves[number], whole)
@@ -626,7 +611,7 @@ def _kill_while_saving(text: Path, tmp_path: Path, kills: int) -> None:
         command = ("train", "--resume", "killed")
     done = run(tmp_path, *command)
     assert done.returncode == 0, done.stderr
-    assert _content(tmp_path / "killed") == _content(tmp_path / "whole")
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
 ENDS = """

@@ -28,7 +28,9 @@ from tests.commands import Copy, run
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.modes import default_dtype
-from tests.training.watching import consume
+from tests.training.watching import consume, content
+
+pytestmark = pytest.mark.usefixtures("report_each_update")
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -98,20 +100,6 @@ def examples(task: TaskName, _alone: None) -> str:
     return WRITERS[task]()
 
 
-@pytest.fixture(autouse=True)
-def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-
-
-def _content(path: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
-    """What a run leaves: the weights to the bit, and its metrics but for the times."""
-    path = Path(path)
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["seconds"], line["tokens_per_second"]
-    return (path / "model.safetensors").read_bytes(), lines
-
-
 def test_every_task_has_a_row() -> None:
     assert set(OBJECTIVES) == set(WRITERS)
 
@@ -122,7 +110,7 @@ def test_the_callers_number_type_changes_no_bit(task: TaskName, examples: str) -
     consume(train(examples, out="plain", task=task, **SMALL))
     with default_dtype():
         consume(train(examples, out="float64", task=task, **SMALL))
-    assert _content("float64") == _content("plain")
+    assert content("float64") == content("plain")
 
 
 def test_answers_are_asked_for_with_lists_and_scores_with_files(
@@ -192,7 +180,7 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
         consume(resume("stopped"), updates)
         assert load("stopped")
     consume(resume("stopped"))
-    assert _content("stopped") == _content("whole")
+    assert content("stopped") == content("whole")
 
 
 @pytest.mark.usefixtures("_alone")
@@ -213,10 +201,10 @@ def test_a_run_begun_before_tags_had_parts_or_n_grams_counted_goes_on_as_it_was(
         consume(train(examples, out="never-stopped", **settings))
         consume(train(examples, out="stopped", **settings), 9)
     consume(resume("stopped"))
-    assert _content("stopped") == _content("never-stopped")
+    assert content("stopped") == content("never-stopped")
     assert load("stopped").task == kind
     consume(train(repeat="stopped", out="again"))
-    assert _content("again")[0] == _content("stopped")[0]
+    assert content("again")[0] == content("stopped")[0]
 
 
 def _noted(asked: list[Any], _: Any, words: Any) -> list[Any]:
@@ -241,7 +229,7 @@ def test_a_run_of_a_tagger_goes_on_with_its_words_as_they_were(
         consume(train("a.jsonl", out="whole", **settings))
         consume(train("a.jsonl", out="stopped", **settings), 9)
     consume(resume("stopped"))
-    assert _content("stopped") == _content("whole")
+    assert content("stopped") == content("whole")
     older: Any = load("stopped")
     assert older.task.rules == 1
     assert any("within a word" in note for note in older.evaluate("a.jsonl").notes)
@@ -269,10 +257,10 @@ def test_a_killed_process_goes_on_from_its_last_save(
     process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed", prepare=kill)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert _content("killed")[1], "the second evaluation waits for the save of the first"
+    assert content("killed")[1], "the second evaluation waits for the save of the first"
     done = run(tmp_path, "train", "--resume", "killed")
     assert done.returncode == 0, done.stderr
-    assert _content("killed") == _content("whole")
+    assert content("killed") == content("whole")
 
 
 def test_what_a_run_tells(task: TaskName, examples: str) -> None:
@@ -362,7 +350,7 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
                 np.testing.assert_allclose(own, weights[name], atol=1e-6)
     for out, order in (("again", bases), ("turned", bases[::-1])):
         consume(train(repeat="model", out=out, init_from=order))
-        assert _content(out) == _content("model")
+        assert content(out) == content("model")
         assert read_folder(Path(out)).record.training == found.record.training
     for wrong in (bases[:1], [*bases, "forwards"], ["model"]):
         with pytest.raises(CharRNNError, match=r"that it started from|not a language model"):

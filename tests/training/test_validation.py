@@ -28,7 +28,7 @@ from charrnn.training.events import Evaluated, Event
 from tests.commands import Copy, run
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
-from tests.training.watching import consume
+from tests.training.watching import consume, content
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -79,13 +79,6 @@ def _alone_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _losses(events: Iterable[Event]) -> list[float]:
     return [event.evaluation.val_nats for event in events if isinstance(event, Evaluated)]
-
-
-def _content(path: str) -> tuple[bytes, list[dict[str, Any]]]:
-    lines = [json.loads(line) for line in (Path(path) / "metrics.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["seconds"], line["tokens_per_second"]
-    return (Path(path) / "model.safetensors").read_bytes(), lines
 
 
 def _task(source: str, task: TaskName | None = None, validation: str | None = None) -> Task:
@@ -185,14 +178,14 @@ def test_a_run_goes_on_in_the_same_bits_and_is_made_again(kind: str, tmp_path: P
     task: dict[str, Any] = {"task": kind} if kind in SUFFIXES else {}
     consume(train(source, validation=held, out="whole", **task, **SMALL))
     assert _losses(consume(train(source, out="without", **task, **SMALL)))
-    assert _content("whole") != _content("without")
+    assert content("whole") != content("without")
     kill = partial(kill_at_update, 17)
     process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed", prepare=kill)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     shutil.copytree("killed", "left")
     assert run(tmp_path, "train", "--resume", "killed").returncode == 0
-    assert _content("killed") == _content("whole")
+    assert content("killed") == content("whole")
     Path("texts").mkdir()
     for name in (source, held):
         Path(name).rename(Path("texts") / name)
@@ -200,9 +193,9 @@ def test_a_run_goes_on_in_the_same_bits_and_is_made_again(kind: str, tmp_path: P
         resume("left")
     consume(resume("left", Path("texts") / source, validation=Path("texts") / held), 25)
     consume(resume("left"))  # which knows now where they are
-    assert _content("left") == _content("whole")
+    assert content("left") == content("whole")
     consume(train(f"texts/{source}", validation=f"texts/{held}", repeat="whole", out="again"))
-    assert _content("again") == _content("whole")
+    assert content("again") == content("whole")
 
 
 def test_a_run_in_memory_goes_on_with_its_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +207,7 @@ def test_a_run_in_memory_goes_on_with_its_set(monkeypatch: pytest.MonkeyPatch) -
     consume(prepared, 12)
     consume(prepared)
     consume(train(text, validation=own, out="whole", **SMALL))
-    assert _content("m") == _content("whole")
+    assert content("m") == content("whole")
     with pytest.raises(UsageError, match="read its text from standard input"):
         resume("m")
     with pytest.raises(UsageError, match=r"validation set from standard .* --validation FILE"):

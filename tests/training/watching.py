@@ -1,8 +1,11 @@
-"""Going through the events of a run, to its end or until so many updates are made."""
+"""Going through the events of a run, to its end or not, and what it leaves."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 from charrnn.training.events import Event, Progress
 
@@ -18,3 +21,16 @@ def consume(events: Iterable[Event], updates: int | None = None) -> list[Event]:
         if updates is not None and isinstance(event, Progress) and event.step >= updates:
             break
     return found
+
+
+def weights(folder: Path | str) -> bytes:
+    """The weights of a model, to the bit."""
+    return (Path(folder) / "model.safetensors").read_bytes()
+
+
+def content(folder: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
+    """What a run leaves: the weights to the bit, and its metrics but for the times."""
+    lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["seconds"], line["tokens_per_second"]
+    return weights(folder), lines

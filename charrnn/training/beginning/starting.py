@@ -31,7 +31,6 @@ from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, 
 from charrnn.folder.locking import FolderLock, locked
 from charrnn.folder.place import Place
 from charrnn.folder.record import (
-    CHECKPOINTS,
     FORMAT_VERSION,
     TASK_FORMAT_VERSION,
     ModelFolder,
@@ -43,6 +42,7 @@ from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.objectives.request import Data
+from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin

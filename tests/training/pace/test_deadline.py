@@ -28,8 +28,8 @@ from charrnn.training.pace.deadline import Deadline
 from tests.commands import run
 from tests.conftest import VERSE
 from tests.training.machines import Machine
+from tests.training.watching import weights
 
-TEXT = VERSE * 60
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
     "embed_size": 5,
@@ -47,13 +47,6 @@ MINUTES = 0.3
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
-
-
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "verse.txt"
-    path.write_text(TEXT)
-    return path
 
 
 def whole(text: Path, out: Path, **given: Any) -> Finished:
@@ -99,10 +92,6 @@ def test_a_quiet_run_is_the_same_as_one_with_its_number_of_updates(
     assert weights(tmp_path / "timed") == weights(tmp_path / "counted")
 
 
-def weights(folder: Path) -> bytes:
-    return (folder / "model.safetensors").read_bytes()
-
-
 @pytest.mark.parametrize("budget", [{"steps": 150}, {"epochs": 0.2}, {"steps": 150, "minutes": 9}])
 def test_updates_that_were_asked_for_are_made(
     budget: dict[str, Any], text: Path, tmp_path: Path, machine: Machine
@@ -143,7 +132,7 @@ def test_a_run_that_was_corrected_can_be_made_again(
     with pytest.raises(CharRNNError, match="does not say where its text was"):
         train(repeat=tmp_path / "first", out=tmp_path / "x")
     train(text, repeat=tmp_path / "first", out=tmp_path / "x")
-    text.write_text(TEXT + "!")
+    text.write_text(text.read_text() + "!")
     with pytest.raises(CharRNNError, match="the corpus is not the one"):
         train(text, repeat=tmp_path / "again", out=tmp_path / "x")
 

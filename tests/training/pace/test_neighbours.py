@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from charrnn import CharRNN, Finished, resume, train
 from charrnn.folder.reading import read_model
 from charrnn.training.pace.neighbours import Neighbours, Usage, usage
-from tests.conftest import VERSE
 from tests.training.machines import Machine
+from tests.training.watching import weights
 
 MINUTES = 0.12
 SETTINGS: dict[str, Any] = {
@@ -56,17 +56,6 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "verse.txt"
-    path.write_text(VERSE * 60)
-    return path
-
-
-def content(folder: Path) -> bytes:
-    return (folder / "model.safetensors").read_bytes()
-
-
 @pytest.mark.usefixtures("two_threads")
 def test_a_run_beside_others_can_be_made_again_and_goes_on_when_it_is_killed(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,11 +80,11 @@ def test_a_run_beside_others_can_be_made_again_and_goes_on_when_it_is_killed(
     others.spans = []  # what there is now changes nothing
     for _ in train(repeat=path, out=tmp_path / "again"):
         pass
-    assert content(tmp_path / "again") == content(path)
+    assert weights(tmp_path / "again") == weights(path)
     other = {key: value for key, value in SETTINGS.items() if key != "minutes"}
     for _ in train(text, out=tmp_path / "alone", steps=done.steps, **other):
         pass
-    assert content(tmp_path / "alone") != content(path), "the threads made no difference"
+    assert weights(tmp_path / "alone") != weights(path), "the threads made no difference"
 
     *_, finished = resume(tmp_path / "killed")
     assert isinstance(finished, Finished)
@@ -103,7 +92,7 @@ def test_a_run_beside_others_can_be_made_again_and_goes_on_when_it_is_killed(
     assert finished.threads[-1].count == 2
     for _ in train(repeat=tmp_path / "killed", out=tmp_path / "thrice"):
         pass
-    assert content(tmp_path / "thrice") == content(tmp_path / "killed")
+    assert weights(tmp_path / "thrice") == weights(tmp_path / "killed")
 
 
 @pytest.mark.usefixtures("two_threads")
