@@ -76,7 +76,7 @@ def predict(
     models = [arguments[0], *others]
     inputs = arguments[len(models) :]
     if names and inputs and not any(map(names_a_file, inputs)):
-        found = f"{' and '.join(names)} can't affect texts that are given as arguments"
+        found = f"{' and '.join(names)} can't affect what is given as arguments"
         raise UsageError(found, leave_out(names))
     from charrnn.folder.reading import find_model, read_record
     from charrnn.tasks.loading import load

@@ -284,12 +284,12 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
         (
             ("predict", "reviews", "a text", "--text-column", "x", "--encoding", "cp1252"),
             2,
-            "--encoding and --text-column can't affect texts that are given as arguments; leave th",
+            "--encoding and --text-column can't affect what is given as arguments; leave th",
         ),
         (
             ("predict", "reviews", "a text", "--split", "test"),
             2,
-            "--split can't affect texts that are given as arguments; leave it out",
+            "--split can't affect what is given as arguments; leave it out",
         ),
         (
             ("predict", "reviews", "new-reviews.txt", "--split", "test"),

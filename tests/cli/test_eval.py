@@ -207,7 +207,7 @@ def test_a_text_for_a_model_is_not_to_be_learnt_as_bytes(desk: Path, verb: tuple
     (desk / "latin.txt").write_bytes("the \xe9 \xe0".encode("latin-1"))
     done = run(desk, verb[0], "verse", "latin.txt", *verb[1:])
     assert done.returncode == 65
-    assert done.stderr.endswith(" read right, or --errors replace\n")
+    assert done.stderr.endswith(" have their own), or --errors replace\n")
 
 
 def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:
