@@ -278,7 +278,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     weight_decay: Annotated[
         NonNegative,
         about(
-            "Weight decay, on weight matrices.", unset="0.05 or 0.15, by the text; to forecast 0.5"
+            "Weight decay, on weight matrices.",
+            unset="0.05 or 0.15, by the text, and less in long runs; to forecast 0.5",
         ),
     ]
     grad_clip: Annotated[Positive, about("Maximum norm of the gradient.")] = 1.0

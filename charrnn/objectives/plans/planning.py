@@ -112,14 +112,17 @@ def plan(
     shape |= of_model(given)
     speed *= _efficiency(shares.tokens_per_step)
     model = _network(shares.train, shape, budget, speed)
-    load = _load(shares.train, model, budget, speed)
+    passes = _expected_epochs(shares.train, model, budget, speed)
+    load = load_of(passes, parameter_count(shapes_of(model)), shares.train)
     recipe = recipe_of(model, load, fine_tuning=fine_tuning)
     dropouts = _dropouts(model.cell, load, recipe)
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
-    rate = _learning_rate(model, 0.3 if fine_tuning else 1.0)
+    chosen = recipe.settings(_learning_rate(model, 0.3 if fine_tuning else 1.0))
+    chosen |= of_training(given)
+    updates = budget.steps or passes * shares.steps_per_epoch
     settings = {
-        **recipe.settings(rate),
-        **of_training(given),
+        "weight_decay": recipe.decay(chosen["learning_rate"], load, updates),
+        **chosen,
         "batch_size": shares.batch_size,
         "seq_length": shares.seq_length,
         "val_frac": shares.val_frac,
@@ -183,12 +186,6 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     return min(characters / train, max_epochs(train))
 
 
-def _load(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
-    """Passes times parameters for each character of the text."""
-    passes = _expected_epochs(train, model, budget, speed)
-    return load_of(passes, parameter_count(shapes_of(model)), train)
-
-
 def _efficiency(tokens: float) -> float:
     """The share of the measured speed that updates of so many tokens reach."""
     return tokens / (tokens + OVERHEAD) * (MEASURED + OVERHEAD) / MEASURED
@@ -199,7 +196,7 @@ def _dropouts(cell: CellName, load: float, recipe: Recipe) -> dict[str, float]:
 
     Args:
         cell: of the network.
-        load: see `_load`.
+        load: see `load_of`.
         recipe: what changes the weights.
     """
     shares = next(shares for limit, *shares in DROPOUTS if load < limit)

@@ -5,6 +5,7 @@ passes, model, tokens ──load_of──▶ load ──recipe_of──▶ Recip
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from charrnn.config import MUON_ROWS, ModelConfig, OptimizerName
@@ -13,6 +14,10 @@ __all__ = ["Recipe", "load_of", "recipe_of"]
 
 MUON_LOAD = 200  # from which on Muon learns no more than AdamW; see benchmarks/NOTES.md
 
+# For loads below so much: the most that learning rate times weight decay may sum up to in a run, as
+# if the rate did not fall. What decays faster forgets what it has read; see benchmarks/NOTES.md.
+WHOLE_DECAY = ((4, 7.0), (math.inf, 25.0))
+
 
 class Recipe(NamedTuple):
     """An optimizer and what goes with it.
@@ -20,7 +25,7 @@ class Recipe(NamedTuple):
     Attributes:
         optimizer: its name.
         rate: the factor on AdamW's learning rate.
-        weight_decay: of matrices.
+        weight_decay: of matrices, at most.
     """
 
     optimizer: OptimizerName
@@ -31,9 +36,19 @@ class Recipe(NamedTuple):
         """Those of `TrainConfig`, where AdamW's learning rate would be `rate`."""
         return {
             "learning_rate": float(f"{self.rate * rate:.2g}"),
-            "weight_decay": self.weight_decay,
             "optimizer": self.optimizer,
         }
+
+    def decay(self, learning_rate: float, load: float, updates: float) -> float:
+        """The weight decay of a run: less where it has many updates.
+
+        Args:
+            learning_rate: with this optimizer.
+            load: see `load_of`.
+            updates: about how many there will be.
+        """
+        whole = next(most for limit, most in WHOLE_DECAY if load < limit)
+        return min(self.weight_decay, float(f"{whole / (learning_rate * updates):.2g}"))
 
 
 ADAMW = Recipe("adamw", 1.0, 0.05)
