@@ -23,7 +23,7 @@ from charrnn.config import (
     TaskSettings,
     TrainConfig,
 )
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError, LockedError, UsageError
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
 from charrnn.folder.place import Place
@@ -212,6 +212,9 @@ class Run:
         if self._is_over:
             return
         prepared, ranks = self._prepared, processes()
+        if ranks.busy:  # before they are told anything, or they would leave the run they are in
+            found = "this program is already training a model in several processes"
+            raise LockedError(found, "leave that loop first")
         if prepared is None:
             assert self._place is not None, "a run that has started has a folder"
             prepared = _stopped(self._place, self._sources, self._validation)
