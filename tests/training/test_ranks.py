@@ -328,8 +328,9 @@ LOOPS = """
 import os
 import sys
 import charrnn
+from charrnn.training import loop
 settings = eval(sys.argv[1])
-charrnn.training.loop.REPORT_SECONDS = 0.0
+loop.REPORT_SECONDS = 0.0
 run, other = (charrnn.train("story.txt", out=name, **settings) for name in ("story", "other"))
 for stop in (20, 30):
     for event in run:
