@@ -163,9 +163,9 @@ class Run:
     Iterating over it trains and yields events: `Started`, then `Progress`, `Evaluated` and
     `Corrected`, for a task `Reporting` once all updates are made, at the end `Finished`. Leaving
     the loop stops the run and saves it, and so does the end of the program, unless another thread
-    is computing in it; iterating again, or `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what the last
-    evaluation saved, or the one before, if that save takes over two seconds more; `finish` saves
-    all first. Only one loop at a time can train.
+    is computing in it; iterating again, or `finish`, goes on exactly where it stopped. Ctrl-C in a
+    loop of your own keeps what the last evaluation saved, or the one before, if that save takes
+    over two seconds more; `finish` saves all first. Only one loop at a time can train.
 
     Of several processes that torchrun has started, all iterate, and the first yields the events.
 
