@@ -82,7 +82,8 @@ class _Frames:
         self._file, self._new_frame = file, new_frame
         self._block, self._padding = block, padding
         self._frame = new_frame()
-        self._begun = True  # an empty file is cut off, and nothing pads the first frame
+        self._begun = True  # nothing pads the first frame
+        self._is_empty = True  # the file, as far as it was read
         self._waiting = b""  # what was read and follows the last frame
         self._zeros = 0  # that have followed it
 
@@ -96,6 +97,7 @@ class _Frames:
                 if not given:
                     self._end()
                     return b""
+                self._is_empty = False
                 if not self._begun:
                     given = self._without_padding(given)
                 self._begun = self._begun or given != b""
@@ -114,7 +116,7 @@ class _Frames:
         return rest
 
     def _end(self) -> None:
-        if self._begun:
+        if self._begun and not self._is_empty:
             raise EOFError("it is cut off")
         self._check_padding()
 

@@ -63,14 +63,15 @@ def evaluate(
         models: a model folder or a name in `checkpoints/`, a `Model` or a `Mixture`; or several.
         text: the text itself, at least two tokens; the first is not predicted. It is read as
             training would have. For a model of records, one or several of them with what ends them
-            in between; all of each is predicted, and its end.
+            in between; all of each is predicted, and its end. The path of a file is refused, if it
+            has a suffix or names a folder; a word is a text, even where a file has its name.
         adapt_from: for dynamic evaluation, the text that the model was trained on, itself.
         unknown: what to do with characters that the models don't know.
         settings: any of `EvalConfig`.
 
     Raises:
         CharRNNError: for models that can't be read, or don't share a vocabulary; texts too short,
-            or with unknown characters; names of files in place of texts; settings out of bounds.
+            or with unknown characters; paths of files in place of texts; settings out of bounds.
     """
     config = settings_from(EvalConfig, settings)
     _refuse_file_names(text=text, adapt_from=adapt_from)
@@ -91,9 +92,12 @@ def evaluate(
 
 
 def _refuse_file_names(**texts: str | None) -> None:
-    """Refuse to score the name of a file for its text."""
+    """Refuse to score the path of a file for its text; a word may be the name of one by chance."""
     for argument, text in texts.items():
-        if text is not None and os.path.isfile(text):  # noqa: PTH113
+        if text is None or not os.path.isfile(text):  # noqa: PTH113
+            continue
+        path = Path(text)
+        if path.suffix or path.name != text:
             found = f"{argument} is {text!r}, the name of a file"
             raise UsageError(found, f"give what is in it: charrnn.read_corpus({text!r}).text")
 

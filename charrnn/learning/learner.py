@@ -51,6 +51,7 @@ class Learner:
     Attributes:
         step: updates made so far.
         seconds: spent in `update`.
+        engine: what computes the updates; "auto" if that was never settled.
         notes: what the user should know about how updates are computed.
     """
 
@@ -93,7 +94,9 @@ class Learner:
         model, dtype = self.network.config, DTYPES[precision]
         lanes = lanes_of(self.task, self.config.batch_size, self.ranks.count)
         able = candidates(model.cell, model.hidden_size, self.device, dtype, lanes=lanes)
+        self.engine: EngineName = engine
         if engine not in ("auto", *able):
+            self.engine = able[0]
             self.notes += (
                 f"what the run was computed with ({engine}) is not available here, so its "
                 "results will differ in the last digits; a new run chooses anew",

@@ -190,11 +190,16 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
             f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller --horizon "
             "or --season, or give longer series",
         )
-    if short:
-        all_series = f"{short:,} of {len(series):,} series are shorter than {least:,} values"
-        notes.append(f"{all_series}: they are not validated, and trained on as far as they go")
     shorter = [one.name for one in series if len(one.values) < season]
-    notes += too_short(shorter, season, "a whole season")
+    if trained := short - len(shorter):
+        values = f"{season:,} to {least - 1:,} values"
+        how = "are not validated, and trained on as far as they go"
+        which = f"{trained:,} of {len(series):,} series have {values}: they"
+        if trained == 1:
+            how = "is not validated, and trained on as far as it goes"
+            which = f"1 of {len(series):,} series has {values}: it"
+        notes.append(f"{which} {how}")
+    notes += too_short(shorter, season, "a whole season", "nothing learnt from and no forecast of")
 
 
 def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:

@@ -307,9 +307,11 @@ class Forecaster(TaskModel[Trial]):
         if past is None:
             held = self.task.horizon
             if len(series.values) < held + self.task.season:
+                short = series.name in self.too_short
+                known = "has learnt nothing from it" if short else "does not know it"
                 raise BadDataError(
                     f"{series.place}: {named(series)} has {len(series.values):,} values, and the "
-                    "model does not know it",
+                    f"model {known}",
                     f"give at least {held + self.task.season:,}, of which the last {held:,} are "
                     "predicted",
                 )

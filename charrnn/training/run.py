@@ -23,13 +23,13 @@ from charrnn.config import (
     TaskSettings,
     TrainConfig,
 )
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError, LockedError, UsageError
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
 from charrnn.folder.place import Place
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import Evaluation
-from charrnn.folder.resuming import read_run
+from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
@@ -44,7 +44,7 @@ from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import origin_of
 from charrnn.training.at_exit import closed_at_exit
 from charrnn.training.beginning import earlier
-from charrnn.training.beginning.preparing import given, prepare
+from charrnn.training.beginning.preparing import given, prepare, wanted_place
 from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.following import follow
@@ -102,7 +102,7 @@ def train(
     """
     begin = clock.now()
     budget = Budget(minutes=minutes, epochs=epochs, steps=steps)
-    place = _wanted_place(out, name)
+    place = wanted_place(out, name)
     if place is not None and not processes().follows:  # the first process may have made it by now
         refuse_occupied(place.name)  # before a long text is read
     starts = listed(() if init_from is None else init_from)
@@ -162,10 +162,10 @@ class Run:
 
     Iterating over it trains and yields events: `Started`, then `Progress`, `Evaluated` and
     `Corrected`, for a task `Reporting` once all updates are made, at the end `Finished`. Leaving
-    the loop stops the run and saves it, and so does the end of the program; iterating again, or
-    `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what the last
-    evaluation saved, or the one before, if that save takes over two seconds more; `finish` saves
-    all first. Only one loop at a time can train.
+    the loop stops the run and saves it, and so does the end of the program, unless another thread
+    is computing in it; iterating again, or `finish`, goes on exactly where it stopped. Ctrl-C in a
+    loop of your own keeps what the last evaluation saved, or the one before, if that save takes
+    over two seconds more; `finish` saves all first. Only one loop at a time can train.
 
     Of several processes that torchrun has started, all iterate, and the first yields the events.
 
@@ -191,7 +191,7 @@ class Run:
         self.evaluations: list[Evaluation] = []
         self._step = self._steps = 0
         if isinstance(prepared, StoppedRun):
-            self._continue(prepared)
+            self._continue(prepared.progress, prepared.config)
         self.finished: Finished | None = None
         self._prepared: NewRun | StoppedRun | None = prepared
         self._about = prepared.facts
@@ -212,6 +212,9 @@ class Run:
         if self._is_over:
             return
         prepared, ranks = self._prepared, processes()
+        if ranks.busy:  # before they are told anything, or they would leave the run they are in
+            found = "this program is already training a model in several processes"
+            raise LockedError(found, "leave that loop first")
         if prepared is None:
             assert self._place is not None, "a run that has started has a folder"
             prepared = _stopped(self._place, self._sources, self._validation)
@@ -228,7 +231,7 @@ class Run:
                 for event in events:
                     # Not before: a loop that is refused changes nothing for the one that goes on.
                     if isinstance(event, Started) and isinstance(prepared, StoppedRun):
-                        self._continue(prepared)
+                        self._continue(prepared.progress, prepared.config)
                     self._note(event)
                     yield event
         finally:
@@ -244,17 +247,22 @@ class Run:
         """
         return None if self._place is None else self._place.shown
 
-    def _continue(self, prepared: StoppedRun) -> None:
+    def _continue(self, progress: RunProgress, config: TrainConfig) -> None:
         """Be where a run was stopped."""
-        self.evaluations = list(prepared.progress.metrics)
-        self._step, self._steps = prepared.progress.step, prepared.config.steps
+        self.evaluations = list(progress.metrics)
+        self._step, self._steps = progress.step, config.steps
 
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
         with kept_memory(), own_modes():
             place, self._is_over = follow(prepared.data, ranks)
-        if place is not None:
-            self._place, self._prepared = place, None
+        if place is None:
+            return
+        self._place, self._prepared = place, None
+        with suppress(CharRNNError):  # the first process says why nothing is saved
+            saved = read_run(place.shown)
+            assert saved.record.training is not None, "what can be resumed was trained"
+            self._continue(saved.progress, saved.record.training)
 
     def _note(self, event: Event) -> None:
         match event:
@@ -366,22 +374,6 @@ def _stopped(place: Place, sources: Sources | None, validation: Sources | None) 
         progress=progress,
         notes=data.notes + earlier.moved(progress, record.training),
     )
-
-
-def _wanted_place(out: str | Path | None, name: str | None) -> Place | None:
-    """The folder that the user wants, if one is named."""
-    if out is not None and name is not None:
-        raise UsageError("both a name and a folder are given", "give --name or --out")
-    if name is not None:
-        if Path(name).name != name or name in ("", ".."):
-            raise UsageError(
-                f"{name!r} is not a plain folder name", "give out (--out) for a folder elsewhere"
-            )
-        if name.startswith("-"):
-            found = f"name is {name!r}, which commands would take for an option"
-            raise UsageError(found, "begin it with a letter", "name")
-        return Place.of(CHECKPOINTS / name)
-    return None if out is None else Place.of(Path(out))
 
 
 def _refuse_settings(settings: Mapping[str, Any]) -> None:

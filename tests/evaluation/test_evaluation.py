@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -333,18 +334,24 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
 def test_the_name_of_a_file_is_not_scored_for_its_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It once was, silently."""
     monkeypatch.chdir(tmp_path)
-    Path("bad").write_text("a\nfed\ncab\n")
+    """And a word that is meant was refused where a file happens to have its name."""
+    Path("bad.txt").write_text("a\nfed\ncab\n")
+    Path("bad").touch()
     Path("cab").mkdir()
     _, model = _make("gru")
-    mistakes: tuple[dict[str, Any], ...] = ({"text": "bad"}, {"text": "abba", "adapt_from": "bad"})
+    mistakes: tuple[dict[str, Any], ...] = (
+        {"text": "bad.txt"},
+        {"text": f".{os.sep}bad"},
+        {"text": "abba", "adapt_from": "bad.txt"},
+    )
     for given_ in mistakes:
         *_, argument = given_
-        message = f"{argument} is 'bad', the name of a file; give what is in it: "
-        with pytest.raises(UsageError, match=message) as error:
+        file = given_[argument]
+        message = f"{argument} is {file!r}, the name of a file; give what is in it: "
+        with pytest.raises(UsageError, match=re.escape(message)) as error:
             charrnn.evaluate(model, **given_)
-        assert error.value.advice.endswith(" charrnn.read_corpus('bad').text")
-    text = charrnn.read_corpus("bad").text
-    for fine in (text, "cab", "bad\n"):  # a folder's name is a word, too
+        assert error.value.advice.endswith(f" charrnn.read_corpus({file!r}).text")
+    text = charrnn.read_corpus("bad.txt").text
+    for fine in (text, "bad", "cab", "bad\n"):  # a folder's name is a word, too
         assert charrnn.evaluate(model, fine, adapt_from=text).characters == len(fine) - 1

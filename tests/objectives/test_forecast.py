@@ -547,7 +547,12 @@ def test_a_season_of_which_the_user_says_nothing_is_told() -> None:
 
 def test_short_series_are_told() -> None:
     data = data_of(40, 5)
-    assert "1 of 2 series are shorter than 6 values" in data.notes[0]
+    (said,) = data.notes
+    assert said == (
+        "1 of 2 series has 2 to 5 values: it is not validated, and trained on as far as it goes"
+    )
+    (said,) = data_of(40, 5, 4).notes
+    assert said.startswith("2 of 3 series have 2 to 5 values: they are not validated, ")
     assert data_of(40, 30).notes == ()
 
 
@@ -563,8 +568,10 @@ def test_a_series_shorter_than_a_season_ends_no_run(length: int) -> None:
     for form in ("ragged", "long", "wide"):
         given = SMALL | {"out": form, "season": 7, "steps": 2}
         run = charrnn.train(f"{form}.csv", **given)
-        said = "no forecast of series s1: it has fewer than 7 values, a whole season"
-        assert said in run.notes
+        assert run.notes == (
+            "nothing learnt from and no forecast of series s1: it has fewer than 7 values, a whole "
+            "season",
+        )
         model = run.finish(progress=False)
         assert [answer.series for answer in model.predict()] == ["s0"]
         assert model.too_short == ("s1",)

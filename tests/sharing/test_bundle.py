@@ -75,6 +75,9 @@ def test_a_model_has_the_name_that_its_user_gave(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     own = folder_of(Path("snapshots/verse"), "gru")
+    # A folder of one's own that is named as the hub's cache names its, without what it holds.
+    like_the_cache = folder_of(Path("models--a--b/snapshots/rhyme"), "gru")
+    assert name_of(like_the_cache) == "rhyme"
     Path("best").symlink_to(own.path)
     assert {name_of(read_model(Path(name))) for name in ("snapshots/verse", "best/../verse")} == {
         "verse"

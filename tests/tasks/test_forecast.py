@@ -494,6 +494,11 @@ def test_series_that_are_too_short_to_be_judged_are_told(tmp_path: Path) -> None
     assert report.notes[0] == (
         "no forecast of 2 series: c, d have fewer than 5 values, a season and a horizon"
     )
+    for name, said in (("c", "has learnt nothing from it"), ("d", "does not know it")):
+        path.write_text(f"{name},1,2,3\n")
+        found = f"series {name} has 3 values, and the model {said}"
+        with pytest.raises(BadDataError, match=found):
+            model.evaluate(path)
 
 
 def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:

@@ -324,6 +324,55 @@ def test_a_program_trains_every_task_in_two_processes(tmp_path: Path) -> None:
         _assert_close(tmp_path / name, tmp_path / f"{name}-one")
 
 
+LOOPS = """
+import os
+import sys
+import charrnn
+from charrnn.training import loop
+settings = eval(sys.argv[1])
+loop.REPORT_SECONDS = 0.0
+run, other = (charrnn.train("story.txt", out=name, **settings) for name in ("story", "other"))
+for stop in (20, 30):
+    for event in run:
+        if isinstance(event, charrnn.Progress) and event.step == stop:
+            for inner in (run, other):
+                try:
+                    inner.finish(progress=False)
+                except charrnn.CharRNNError as error:
+                    assert "already training a model in several processes" in str(error), error
+                else:
+                    raise AssertionError("a loop inside a loop was not refused")
+            break
+    state = repr(run).split("state: ")[1].splitlines()[0]
+    steps = [one.step for one in run.evaluations]
+    print(os.environ["RANK"], state, steps, end="; ")
+run.finish(progress=False)
+print(os.environ["RANK"], [one.step for one in run.evaluations], end="; ")
+"""
+
+
+@pytest.mark.slow
+def test_all_processes_know_how_far_a_run_is_after_each_loop(tmp_path: Path) -> None:
+    """And a loop inside of one is refused by the first alone: it sent the others out of theirs."""
+    (tmp_path / "script.py").write_text(LOOPS)
+    _story()
+    names = ("dropout", "precision", "device", "hidden_size", "batch_size")
+    settings = {name: SETTINGS[name] for name in names} | {"steps": 40, "eval_every": 8}
+    process = torchrun(tmp_path, "script.py", repr(settings))
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, err
+    said = [
+        f"{rank} {after}"
+        for rank in (0, 1)
+        for after in (
+            "20 of 40 updates made [8, 16]",
+            "30 of 40 updates made [8, 16, 24]",
+            "[8, 16, 24, 32, 40]",
+        )
+    ]
+    assert sorted(out.split("; ")) == sorted(["", *said])
+
+
 @pytest.mark.slow
 def test_what_one_process_alone_finds_is_said_by_it(tmp_path: Path, verse: Path) -> None:
     """What all find is said once."""

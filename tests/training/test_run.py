@@ -371,6 +371,8 @@ def test_a_loop_inside_a_loop_of_the_same_run_is_told_and_changes_nothing() -> N
         break
     assert "20 of 40 updates made" in repr(again)
     assert [one.step for one in again.evaluations] == [13]
+    again.finish(progress=False)
+    assert [one.step for one in again.evaluations] == [13, 26, 39, 40]
 
 
 def test_a_warm_up_of_any_length_is_timed() -> None:

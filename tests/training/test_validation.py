@@ -284,8 +284,11 @@ def test_a_set_without_anything_to_score_is_refused(kind: str, content: str, wor
 def test_a_set_with_other_columns_is_refused_with_advice_that_helps() -> None:
     source, held = _write("classify")
     Path(held).write_text("text,kind\nabc,a\n")
-    with pytest.raises(UsageError, match=r"valid.csv: .*no column label.* name its columns as"):
+    with pytest.raises(UsageError, match=r"valid.csv: .*no column label") as error:
         train(source, validation=held, task="classify")
+    # Nor to number the columns, which an option would do, for both.
+    wanted = "name its columns as those of the examples that are trained on are named"
+    assert error.value.advice == wanted
 
 
 @pytest.mark.parametrize(

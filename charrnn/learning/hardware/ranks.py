@@ -108,12 +108,13 @@ class Ranks:
     Attributes:
         asked: whether this process was asked to stop.
         stopping: whether one was, as far as the last update tells.
+        busy: whether the others are in a run that this process leads.
     """
 
     def __init__(self, rank: int, count: int, orders: Any = None) -> None:
         self.rank, self.count = rank, count
         self._orders = orders
-        self.asked = self.stopping = False
+        self.asked = self.stopping = self.busy = False
 
     @property
     def leads(self) -> bool:
@@ -133,6 +134,7 @@ class Ranks:
         """
         if not self.leads:
             return
+        self.busy = not isinstance(order, Leave)
         # An empty message is the one that is sent most often.
         message = b"" if isinstance(order, Update) else msgspec.msgpack.encode(order)
         with _lost():

@@ -112,20 +112,23 @@ def pasts_in(found: ModelFolder, task: Forecast) -> tuple[Past, ...]:
     return pasts.series
 
 
-def too_short(names: Sequence[str], least: int, what: str) -> list[str]:
+def too_short(
+    names: Sequence[str], least: int, what: str, lacking: str = "no forecast of"
+) -> list[str]:
     """The note on series of which there is no forecast, if there are any.
 
     Args:
         names: of the series.
         least: how many values a forecast of them needs.
         what: what these are.
+        lacking: what they don't get.
     """
     if not names:
         return []
     which = f"series {names[0]}: it has"
     if len(names) > 1:
         which = f"{len(names):,} series: {first_few(names)} have"
-    return [f"no forecast of {which} fewer than {least:,} values, {what}"]
+    return [f"{lacking} {which} fewer than {least:,} values, {what}"]
 
 
 def first_after(series: Series, past: Past, notes: list[str]) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from charrnn.config import MAX_STEPS, STANDARD_INPUT, Budget, Reading, TaskName, TaskSettings
 from charrnn.errors import BadDataError, UsageError
+from charrnn.folder.place import Place
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
 from charrnn.learning.hardware.devices import choose_device, choose_precision, speed
@@ -23,6 +24,7 @@ from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.objectives.validation import refuse_useless_validation
+from charrnn.outputs import CHECKPOINTS
 from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import is_read_once
 from charrnn.text.records import Records
@@ -31,9 +33,29 @@ from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 from charrnn.training.pace import trial
 from charrnn.training.pace.pacing import measured_speed
 
-__all__ = ["given", "prepare"]
+__all__ = ["given", "prepare", "wanted_place"]
 
 HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split"})
+
+
+def wanted_place(out: str | Path | None, name: str | None) -> Place | None:
+    """The folder that the user wants, if one is named.
+
+    Raises:
+        UsageError: for both, or a name that is none of a folder in `checkpoints/`.
+    """
+    if out is not None and name is not None:
+        raise UsageError("both a name and a folder are given", "give --name or --out")
+    if name is not None:
+        if Path(name).name != name or name in ("", ".."):
+            raise UsageError(
+                f"{name!r} is not a plain folder name", "give out (--out) for a folder elsewhere"
+            )
+        if name.startswith("-"):
+            found = f"name is {name!r}, which commands would take for an option"
+            raise UsageError(found, "begin it with a letter", "name")
+        return Place.of(CHECKPOINTS / name)
+    return None if out is None else Place.of(Path(out))
 
 
 def given(

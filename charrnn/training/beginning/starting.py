@@ -137,9 +137,12 @@ class NewRun:
             steps, evaluation = count_steps(plan, self.budget, task, watch, ranks)
             config, reasons = schedule(plan, steps), plan.reasons
         learner = Learner(task, self.model, config, ranks)
-        # What was chosen here is kept, so that a resumed run computes in the same numbers.
+        # What was chosen here is kept, so that a resumed run computes in the same numbers; and what
+        # has replaced an engine of the run that is made again.
         base = "+".join(base.fingerprint for base in self.bases) or None
-        config = msgspec.structs.replace(config, precision=learner.precision, base_weights=base)
+        config = msgspec.structs.replace(
+            config, engine=learner.engine, precision=learner.precision, base_weights=base
+        )
         learner.configure(config)
         notes = self.notes
         if self.bases:

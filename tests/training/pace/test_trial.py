@@ -316,6 +316,11 @@ def test_a_folder_of_an_engine_that_is_no_more_is_used_and_goes_on(
     assert isinstance(last, Finished)
     assert len([note for note in first.notes if "(tiles) is not available here" in note]) == 1
     assert last.steps == 8
+    again = train(CORPUS, repeat=path, out=tmp_path / "again")
+    again.finish(progress=False)
+    assert len([note for note in again.notes if "(tiles) is not available here" in note]) == 1
+    made = json.loads((tmp_path / "again" / "config.json").read_text())["training"]
+    assert made["engine"] in ("kernels", "lane_tiles", "loops", "torch"), "what has computed it"
 
 
 @pytest.mark.parametrize(("processes", "graphs"), [(1, 1), (3, 0)])
