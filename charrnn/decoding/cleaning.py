@@ -24,9 +24,6 @@ __all__ = [
 
 BOM = "\N{BYTE ORDER MARK}"
 C1 = re.compile("[\x80-\x84\x86-\x9f]")  # all of that block but NEL, which ends a line
-# Characters of UTF-8 that were read byte by byte, and a word with some.
-DOUBLE = "[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
-DOUBLES, WORD = re.compile(DOUBLE), re.compile(f"[A-Za-z]{{0,9}}(?:{DOUBLE})+[A-Za-z]{{0,9}}")
 MARKED = re.compile(f"[\0\r{BOM}\x80-\x9f\u2028\u2029]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 KEPT = {"\x85": "NEL", "\u2028": "LS", "\u2029": "PS"}  # line ends that stay
@@ -61,7 +58,6 @@ class Cleaner:
     def __init__(self) -> None:
         self._found: Counter[str] = Counter()
         self._pending = ""  # a CR whose LF may come next
-        self._word = ""  # that shows what its characters were
 
     def feed(self, text: str, last: bool = False) -> str:
         """The next piece, cleaned. However a text is cut into pieces, the result is the same."""
@@ -71,7 +67,7 @@ class Cleaner:
         if not text.isascii():
             text = self._without(BOM, text)
             self._found.update({mark: text.count(mark) for mark in KEPT})
-            self._look_at_controls(text)
+            self._found["C1"] += len(C1.findall(text))
         self._pending = "\r" if not last and text.endswith("\r") else ""
         text = text.removesuffix(self._pending)
         if "\r" in text:
@@ -79,14 +75,6 @@ class Cleaner:
             self._found.update({"CRLF": both, "CR": text.count("\r") - both})
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         return text
-
-    def _look_at_controls(self, text: str) -> None:
-        """Count the characters of C1, and those of them that are parts of others in UTF-8."""
-        if count := len(C1.findall(text)):
-            doubles = "".join(DOUBLES.findall(text))
-            self._found.update({"C1": count, "UTF-8": len(C1.findall(doubles))})
-            if not self._word and (word := WORD.search(text)):
-                self._word = word[0]
 
     def _without(self, mark: str, text: str) -> str:
         if mark in text:
@@ -111,15 +99,10 @@ class Cleaner:
             if count := found[mark]:
                 notes.append(f"kept {count:,} × {name} (U+{ord(mark):04X}): only LF ends a line")
         if count := found["C1"]:
-            cause = "cp1252 is read as latin-1"
-            if 2 * found["UTF-8"] > count:
-                read = self._word.encode("latin-1").decode("utf-8", "replace")
-                cause = (
-                    f"UTF-8 is read as latin-1: {self._word!r} may be {read!r} "
-                    "(in Python, text.encode('latin-1').decode() mends that)"
-                )
-            characters = counted(count, "control character")
-            notes.append(f"kept {characters} of U+0080 to U+009F, as there are where {cause}")
+            notes.append(
+                f"kept {counted(count, 'control character')} of U+0080 to U+009F, as there are "
+                "where cp1252 or UTF-8 is read as latin-1"
+            )
         return tuple(notes)
 
 
