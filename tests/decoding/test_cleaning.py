@@ -59,8 +59,8 @@ def test_nothing_is_changed_without_a_word(text: str) -> None:
         (
             "\x93a\x94",
             "\x93a\x94",
-            "kept 2 control characters of U+0080 to U+009F, as there are where cp1252 is read as "
-            "latin-1",
+            "kept 2 control characters of U+0080 to U+009F, as there are where cp1252 or UTF-8 "
+            "is read as latin-1",
         ),
         ("plain é 文\n", "plain é 文\n", ""),
     ],
