@@ -65,8 +65,11 @@ def score(
 
 def _given(model: str, source: str) -> UsageError:
     """The error for a text that is named; standard input is read as a plain one."""
+    from charrnn.folder.reading import names_model
     from charrnn.formats.registry import is_plain_name
 
+    if names_model(source) and not names_model(model):
+        model, source = source, model
     name, text = map(shlex.quote, (model, source))
     plain = f"charrnn score {name} < {text}, or " if is_plain_name(source) else ""
     found = f"{source} is given, but score reads standard input"
