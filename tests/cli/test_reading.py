@@ -210,8 +210,7 @@ def test_a_part_of_the_text_of_a_model_is_read_as_any_text(tmp_path: Path) -> No
         assert (done.returncode, done.stderr) == (0, "")
     for part in (("a.csv",), ("b.csv", "--dynamic", "c.txt")):
         assert "no text in a column text" in run(tmp_path, "eval", "m", *part).stderr
-    settings = ("--encoding", "utf-16", "--records", "none")
-    train = ("train", "-", *settings, "--name", "piped", "--steps", 2, *size)
-    assert run(tmp_path, *train, data=(CLEAN * 20).encode("utf-16")).returncode == 0
+    other = ("--encoding", "utf-16", "--records", "none", "--name", "piped", "--steps", 2, *size)
+    assert run(tmp_path, "train", "-", *other, data=(CLEAN * 20).encode("utf-16")).returncode == 0
     done = run(tmp_path, "eval", "piped", "-", data=CLEAN.encode())  # not what was there then
     assert (done.returncode, done.stderr) == (0, "")
