@@ -7,9 +7,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path, PurePath
+from shlex import quote
 
 __all__ = [
     "NAMED",
+    "as_argument",
     "beginning",
     "by_number",
     "counted",
@@ -65,6 +67,12 @@ def by_number(path: str) -> tuple[str, str]:
 def _by_length(number: re.Match[str]) -> str:
     digits = number[0].lstrip("0")
     return f"0{chr(len(digits))}{digits}"
+
+
+def as_argument(path: str | Path) -> str:
+    """A path as an argument of a command to be typed, where it is no option."""
+    path = str(path)
+    return quote(f"./{path}" if path.startswith("-") and path != "-" else path)
 
 
 def is_path(source: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import answer_in_batches, encode_json, say, write
 from charrnn.text.division import kind_of_end, split
+from charrnn.words import as_argument
 
 __all__ = ["score"]
 
@@ -70,7 +70,7 @@ def _given(model: str, source: str) -> UsageError:
 
     if names_model(source) and not names_model(model):
         model, source = source, model
-    name, text = map(shlex.quote, (model, source))
+    name, text = map(as_argument, (model, source))
     plain = f"charrnn score {name} < {text}, or " if is_plain_name(source) else ""
     found = f"{source} is given, but score reads standard input"
     return UsageError(found, f"{plain}charrnn eval {name} {text}")
