@@ -7,9 +7,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path, PurePath
+from shlex import quote
 
 __all__ = [
     "NAMED",
+    "as_argument",
     "beginning",
     "by_number",
     "counted",
@@ -23,7 +25,7 @@ __all__ = [
 
 FEW = 5  # names in a note
 NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
-SIGNS = re.compile("[0-9]+|[^0-9]")  # numbers as a whole
+NUMBER = re.compile("[0-9]+")
 NAME = 100  # characters of the longest name of a file or folder that anyone would give
 
 
@@ -54,17 +56,23 @@ def beginning(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def by_number(path: str) -> tuple[object, str]:
+def by_number(path: str) -> tuple[str, str]:
     """A key that sorts paths as people do: folder by folder, and numbers in names by their value.
 
     A number sorts where the digit 0 does; those of one value as they are written.
     """
-    signs = SIGNS.findall("\0".join(PurePath(path).parts))
-    key = [
-        ("0", len(sign.lstrip("0")), sign.lstrip("0")) if sign[0] in "0123456789" else (sign, 0, "")
-        for sign in signs
-    ]
-    return key, path
+    return NUMBER.sub(_by_length, "\0".join(PurePath(path).parts)), path
+
+
+def _by_length(number: re.Match[str]) -> str:
+    digits = number[0].lstrip("0")
+    return f"0{chr(len(digits))}{digits}"
+
+
+def as_argument(path: str | Path) -> str:
+    """A path as an argument of a command to be typed, where it is no option."""
+    path = str(path)
+    return quote(f"./{path}" if path.startswith("-") and path != "-" else path)
 
 
 def is_path(source: str) -> bool:

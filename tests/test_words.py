@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from charrnn.words import by_number, counted, first_few, leave_out, listing, together, twins
+from charrnn.words import (
+    as_argument,
+    by_number,
+    counted,
+    first_few,
+    leave_out,
+    listing,
+    together,
+    twins,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +68,10 @@ def test_paths_are_sorted_by_the_numbers_in_their_names() -> None:
         *("ch0", "ch1.9", "ch1.10", "cha", "cha1b2", "cha1b10", "ch²", "é2", "é10"),
     ]
     assert sorted(set(wanted), key=by_number) == wanted
+
+
+def test_a_path_in_a_command_is_no_option() -> None:
+    paths = ("-x", "-", "a b", "-a b", "checkpoints/-x")
+    assert [as_argument(path) for path in paths] == [
+        *("./-x", "-", "'a b'", "'./-a b'", "checkpoints/-x")
+    ]

@@ -101,7 +101,7 @@ def evaluate(
         raise UsageError("--label-column is about tasks", "leave it out")
     if html is not None:
         refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
-    reading = reading_of_own(models, sources, as_given)
+    reading = reading_of_own(models, as_given, sources, dynamic or [])
     asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
     with not_as_bytes():
         found = scored(asked, config)

@@ -143,7 +143,7 @@ def inspect(
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
         refuse_others(model)
-        reading = reading_of_own(models, sources, as_given)
+        reading = reading_of_own(models, as_given, sources)
         with not_as_bytes():
             corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         say(*corpus.notes)

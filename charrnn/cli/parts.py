@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from charrnn.config import STANDARD_INPUT, Reading
+from charrnn.config import HUB, STANDARD_INPUT, Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.settings import settings_from
 from charrnn.terminal.options import option_names
@@ -26,30 +26,32 @@ OF_FILES = ("encoding", "errors", "text_column")  # how a run read files, that a
 
 
 def reading_of_own(
-    models: Sequence[str | None], sources: Sequence[str | Path], given: Mapping[str, Any]
+    models: Sequence[str | None], given: Mapping[str, Any], *texts: Sequence[str | Path]
 ) -> Reading:
-    """How to read texts: files that a model was trained on as then, but for what is given.
+    """How to read texts: the files of a model's training as then, but for what is given.
 
-    Says so where it is another way than the usual one.
+    Says so where it is another way than the usual one. A part of these files is read as any others
+    are: a setting may have been for the rest alone, and would be refused.
 
     Args:
         models: folders or names.
-        sources: of the texts.
         given: settings of `Reading` that the user made.
+        texts: the sources of each.
     """
     from charrnn.folder.reading import find_model
     from charrnn.folder.resuming import origin_of_run
     from charrnn.text.origin import place_of
 
     usual = settings_from(Reading, given)
-    places = {*map(place_of, sources)}
-    if STANDARD_INPUT in places:  # what comes from there may be anything
-        return usual
+    places = [{*map(place_of, sources)} for sources in texts if sources]
+    if any(place == STANDARD_INPUT or place.startswith(HUB) for place in set().union(*places)):
+        return usual  # what comes from there may be anything, or another split
     for path in map(find_model, models):
         origin = None
         with suppress(BadDataError):  # a model can be used whatever its run's state is like
             origin = origin_of_run(path)
-        if origin is None or not places <= {*origin.sources, *origin.validation}:
+        own = ({*origin.sources}, {*origin.validation}) if origin else ()
+        if origin is None or not all(one in own for one in places):
             continue
         then = {name: getattr(origin.reading, name) for name in OF_FILES if name not in given}
         then = {
@@ -59,7 +61,8 @@ def reading_of_own(
         }
         if then:
             told = [f"{option} {then[name]}" for name, option in option_names(then).items()]
-            say(f"{', '.join(map(str, sources))}: read as in training, with {' '.join(told)}")
+            named = ", ".join(str(source) for sources in texts for source in sources)
+            say(f"{named}: read as in training, with {' '.join(told)}")
         return msgspec.structs.replace(usual, **then)
     return usual
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +16,7 @@ from charrnn.config import STANDARD_INPUT, Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import as_text, names_a_file, option_names, take, with_settings
 from charrnn.terminal.output import answer_in_batches, encode_json, say, say_new, write
-from charrnn.words import leave_out
+from charrnn.words import as_argument, leave_out
 
 if TYPE_CHECKING:
     from charrnn.task_config import TaskRecord
@@ -85,7 +84,7 @@ def predict(
     if task is None:
         raise UsageError(
             f"{first} is a language model and was not trained to answer",
-            f"to write: charrnn sample {shlex.quote(first)}",
+            f"to write: charrnn sample {as_argument(first)}",
         )
     only = {"--horizon": horizon, "--plot": plot, "--label-column": label_column}
     option = next((name for name, value in only.items() if value is not None), None)

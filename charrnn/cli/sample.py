@@ -194,7 +194,7 @@ def _compared(
     if options.novelty is None:
         return None, known_records(models)
     if not options.novel:
-        how = reading_of_own(models, [options.novelty], reading).for_tokens(tokenizer.unit)
+        how = reading_of_own(models, reading, [options.novelty]).for_tokens(tokenizer.unit)
         corpus = read_corpus([options.novelty], how)
         say(*corpus.notes)
         return Copies(corpus.text), ()

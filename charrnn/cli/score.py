@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import answer_in_batches, encode_json, say, write
 from charrnn.text.division import kind_of_end, split
+from charrnn.words import as_argument
 
 __all__ = ["score"]
 
@@ -65,9 +65,12 @@ def score(
 
 def _given(model: str, source: str) -> UsageError:
     """The error for a text that is named; standard input is read as a plain one."""
+    from charrnn.folder.reading import names_model
     from charrnn.formats.registry import is_plain_name
 
-    name, text = map(shlex.quote, (model, source))
+    if names_model(source) and not names_model(model):
+        model, source = source, model
+    name, text = map(as_argument, (model, source))
     plain = f"charrnn score {name} < {text}, or " if is_plain_name(source) else ""
     found = f"{source} is given, but score reads standard input"
     return UsageError(found, f"{plain}charrnn eval {name} {text}")

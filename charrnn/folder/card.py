@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from shlex import quote
 
 from charrnn.cells.heads import GRAMS
 from charrnn.config import HUB, ModelConfig, TaskName
@@ -14,7 +13,7 @@ from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
 from charrnn.task_config import SCORES, Classify, Forecast, Tag, TaskRecord, Translate
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
-from charrnn.words import counted
+from charrnn.words import as_argument, counted
 
 __all__ = ["corpus", "facts", "markdown", "network", "renamed", "vocabulary"]
 
@@ -127,9 +126,12 @@ def _table(model: ModelFolder) -> str:
 def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
     """The card of a model for a task."""
     title = folder_name(model.path)
-    use, validates = f"charrnn predict {quote(title)} < input", "examples from all over the corpus"
+    use, validates = (
+        f"charrnn predict {as_argument(title)} < input",
+        "examples from all over the corpus",
+    )
     if isinstance(task, Forecast):
-        use, validates = f"charrnn predict {quote(title)}", "the ends of the series"
+        use, validates = f"charrnn predict {as_argument(title)}", "the ends of the series"
     validates = _of_own_set(model) or f"{validates}, not trained on"
     return f"""# {title}
 
@@ -176,7 +178,7 @@ It reads and writes {what}one {model.tokenizer.unit} at a time.
 
 Write text with it{where}:
 
-    charrnn sample {on_hub or quote(title)} --temp 0.8
+    charrnn sample {on_hub or as_argument(title)} --temp 0.8
 
 The validation loss is the mean over {validates}.
 """

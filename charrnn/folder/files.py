@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -26,6 +25,7 @@ from charrnn.arrays import Weights
 from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
 from charrnn.folder.untrusted import damaged, opened, parse, read_bytes
 from charrnn.settings import Settings
+from charrnn.words import as_argument
 
 __all__ = [
     "LOCK",
@@ -122,7 +122,7 @@ def refuse_occupied(path: Path, other: str | None = None) -> None:
     if occupied and not is_first_save(path):
         advice = f"choose {other or 'another --name or --out'}, or delete it"
         if (path / STATE).exists():
-            resume = f"--resume {quote(str(path))}"
+            resume = f"--resume {as_argument(path)}"
             advice = f"go on with its run ({resume}, in Python charrnn.resume), or {advice}"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
 

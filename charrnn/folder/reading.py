@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from shlex import quote
 
 import msgspec
 
@@ -48,7 +47,7 @@ from charrnn.folder.untrusted import damaged, parse, read_bytes
 from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import Forecast
 from charrnn.text.tokenizer import Tokenizer
-from charrnn.words import beginning, is_path
+from charrnn.words import as_argument, beginning, is_path
 
 __all__ = [
     "can_start_others",
@@ -113,7 +112,7 @@ def _of_file(path: Path) -> str:
     if path.suffix == ".zip":
         return "unpack it, and name the folder that was in it"
     beside = any((path.parent / name).is_file() for name in MARKS)
-    return f"name its folder, {quote(str(path.parent))}" if beside else "name a model folder"
+    return f"name its folder, {as_argument(path.parent)}" if beside else "name a model folder"
 
 
 def _newest() -> Path:
@@ -132,7 +131,7 @@ def _newest() -> Path:
     advice = "train one first: charrnn train FILE"
     if begun := [p.parents[1] for p in CHECKPOINTS.glob(f"*/{STATE}")]:
         newest = max(begun, key=lambda folder: (folder / STATE).stat().st_mtime_ns)
-        advice = f"go on with the run that has begun: charrnn train --resume {quote(str(newest))}"
+        advice = f"go on with the run that has begun: charrnn train --resume {as_argument(newest)}"
     raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
 
 
@@ -301,12 +300,12 @@ def _instead(path: Path) -> str:
     """What to do with a folder that is no model, as far as it tells."""
     if (path / STATE).exists():
         advice = "its training has not come so far; go on with charrnn train --resume"
-        return f"{advice} {quote(str(path))}"
+        return f"{advice} {as_argument(path)}"
     if (path / MANIFEST).exists() and is_first_save(path):
         return "its training was stopped before anything was saved; start it again"
     if inner := sorted(file.parent for file in path.glob(f"*/{CONFIG}")):
         such = "" if len(inner) == 1 else "such as "
-        return f"name a model folder in it, {such}{quote(str(inner[0]))}"
+        return f"name a model folder in it, {such}{as_argument(inner[0])}"
     return "name a model folder"
 
 

@@ -64,12 +64,20 @@ def _of_chat(lines: Sequence[str]) -> str:
 
 
 def _of_table(lines: Sequence[str]) -> str:
-    """Of rows that have as many cells each, some of them in quotation marks."""
+    """Of rows that have as many cells each, some of them in quotation marks.
+
+    A list whose lines end with a separator has one column, and another that is empty.
+    """
     for sign in DELIMITERS:
         reader = csv.reader([f"{line}\n" for line in lines], delimiter=sign)
         with suppress(csv.Error):  # as where bytes are learnt, and a CR is left
             rows = [row for row in [*reader][:-1] if row]  # the last may go on
-            is_even = len(rows) >= LEAST and len({*map(len, rows)}) == 1 and len(rows[0]) > 1
-            if is_even and any(f'{sign}"' in line or line.startswith('"') for line in lines):
+            is_even = len(rows) >= LEAST and len({*map(len, rows)}) == 1
+            is_wide = any(cell.strip() for row in rows for cell in row[1:])
+            if (
+                is_even
+                and is_wide
+                and any(f'{sign}"' in line or line.startswith('"') for line in lines)
+            ):
                 return f"looks like a table of {len(rows[0])} columns{WRITTEN.format('.csv')}"
     return ""

@@ -164,14 +164,16 @@ def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[
 
     Raises:
         UsageError: if there is no text.
-        MissingInputError: if the last is a model, or nothing at all.
+        MissingInputError: if the last is a model.
     """
     from charrnn.folder.reading import names_model
-    from charrnn.text.named import named_by
+    from charrnn.text.named import is_only_a_model
 
     if len(arguments) < 2:
         raise UsageError(f"there is no text to {work}", usage)
-    named_by(arguments[-1])  # first, as it may be the model, and the first the text
+    if is_only_a_model(arguments[-1]):
+        advice = "a model comes first, then the text"
+        raise MissingInputError(f"{arguments[-1]}: a model, not a text", advice)
     count = 1
     while count < len(arguments) - 1 and names_model(arguments[count]):
         count += 1

@@ -6,7 +6,6 @@ import math
 import sys
 import textwrap
 from collections.abc import Iterable
-from shlex import quote
 from typing import Never
 
 from tqdm import tqdm
@@ -23,7 +22,7 @@ from charrnn.training.events import (
     Started,
     loss_unit,
 )
-from charrnn.words import counted
+from charrnn.words import as_argument, counted
 
 __all__ = ["Interrupted", "show"]
 
@@ -144,8 +143,8 @@ def _losses(event: Finished) -> str:
 def _next(event: Finished) -> str:
     """What to do with the model; for a task, how good it is comes last."""
     if event.task is None:
-        return f"write with it: charrnn sample {quote(str(event.model))}"
-    known = f"answer with it: charrnn predict {quote(str(event.model))}"
+        return f"write with it: charrnn sample {as_argument(event.model)}"
+    known = f"answer with it: charrnn predict {as_argument(event.model)}"
     if event.report is None:
         return known
     examples = counted(event.report.count, "validation example")

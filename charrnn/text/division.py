@@ -213,8 +213,12 @@ def _pattern(kind: str) -> re.Pattern[str]:
 
 
 MESSAGES = "one a line, short messages"
-# Names in programs and rules of style sheets are none, nor are comments of several lines.
-OPENING = re.compile(r"[A-Za-z][\w ]{0,24}:(?!:)|\[\w+|#+ (?!(?s:.*)\n#)|<\w+|@\w+(?=\{)|BEGIN\b")
+# Names in programs and rules of style sheets are none, nor are comments of several lines, or on a
+# setting; but those of CoNLL-U are.
+OPENING = re.compile(
+    r"[A-Za-z][\w ]{0,24}:(?!:)|\[\w+|<\w+|BEGIN\b|@\w+(?=\{|\s*[{(]\s*[^\s,{}()]+\s*,)|"
+    r"# (?=(?:sent_id|text) = |new(?:doc|par)\b)|(#+) (?![^\n]*\n(?:\1(?:\s|$)|#\w+ ?=))"
+)
 # What a message of one line is not: a program's, or said by someone.
 NO_MESSAGE = (
     r".*[{};]\s*$|[^{]*\{[^}]*\}|@[\w.-]+:\s|"

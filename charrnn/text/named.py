@@ -21,7 +21,7 @@ from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.finding import Doubles
 from charrnn.words import beginning, by_number, counted, first_few, is_path
 
-__all__ = ["Named", "all_named", "named_by"]
+__all__ = ["Named", "all_named", "is_only_a_model", "named_by"]
 
 
 class Named(NamedTuple):
@@ -101,6 +101,14 @@ class Named(NamedTuple):
         raise UsageError(found, advice)
 
 
+def is_only_a_model(source: str) -> bool:
+    """Whether a source names a model, and no text is called so."""
+    if source in BUNDLED:
+        return False
+    is_there = os.path.exists(source)  # noqa: PTH110
+    return is_model(Path(source) if is_there else CHECKPOINTS / source)
+
+
 def named_by(source: str) -> Named:
     """What a source stands for.
 
@@ -109,13 +117,14 @@ def named_by(source: str) -> Named:
     """
     if source == STANDARD_INPUT or source.startswith(HUB):
         return Named(source)
+    if is_only_a_model(source):
+        advice = "charrnn train goes on with one by --resume, or starts from it by --init-from"
+        raise MissingInputError(f"{source}: a model, not a text", advice)
     bundled = BUNDLED.get(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
-        if is_model(Path(source)):
-            if bundled is not None:  # the model may well be named after it
-                return Named(source, bundled.files, bundled=bundled)
-            raise _a_model(source)
+        if bundled is not None and is_model(Path(source)):  # it may well be named after the text
+            return Named(source, bundled.files, bundled=bundled)
         files, passed = finding.below(Path(source))
         return Named(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
@@ -129,8 +138,6 @@ def named_by(source: str) -> Named:
     if found := tuple(one for one in matched if str(one) not in hidden):
         folders = [one for one in matches if os.path.isdir(one)]  # noqa: PTH112
         return Named(source, found, None, () if "**" in source else tuple(folders), hidden)
-    if is_model(CHECKPOINTS / source):
-        raise _a_model(source)
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):
         advice = "leave ~ outside of quotation marks, or write the whole path"
@@ -143,14 +150,6 @@ def named_by(source: str) -> Named:
             "in Python a language model is trained on charrnn.Corpus(name=…, text=…), too"
         )
     raise MissingInputError(f"there is no file or corpus {source}", advice)
-
-
-def _a_model(name: str) -> MissingInputError:
-    advice = (
-        "a model comes first, then the text; "
-        "charrnn train goes on with one by --resume, or starts from it by --init-from"
-    )
-    return MissingInputError(f"{name}: a model, not a text", advice)
 
 
 def all_named(sources: Iterable[str | Path]) -> tuple[Sequence[Named], Doubles]:

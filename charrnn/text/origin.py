@@ -7,7 +7,6 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +15,7 @@ from charrnn.config import HUB, STANDARD_INPUT, Reading
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.bundled import BUNDLED
 from charrnn.text.corpus import Corpus, Sources
+from charrnn.words import as_argument
 
 __all__ = [
     "Origin",
@@ -63,7 +63,7 @@ class Origin(NamedTuple):
 
     def _word(self, source: str) -> str:
         if source != STANDARD_INPUT:
-            return quote(source)
+            return as_argument(source)
         return source if (self.sources + self.validation).count(source) == 1 else "FILE"
 
 

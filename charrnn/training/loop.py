@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from shlex import quote
 
 from charrnn.errors import CharRNNError
 from charrnn.learning.hardware import clock
@@ -16,6 +15,7 @@ from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.neighbours import Neighbours, usage
 from charrnn.training.pace.pacing import REPORT_SHARE, report_seconds
 from charrnn.training.recorder import Recorder
+from charrnn.words import as_argument
 
 __all__ = ["is_over", "loop", "reported"]
 
@@ -91,7 +91,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
             raise CharRNNError(
                 "another process of this run was asked to stop",
                 "all is saved: start all of them again, with --resume "
-                + quote(str(recorder.place.shown)),
+                + as_argument(recorder.place.shown),
             )
         seconds = watch.read()
         if deadline is not None and deadline.updated(learner.step, seconds, config):

@@ -183,6 +183,7 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
         (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
         (("eval", "verse", "other.txt", "--dynamic", "verse.txt", "--rate", -1), 2, "rate is -1"),
         (("score", "verse", "a.txt"), 2, "; charrnn score verse < a.txt, or charrnn eval verse a"),
+        (("score", "a.txt", "verse"), 2, "; charrnn score verse < a.txt, or charrnn eval verse a"),
         (("score", "verse", "film.srt"), 2, "standard input; charrnn eval verse film.srt"),
         (("score", "verse", "rows.jsonl"), 2, "standard input; charrnn eval verse rows.jsonl"),
         (("score", "verse", "a.txt.gz"), 2, "standard input; charrnn eval verse a.txt.gz"),

@@ -186,3 +186,31 @@ def test_the_text_of_a_model_is_read_as_in_training(tmp_path: Path) -> None:
         assert "is not utf-8; it may be cp1252" in run(tmp_path, *changed).stderr
     state.write_bytes(state.read_bytes()[:-1])
     assert "is not utf-8" in run(tmp_path, *evaluation).stderr, "no more is known of the text"
+
+
+def test_a_part_of_the_text_of_a_model_is_read_as_any_text(tmp_path: Path) -> None:
+    """Settings that were for the other part were refused, though nobody had given them."""
+    (tmp_path / "a.csv").write_text("n,body\n" + "1,The clerk has lost\n" * 30)
+    (tmp_path / "b.csv").write_text("n,body\n" + "1,the book of tides\n" * 30)
+    (tmp_path / "c.txt").write_text(CLEAN * 20)
+    held, settings = ("--validation", "b.csv"), ("--text-column", "body", "--records", "none")
+    size = ("--hidden-size", 8, "--embed-size", 4, "--batch-size", 4, "--seq-length", 16)
+    train = ("train", "a.csv", "c.txt", *held, *settings, "--name", "m", "--steps", 2, *size)
+    assert run(tmp_path, *train).returncode == 0
+    said = ": read as in training, with --text-column body\n"
+    for own in (
+        ("a.csv", "c.txt"),
+        ("b.csv",),
+        ("b.csv", "--dynamic", "c.txt", "--dynamic", "a.csv"),
+    ):
+        done = run(tmp_path, "eval", "m", *own)
+        assert (done.returncode, said in done.stderr) == (0, True)
+    for part in (("c.txt",), ("c.txt", "--dynamic", "c.txt")):
+        done = run(tmp_path, "eval", "m", *part)
+        assert (done.returncode, done.stderr) == (0, "")
+    for part in (("a.csv",), ("b.csv", "--dynamic", "c.txt")):
+        assert "no text in a column text" in run(tmp_path, "eval", "m", *part).stderr
+    other = ("--encoding", "utf-16", "--records", "none", "--name", "piped", "--steps", 2, *size)
+    assert run(tmp_path, "train", "-", *other, data=(CLEAN * 20).encode("utf-16")).returncode == 0
+    done = run(tmp_path, "eval", "piped", "-", data=CLEAN.encode())  # not what was there then
+    assert (done.returncode, done.stderr) == (0, "")

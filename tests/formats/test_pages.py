@@ -330,6 +330,7 @@ def test_a_table_by_another_name_is_told(sign: str) -> None:
         ['He said, "Go, now."', '"No," said she.', "And he went", '"Well, well," said I.', "So."],
         [*ROWS[:3], "3,bad,so", "4,good", "5,x", ""],
         ROWS[:4],
+        [f'"{word}",' for word in ("one", "two", "three", "four", "five", "six")],
     ],
 )
 def test_what_has_commas_and_quotes_need_be_no_table(lines: list[str]) -> None:

@@ -17,7 +17,7 @@ from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
 from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.labelled import read_labelled
-from charrnn.formats.tables import delimited, parquet
+from charrnn.formats.tables import delimited, parquet, quotes
 from charrnn.text import corpus
 from tests.text.reading import ROWS, TEXT, gzipped, text_of, write_jsonl
 
@@ -242,6 +242,20 @@ def test_tables_that_were_joined_have_one_header() -> None:
     assert notes == list(found.notes[:2])
     Path("words.csv").write_text("text\na\ntext\n")  # which is a word, too
     assert text_of("words.csv") == "a\ntext"
+    Path("headless.csv").write_text("good,a fine film\nbad,a dull one\n" * 3)
+    examples = read_labelled(["headless.csv"], Reading(text_column="2"), [], "1")
+    assert [example.label for example in examples] == ["good", "bad"] * 3
+
+
+@pytest.mark.parametrize("sign", list(delimited.DELIMITERS))
+def test_tables_that_were_joined_have_one_line_on_their_separator(sign: str) -> None:
+    Path("a.csv").write_text(f"sep={sign}\ntext{sign}n\nx{sign}1\n" * 3)
+    found = read_corpus(["a.csv"])
+    assert found.text == "x\nx\nx"
+    assert found.notes[1:] == (
+        "a.csv: left out 2 rows with what separates its cells again",
+        "a.csv: left out 2 rows with the names of its columns again",
+    )
 
 
 @pytest.mark.parametrize("header", ["n, text", '"n", "text"', "n,   text"])
@@ -254,6 +268,14 @@ def test_cells_may_be_quoted_behind_spaces(header: str) -> None:
     Path("b.csv").write_text('n,text\n1, two\n2," ""three"", "\n3,", "\n')
     found = read_corpus(["b.csv"])
     assert (found.text, found.notes) == (' two\n "three", \n, ', ())
+    for stray in ('"Go" is a verb', '"Go is a verb', 'is "go" a verb'):  # none encloses a cell
+        Path("b.csv").write_text(f"n, text\n1, He said no\n2, {stray}\n" + "3,x\n" * 40)
+        found = read_corpus(["b.csv"])
+        assert found.text == f" He said no\n {stray}" + "\nx" * 40
+        assert found.notes == ()
+    long = '"a film\n' + "of many lines\n" * 40 + '"'
+    Path("b.csv").write_text(f'n, text\n1, "two"\n2, {long}\n')
+    assert text_of("b.csv").startswith("two\na film\nof many")
     Path("c.csv").write_text('n,text\n1, "a fine, new film"\n')
     with pytest.raises(BadDataError, match="first 2; delete the spaces before its quotation marks"):
         text_of("c.csv")
@@ -329,7 +351,7 @@ def test_stray_quotes_merge_no_rows(stray: str, *, closed: bool) -> None:
 def test_quotes_that_merge_rows_where_nobody_looked_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delimited, "TRIED", 100)
+    monkeypatch.setattr(quotes, "TRIED", 100)
     rows = ["text\tn", *[f"text\t{n}" for n in range(100)]]
     Path("a.tsv").write_text("\n".join([*rows, '"Stop\t1', 'he said "\t2', ""]))
     with pytest.raises(BadDataError, match=r"a\.tsv: line 102: a quotation mark opens a cell that"):
@@ -469,7 +491,7 @@ def test_a_broken_csv_says_where(content: str, found: str) -> None:
 
 
 def test_an_open_quotation_mark_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "LONGEST", 1000)
+    monkeypatch.setattr(quotes, "LONGEST", 1000)
     Path("a.csv").write_text('text\n"' + "a line\n" * 1000)
     with pytest.raises(BadDataError, match=r"a\.csv: line \d+: field larger than field limit"):
         text_of("a.csv")

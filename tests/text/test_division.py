@@ -54,6 +54,7 @@ def blocks(parts: list[str]) -> str:
 
 
 Maker = Callable[[Writer, range], str]
+DIRECTIVES = ("include", "if", "ifdef", "ifndef", "endif", "undef", "pragma")
 KINDS: list[tuple[str, str, Maker]] = [
     ("names in order", "lines", lambda w, n: "\n".join(sorted({w.name() for _ in n}))),
     ("names by frequency", "lines", lambda w, n: "\n".join({w.name(): 0 for _ in n})),
@@ -177,11 +178,45 @@ KINDS: list[tuple[str, str, Maker]] = [
         "blocks",
         lambda w, n: blocks([f"@book{{{w.word()},\ntitle = {{{w.name()}}}\n}}" for _ in n]),
     ),
+    (
+        "references with spaces",
+        "blocks",
+        lambda w, n: blocks(
+            [f"@article {'({'[k % 2]}{w.word()}{k},\n  title = {{{w.name()}}}\n}}" for k in n]
+        ),
+    ),
+    (
+        "recipes",
+        "blocks",
+        lambda w, n: blocks(
+            [f"# {w.name()}\n## Ingredients\n{w.word()}\n## Method\n{w.sentence()}" for _ in n]
+        ),
+    ),
+    (
+        "cards with tags",
+        "blocks",
+        lambda w, n: blocks([f"# {w.name()}\n{w.sentence()}\n#{w.word()}" for _ in n]),
+    ),
+    (
+        "a treebank",
+        "blocks",
+        lambda w, n: blocks([f"# sent_id = {k}\n# text = {w.word()}\n1\t{w.word()}\t_" for k in n]),
+    ),
+    (
+        "settings left out",
+        "none",
+        lambda w, n: blocks([f"# {w.sentence(9)}\n#{w.word()}={k}" for k in n]),
+    ),
     ("names used", "none", lambda w, n: blocks([f"using std::{w.word()};\n//" for _ in n])),
     (
         "constants",
         "none",
         lambda w, n: "\n".join(f"#define {w.word()} {k} /* {w.word()} */" for k in n),
+    ),
+    (
+        "a preprocessor's words",
+        "none",
+        lambda w, n: "\n".join(f"#{DIRECTIVES[k % 7]} {w.word()} {k} /* {w.word()} */" for k in n),
     ),
     (
         "a chat by handles",

@@ -63,9 +63,13 @@ def test_chapters_are_read_in_the_order_of_their_numbers() -> None:
 def test_a_model_is_no_text() -> None:
     Path("verse.txt").write_text(VERSE * 20)
     train("verse.txt", name="first", **TINY).finish(progress=False)
-    with pytest.raises(MissingInputError, match=r"first: a model, not a text; .*--resume"):
+    with pytest.raises(
+        MissingInputError, match=r"first: a model, not a text; charrnn train .*--resume"
+    ):
         text_of("checkpoints/first")
-    with pytest.raises(MissingInputError, match=r"^first: a model, not a text; .*--resume"):
+    with pytest.raises(
+        MissingInputError, match=r"^first: a model, not a text; charrnn train .*--resume"
+    ):
         text_of("first")
     Path("first").write_text(VERSE)
     assert text_of("first") == VERSE

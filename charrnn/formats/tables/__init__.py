@@ -3,6 +3,7 @@
     rows ──columns──▶ Piece
 
 columns    the text in the records of a table
+quotes     whether quotation marks enclose cells
 delimited  .csv, .tsv
 jsons      .jsonl, .json
 parquet    .parquet

@@ -6,14 +6,13 @@ import csv
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import BOM, marks_note
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import LONGEST, Piece, decoded, first_lines, lines
+from charrnn.decoding.pieces import Piece, decoded, first_lines, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.tables.columns import (
     MissingColumnError,
@@ -21,6 +20,15 @@ from charrnn.formats.tables.columns import (
     column_of,
     documents,
     refuse_doubled,
+)
+from charrnn.formats.tables.quotes import (
+    QUOTED,
+    is_many,
+    is_quoted,
+    is_spaced,
+    next_row,
+    tried,
+    whole_start,
 )
 from charrnn.words import counted
 
@@ -38,9 +46,7 @@ __all__ = [
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
-QUOTED = re.compile(' +"')  # a cell behind a space
 ALIKE = 20  # first lines that show how cells are separated, where one does not
-TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
 
 
 class Widths:
@@ -124,11 +130,11 @@ def cells(
         notes += _separator_notes(fitting, usual)
     delimiter = fitting[0]
     if delimiter == "\t":
-        start, is_whole = _start(start, found)
-    quoting = delimiter != "\t" or _is_quoted(start, is_whole)
+        start, is_whole = whole_start(start, found)
+    quoting = delimiter != "\t" or is_quoted(start, is_whole)
     if not quoting:
         notes.append("its quotation marks are read as text")
-    spaced = _is_spaced(start, delimiter)
+    spaced = is_spaced(start, delimiter)
     if spaced:
         notes.append("left out the spaces before its cells")
     reader = csv.reader(
@@ -139,7 +145,8 @@ def cells(
         strict=True,
     )
     rows = _parsed(name, reader, number - 1, first.count("\t") if delimiter == "\t" else 0)
-    return _with_one_header(rows, is_header, notes)
+    mark = next(tried([named[0]], delimiter)) if named else None
+    return _with_one_header(rows, is_header, notes, mark)
 
 
 def _unmarked(found: Iterable[str], notes: list[str]) -> Iterator[str]:
@@ -152,16 +159,27 @@ def _unmarked(found: Iterable[str], notes: list[str]) -> Iterator[str]:
 
 
 def _with_one_header(
-    rows: Iterable[tuple[int, list[str]]], is_header: Callable[[list[str]], bool], notes: list[str]
+    rows: Iterable[tuple[int, list[str]]],
+    is_header: Callable[[list[str]], bool],
+    notes: list[str],
+    mark: list[str] | None,
 ) -> Iterator[tuple[int, list[str]]]:
-    """The rows without those that are the header again, as where tables are joined."""
-    first, repeated = list[str](), 0
+    """The rows without those that are the header again, as where tables are joined.
+
+    Nor is there the line above it that names what separates cells, which is the row `mark`.
+    """
+    first, repeated, marks = list[str](), 0, 0
     for line, row in rows:
+        if row == mark:
+            marks += 1
+            continue
         is_first, first = not first, first or row
         if not is_first and len(row) > 1 and row == first and header_in(row, is_header):
             repeated += 1
         else:
             yield line, row
+    if marks:
+        notes.append(f"left out {counted(marks, 'row')} with what separates its cells again")
     if repeated:
         notes.append(f"left out {counted(repeated, 'row')} with the names of its columns again")
 
@@ -221,7 +239,7 @@ def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> 
     rows = dict[str, list[str]]()
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
-            rows[delimiter] = _next(_reader([first], delimiter)) or []
+            rows[delimiter] = next(tried([first], delimiter), [])
     header = next((sign for sign, row in rows.items() if header_in(row, is_header)), None)
     if header is not None:
         return [header]
@@ -246,80 +264,13 @@ def _alike(start: Sequence[str], fitting: list[str]) -> list[str]:
     """Those separators that give all first rows as many cells; the first if none does."""
     alike = list[str]()
     for delimiter in fitting:
-        reader = _reader(start, delimiter)
         with suppress(csv.Error):
-            rows = [row for row in iter(partial(_next, reader), None) if any(row)]
+            rows = [*filter(any, tried(start, delimiter, is_spaced(start, delimiter)))]
             if len(start) == ALIKE:  # the last one may go on
                 rows = rows[:-1] or rows
             if len(set(map(len, rows))) == 1:
                 alike.append(delimiter)
     return alike or fitting[:1]
-
-
-def _reader(start: Sequence[str], delimiter: str) -> Any:
-    """What reads the first lines of a table; with tabs, as if quotation marks enclosed cells."""
-    spaced = _is_spaced(start, delimiter)
-    return csv.reader(start, delimiter=delimiter, skipinitialspace=spaced)
-
-
-def _is_spaced(start: Sequence[str], delimiter: str) -> bool:
-    """Whether quotation marks that enclose cells stand behind spaces; with tabs they are text."""
-    reader = csv.reader(start, delimiter=delimiter)
-    with suppress(csv.Error):
-        for row in iter(partial(_next, reader), None):
-            if delimiter != "\t" and any(map(QUOTED.match, row[1:])):
-                return True
-    return False
-
-
-def _start(start: list[str], others: Iterator[str]) -> tuple[list[str], bool]:
-    """The first lines of a table, and whether these are all of it."""
-    size = sum(map(len, start))
-    for line in others:
-        start.append(line)
-        size += len(line)
-        if size > TRIED:
-            return start, False
-    return start, True
-
-
-def _is_quoted(start: Sequence[str], is_whole: bool) -> bool:
-    """Whether quotation marks enclose cells, or are marks in a text like others.
-
-    They are marks if a cell has some within it alone, unless others enclose tabs or line ends.
-    """
-    reader, tabs, done = csv.reader(start, delimiter="\t", strict=True), start[0].count("\t"), 0
-    within = enclosing = False
-    try:
-        while (row := _next(reader)) is not None:
-            if _is_many(row, tabs):
-                return False
-            written = start[done].split("\t")  # as the row has them, where nothing is enclosed
-            if reader.line_num - done > 1 or 0 < len(row) < len(written):
-                enclosing = True
-            elif not within:
-                within = any('"' in cell and cell.lstrip(" ")[0] != '"' for cell in written)
-            done = reader.line_num
-    except csv.Error as error:
-        is_open = "end of data" in str(error) and not is_whole  # a long cell may go on
-        if not is_open or _are_rows(start[done:], tabs):
-            return False
-    return enclosing or not within
-
-
-def _is_many(row: Sequence[str], tabs: int) -> bool:
-    """Whether a row is several, which two stray quotation marks have merged.
-
-    One with doubled quotation marks in it, of which single ones are left here, is meant.
-    """
-    lines = "\t".join(row).split("\n")
-    return len(lines) > 1 and not any('"' in cell for cell in row) and _are_rows(lines, tabs)
-
-
-def _are_rows(lines: Sequence[str], tabs: int) -> bool:
-    """Whether lines that a quoted cell holds would be rows of the table by themselves."""
-    counts = [line.count("\t") for line in lines if line.strip()]
-    return tabs > 0 and len(counts) > 1 and set(counts) == {tabs}
 
 
 def _records(
@@ -373,7 +324,7 @@ def _parsed(name: str, reader: Any, before: int, tabs: int) -> Iterator[tuple[in
     while True:
         line = before + reader.line_num + 1
         try:
-            row = _next(reader)
+            row = next_row(reader)
         except csv.Error as error:
             if "end of data" in str(error):
                 found = f"{name}: line {line}: a quotation mark opens a cell, and none closes it"
@@ -384,16 +335,7 @@ def _parsed(name: str, reader: Any, before: int, tabs: int) -> Iterator[tuple[in
             ) from None
         if row is None:
             return
-        if _is_many(row, tabs):
+        if is_many(row, tabs):
             found = f"{name}: line {line}: a quotation mark opens a cell that holds several rows"
             raise BadDataError(found, "double the quotation marks of the texts, or delete them")
         yield line, row
-
-
-def _next(reader: Any) -> list[str] | None:
-    """The next row. A cell may be long; the limit is that of the whole process, so it goes back."""
-    usual = csv.field_size_limit(LONGEST)
-    try:
-        return next(reader, None)
-    finally:
-        csv.field_size_limit(usual)

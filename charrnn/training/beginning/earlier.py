@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 from typing import Any, Literal
 
 import msgspec
@@ -38,7 +37,7 @@ from charrnn.text.named import named_by
 from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
-from charrnn.words import leave_out
+from charrnn.words import as_argument, leave_out
 
 __all__ = [
     "moved",
@@ -255,13 +254,13 @@ def _refuse_moved(
     missing = list(filter(_is_missing, (*sources, *validation)))
     if not missing:
         return
-    command, arguments, name = ["charrnn train"], [repr(str(folder))], quote(str(folder))
+    command, arguments, name = ["charrnn train"], [repr(str(folder))], as_argument(folder)
     if moved_text := any(one in missing for one in sources):
-        command += ["TEXT" if one in missing else quote(one) for one in sources]
+        command += ["TEXT" if one in missing else as_argument(one) for one in sources]
         arguments.append("…")
     command.append(f"--{way} {name}")
     if moved_set := any(one in missing for one in validation):
-        words = ["TEXT" if one in missing else quote(one) for one in validation]
+        words = ["TEXT" if one in missing else as_argument(one) for one in validation]
         command += [f"--validation {word}" for word in words]
         arguments.append("validation=…")
     in_python = f"resume({', '.join(arguments)})"

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from shlex import quote
 
 import msgspec
 import torch
@@ -54,6 +53,7 @@ from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
 from charrnn.training.recorder import Recorder
 from charrnn.training.saver import Saver
+from charrnn.words import as_argument
 
 __all__ = ["NewRun", "StoppedRun", "deadline_of"]
 
@@ -238,7 +238,7 @@ def _over(place: Place, task: TaskRecord | None) -> str:
     advice = "this run was over before, so nothing was trained; for a better model train anew"
     if task is not None:
         return f"{advice} for longer"
-    start = f"--init-from {quote(str(place.shown))}"
+    start = f"--init-from {as_argument(place.shown)}"
     return f"{advice} for longer, or start from its weights with {start}"
 
 
@@ -290,7 +290,7 @@ def _started(
         processes=learner.ranks.count,
         epochs=learner.config.steps / learner.batches.steps_per_epoch,
         step=learner.step,
-        resumed_by=f"charrnn train {text}--resume {quote(str(recorder.place.shown))}{held}",
+        resumed_by=f"charrnn train {text}--resume {as_argument(recorder.place.shown)}{held}",
     )
 
 
