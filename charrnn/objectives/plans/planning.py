@@ -119,7 +119,7 @@ def plan(
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     chosen = recipe.settings(_learning_rate(model, 0.3 if fine_tuning else 1.0))
     chosen |= of_training(given)
-    updates = budget.steps or passes * shares.steps_per_epoch
+    updates = passes * shares.steps_per_epoch
     settings = {
         "weight_decay": recipe.decay(chosen["learning_rate"], load, updates),
         **chosen,

@@ -14,9 +14,10 @@ __all__ = ["Recipe", "load_of", "recipe_of"]
 
 MUON_LOAD = 200  # from which on Muon learns no more than AdamW; see benchmarks/NOTES.md
 
-# For loads below so much: the most that learning rate times weight decay may sum up to in a run, as
-# if the rate did not fall. What decays faster forgets what it has read; see benchmarks/NOTES.md.
-WHOLE_DECAY = ((4, 7.0), (math.inf, 25.0))
+# For loads below so much: what learning rate times weight decay may sum up to in a run, as if the
+# rate did not fall. What decays faster forgets what it has read; see benchmarks/NOTES.md.
+WHOLE_DECAY = ((4, 15.0), (math.inf, 25.0))
+LEAST_DECAY = 0.05  # with less, a GRU grew unstable
 
 
 class Recipe(NamedTuple):
@@ -48,7 +49,8 @@ class Recipe(NamedTuple):
             updates: about how many there will be.
         """
         whole = next(most for limit, most in WHOLE_DECAY if load < limit)
-        return min(self.weight_decay, float(f"{whole / (learning_rate * updates):.2g}"))
+        wanted = float(f"{whole / (learning_rate * updates):.2g}")
+        return min(self.weight_decay, max(wanted, LEAST_DECAY))
 
 
 ADAMW = Recipe("adamw", 1.0, 0.05)
