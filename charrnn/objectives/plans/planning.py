@@ -102,12 +102,7 @@ def plan(
         UsageError: for values too large for the corpus.
     """
     notes = list[str]()
-    if isinstance(text, Records):
-        assert not isinstance(validation, int), "both are lists"
-        shares = record_shares(text, given, notes, unit, validation)
-    else:
-        assert not isinstance(validation, Records), "both are stories"
-        shares = story_shares(text, given, notes, unit, validation)
+    shares = _shares(text, given, notes, unit, validation)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
     speed *= _efficiency(shares.tokens_per_step)
@@ -136,6 +131,21 @@ def plan(
         tokens_per_step=shares.tokens_per_step,
         steps_per_epoch=shares.steps_per_epoch,
     )
+
+
+def _shares(
+    text: int | Records,
+    given: Mapping[str, Any],
+    notes: list[str],
+    unit: str,
+    validation: int | Records | None,
+) -> Shares:
+    """How a story or a list is divided and read."""
+    if isinstance(text, Records):
+        assert not isinstance(validation, int), "both are lists"
+        return record_shares(text, given, notes, unit, validation)
+    assert not isinstance(validation, Records), "both are stories"
+    return story_shares(text, given, notes, unit, validation)
 
 
 def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, unit: str) -> str:
