@@ -123,6 +123,12 @@ class RunState(msgspec.Struct, frozen=True):
     best_weights: Weights | None
     kept_step: int | None
 
+    @property
+    def config(self) -> TrainConfig:
+        """How it is trained."""
+        assert self.record.training is not None, "what can be resumed was trained"
+        return self.record.training
+
 
 def state_file(tensors: Weights, best: Weights | None, progress: RunProgress) -> bytes:
     """The content of `STATE`."""
@@ -148,7 +154,7 @@ def _read_run(path: Path) -> RunState:
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     progress = _checked_progress(path, record, record.training)
-    shapes = _shapes(record, progress.best is not None)
+    shapes = _shapes(record, record.training, progress.best is not None)
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
@@ -188,14 +194,13 @@ def _progress(path: Path) -> RunProgress:
     return progress
 
 
-def _shapes(record: ModelRecord, best: bool) -> dict[str, tuple[int, ...]]:
-    model, training = record.model, record.training
-    assert training is not None, "what can be resumed was trained"
+def _shapes(record: ModelRecord, config: TrainConfig, best: bool) -> dict[str, tuple[int, ...]]:
+    model = record.model
     weights = shapes_of(model, record.task)
     kinds = ("network", "mean", "square", *(["best"] if best else []))
     shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
-    if training.optimizer == "muon":
+    if config.optimizer == "muon":
         shapes = {n: s for n, s in shapes.items() if not (n.startswith("square.") and is_hidden(n))}
     for part in CELLS[model.cell].state if record.task is None else ():
-        shapes[f"state.{part}"] = (model.num_layers, training.batch_size, model.hidden_size)
+        shapes[f"state.{part}"] = (model.num_layers, config.batch_size, model.hidden_size)
     return shapes | dict.fromkeys(("updates", "loss_sum", "grad_norm"), (1,))

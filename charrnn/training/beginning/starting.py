@@ -209,8 +209,7 @@ class StoppedRun:
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
-        config = run.record.training
-        assert config is not None, "what can be resumed was trained"
+        config = run.config
         ranks = _begin(self.place, self.data)
         task = self.data.divided(config)
         learner = Learner(task, run.record.model, config, ranks)

@@ -156,9 +156,8 @@ def test_a_run_that_is_killed_goes_on_with_its_corrections(
             shutil.copytree(tmp_path / "model", there[-1])
             state = read_run(there[-1])
             assert state.progress.step == event.step
-            assert state.record.training
-            assert state.record.training.steps == event.steps
-            assert state.record.training.corrections[-1].planned == event.planned
+            assert state.config.steps == event.steps
+            assert state.config.corrections[-1].planned == event.planned
     assert there
     for folder in there:
         begin = machine.seconds
