@@ -29,7 +29,6 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import Recipe, longest_in, plan_of
@@ -125,23 +124,20 @@ class ClassifyData(TextData[Labelled]):
         characters, also those that are not read, and the cost in validation is without the
         smoothing of training, by which half-trained networks seem better than those that are sure.
         """
-        examples, val, older = self.examples, self.validation, config.rules < 2
-        if not val:
-            texts = [one.text for one in self.examples]
-            classes = [one.label for one in self.examples] if config.keep_classes else None
-            rows, val_rows = divide(texts, config.val_frac, config.seed, classes)
-            examples, val = ([self.examples[k] for k in part] for part in (rows, val_rows))
-        labels = classify.labels_in(examples, self.labels)
+        older = config.rules < 2
+        classes = [one.label for one in self.examples] if config.keep_classes else None
+        train, val = self.parts([one.text for one in self.examples], config, classes)
+        labels = classify.labels_in(train, self.labels)
         limit = sys.maxsize if older else config.seq_length
         return Classifying(
-            train=examples,
+            train=train,
             val=val,
             labels=self.labels,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
             longest=config.seq_length,
-            counted=sum(min(len(one.text) + ENDS, limit) for one in examples),
+            counted=sum(min(len(one.text) + ENDS, limit) for one in train),
             reordered=0.0 if older else REORDERED,
             smoothing=0.0 if older else SMOOTHING,
         )

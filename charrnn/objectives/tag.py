@@ -31,7 +31,7 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.examples import divide, start_capitals
+from charrnn.objectives.batches.examples import start_capitals
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import Recipe, plan_of
@@ -152,10 +152,7 @@ class TagData(TextData[Tagged]):
 
     def divided(self, config: TrainConfig) -> Tagging:
         """Texts from all over validate, or those of the user's own."""
-        train, val = self.examples, self.validation
-        if not val:
-            parts = divide([one.text for one in self.examples], config.val_frac, config.seed)
-            train, val = ([self.examples[k] for k in part] for part in parts)
+        train, val = self.parts([one.text for one in self.examples], config)
         labels = tag.labels_in(train, self.types)
         return Tagging(
             train=train,

@@ -26,7 +26,6 @@ from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.pairs import MAX_EPOCHS, longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
@@ -103,10 +102,7 @@ class TranslateData(TextData[Pair]):
         In runs begun before rules 2 the cost in validation is without the smoothing of training,
         by which half-trained networks seem better than those that are sure.
         """
-        train, val = self.examples, self.validation
-        if not val:
-            parts = divide([one.source for one in train], config.val_frac, config.seed)
-            train, val = ([self.examples[k] for k in part] for part in parts)
+        train, val = self.parts([one.source for one in self.examples], config)
         return Translating(
             train=[pair for pair in train if longest_of(pair) <= config.seq_length],
             val=val,
