@@ -36,7 +36,7 @@ from charrnn.folder.record import (
     ModelRecord,
 )
 from charrnn.folder.resuming import RunProgress, read_run
-from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
@@ -116,25 +116,23 @@ class NewRun:
             CannotCreateError: if the folder can't be made, or is not empty.
             CharRNNError: as `loop`.
         """
-        watch = Stopwatch(self.seconds)
+        begin = clock.now() - self.seconds
         is_new = self.place is None or not self.place.path.exists()
         place = self.place or _unused_place(self._name)
         create_folder(place.path)
-        events = partial(self._events, place, watch)
+        events = partial(self._events, place, begin)
         is_settled = isinstance(self.settled, TrainConfig)
         yield from _locked_in(place.path, events, is_settled=is_settled, remove_if_empty=is_new)
 
-    def _events(self, place: Place, watch: Stopwatch, lock: FolderLock) -> Iterator[Event]:
+    def _events(self, place: Place, begin: float, lock: FolderLock) -> Iterator[Event]:
         refuse_occupied(place.path)  # by another run, before this one had the lock
         ranks = _begin(place, self.data)
         # How examples are divided does not depend on the number of updates.
         config, reasons, evaluation = self._config, self.reasons, 0.0
         task = self.data.divided(config)
         if isinstance(self.settled, Plan):
-            watch.read()  # again and again, or a slow beginning would pass for a pause
             plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
-            watch.read()
-            steps, evaluation = count_steps(plan, self.budget, task, watch, ranks)
+            steps, evaluation = count_steps(plan, self.budget, task, begin, ranks)
             config, reasons = schedule(plan, steps), plan.reasons
         learner = Learner(task, self.model, config, ranks)
         # What was chosen here is kept, so that a resumed run computes in the same numbers; and what
@@ -157,6 +155,7 @@ class NewRun:
             task=task.kind,
         )
         minutes, kind = self.budget.kept_minutes, self.budget.kind
+        watch = clock.Stopwatch(clock.now() - begin)
         recorder = Recorder(place, record, task, self.origin, Saver(lock), watch, minutes, kind)
         recorder.save(learner)
         if ranks.leads:  # all start from its weights, drawn here or another model's
