@@ -223,11 +223,7 @@ class Run:
             return
         process = os.getpid()
         try:
-            with (
-                clock.seeing_stops(),
-                kept_memory(),
-                closing(in_own_modes(prepared.start())) as events,
-            ):
+            with kept_memory(), closing(in_own_modes(prepared.start())) as events:
                 for event in events:
                     # Not before: a loop that is refused changes nothing for the one that goes on.
                     if isinstance(event, Started) and isinstance(prepared, StoppedRun):

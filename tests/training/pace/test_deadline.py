@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import json
 import shutil
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -209,25 +208,6 @@ def test_time_in_which_the_machine_sleeps_is_not_counted(
     assert event.corrections == ()
     assert event.seconds == pytest.approx(machine.seconds - naps * 3600, abs=0.1 * naps)
     assert event.seconds == pytest.approx(60 * MINUTES, rel=0.1)
-
-
-def test_time_in_which_the_process_is_stopped_is_not_counted(
-    text: Path, tmp_path: Path, machine: Machine
-) -> None:
-    """Ctrl-Z and `fg`, again and again, for less than a minute each time."""
-    pauses, usual = 0, signal.getsignal(signal.SIGCONT)
-    events = train(text, out=tmp_path / "model", **SMALL, minutes=MINUTES)
-    for number, event in enumerate(events):
-        if isinstance(event, Evaluated) or number % 15 == 7:
-            machine.seconds += 40
-            signal.raise_signal(signal.SIGCONT)
-            pauses += 1
-    assert isinstance(event, Finished)
-    assert pauses > 4
-    assert event.corrections == ()
-    assert event.seconds == pytest.approx(machine.seconds - pauses * 40, abs=0.1 * pauses)
-    assert event.seconds == pytest.approx(60 * MINUTES, rel=0.1)
-    assert signal.getsignal(signal.SIGCONT) == usual
 
 
 def test_work_that_always_takes_long_is_no_sleep(machine: Machine) -> None:
