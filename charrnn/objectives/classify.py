@@ -45,7 +45,6 @@ from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.records import PAD
-from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
 __all__ = ["Classifying", "plan", "read"]
@@ -143,7 +142,7 @@ class ClassifyData(TextData[Labelled]):
         )
 
 
-def read(request: Request, known: Tokenizer | None) -> ClassifyData:
+def read(request: Request) -> ClassifyData:
     """Read texts with labels; see `objectives.table.Objective`.
 
     Raises:
@@ -166,7 +165,7 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
         examples=examples,
         validation=validation,
         labels=labels,
-        tokenizer=vocabulary_of(texts, request.bases, known),
+        tokenizer=vocabulary_of(texts, request),
         kind=Classify(
             classes=len(labels),
             grams=rows_for(len(labels)),

@@ -42,7 +42,6 @@ from charrnn.tasks.series.pasts import Past, past_file, too_short
 from charrnn.tasks.series.trials import MIDDLE, Trial, score_of
 from charrnn.tasks.series.windows import Values, spread_of
 from charrnn.text.corpus import corpus_name
-from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["ForecastData", "Forecasting", "plan", "read"]
 
@@ -123,7 +122,7 @@ class ForecastData:
         raise AssertionError(f"{network} reads numbers, {bases} do not")
 
 
-def read(request: Request, _known: Tokenizer | None) -> ForecastData:
+def read(request: Request) -> ForecastData:
     """Read series; see `objectives.table.Objective`.
 
     Raises:

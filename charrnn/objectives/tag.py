@@ -51,7 +51,6 @@ from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_typ
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.records import PAD
-from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
 __all__ = ["Tagging", "plan", "read"]
@@ -165,7 +164,7 @@ class TagData(TextData[Tagged]):
         )
 
 
-def read(request: Request, known: Tokenizer | None) -> TagData:
+def read(request: Request) -> TagData:
     """Read texts with tags; see `objectives.table.Objective`.
 
     Raises:
@@ -191,7 +190,7 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
         examples=examples,
         validation=validation,
         types=types,
-        tokenizer=vocabulary_of(texts, request.bases, known),
+        tokenizer=vocabulary_of(texts, request),
         kind=Tag(
             tags=len(tags_of_types(types)),
             in_parts=True,

@@ -38,7 +38,6 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.tasks.translate import BEAMS, ERRORS, Translator, report_of
 from charrnn.text.records import PAD
-from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["TranslateData", "Translating", "TranslatorNetwork", "cost_of", "plan", "read"]
 
@@ -113,7 +112,7 @@ class TranslateData(TextData[Pair]):
         )
 
 
-def read(request: Request, known: Tokenizer | None) -> TranslateData:
+def read(request: Request) -> TranslateData:
     """Read pairs; see `objectives.table.Objective`.
 
     Raises:
@@ -130,7 +129,7 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
     return TranslateData(
         examples=pairs,
         validation=validation,
-        tokenizer=vocabulary_of(texts, request.bases, known),
+        tokenizer=vocabulary_of(texts, request),
         kind=Translate(
             text_column=text_column,
             label_column=label_column,

@@ -62,7 +62,7 @@ def settings(**changed: Any) -> TrainConfig:
 def data_of(*lengths: int, horizon: int = 2, season: int | None = 2) -> ForecastData:
     write_series("a.csv", *random_walks(*lengths))
     wanted = TaskSettings(task="forecast", horizon=horizon, season=season)
-    return forecast.read(Request(["a.csv"], Reading(), wanted), None)
+    return forecast.read(Request(["a.csv"], Reading(), wanted))
 
 
 def plan_of(data: ForecastData, **given: Any) -> Any:
@@ -165,7 +165,7 @@ def test_some_windows_tell_the_errors_of_all_where_dates_differ(
     steps = np.random.default_rng(5).normal(0, 1, (20, length)) * (np.arange(length) % 2)
     write_series("a.csv", *steps.cumsum(1))
     wanted = TaskSettings(task="forecast", horizon=1, season=1)
-    data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+    data = forecast.read(Request(["a.csv"], Reading(), wanted))
     task = data.divided(settings())
     assert len(task.places) < windows.MEASURED
     lower, _, upper = task.first_errors[0]
@@ -385,7 +385,7 @@ def test_series_that_never_vary_cost_nothing() -> None:
     for more in ([], [np.full(30, 5.0), np.full(25, -1e-3)]):
         write_series("a.csv", *random_walks(40), *more)
         wanted = TaskSettings(task="forecast", horizon=2, season=2)
-        data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+        data = forecast.read(Request(["a.csv"], Reading(), wanted))
         alike = msgspec.structs.replace(data.kind, smoothing=0.5, drift=True)
         task = replace(data, kind=alike).divided(settings())
         network = task.network(model, torch.Generator().manual_seed(1))
@@ -427,7 +427,7 @@ def test_the_smaller_batch_of_an_epoch_is_of_windows_of_any_length(rules: int) -
     """It was of the longest in every epoch, which then counted for more than others."""
     write_series("a.csv", *random_walks(*range(12, 40)))
     request = Request(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=3))
-    data = forecast.read(request, None)
+    data = forecast.read(request)
     task = data.divided(settings(seq_length=30, batch_size=16, rules=rules))
     batches = task.batches(settings(seq_length=30, batch_size=16, rules=rules))
     sizes, widths = [], list[int]()
@@ -499,7 +499,7 @@ def test_the_plan_names_the_features() -> None:
     rows = "".join(f"{k % 7},{k % 3},{k % 2}\n" for k in range(40))
     Path("a.csv").write_text(f"y,heat,wind\n{rows}")
     wanted = TaskSettings(task="forecast", horizon=1)
-    data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+    data = forecast.read(Request(["a.csv"], Reading(), wanted))
     reasons = plan_of(data, seq_length=8).reasons
     assert "reads 8 values at a time, each with its heat and wind, and predicts 1, as " in reasons
     assert "as differences from the mean value and its drift; " in reasons
@@ -581,13 +581,13 @@ def test_no_language_model_starts_a_forecaster() -> None:
     write_series("a.csv", *random_walks(40))
     bases: list[Any] = [object()]
     with pytest.raises(UsageError, match="a forecaster reads numbers"):
-        forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast"), bases), None)
+        forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast"), bases))
 
 
 def test_the_size_of_a_corpus_of_series_is_told_in_values_without_features() -> None:
     rows = "".join(f"{k % 5},{k % 3},{k % 7}\n" for k in range(40))
     Path("a.csv").write_text(f"y,hint,other\n{rows}")
-    found = forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast")), None)
+    found = forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast")))
     assert found.kind.features == ("hint", "other")
     assert found.corpus.characters == 40
 
@@ -596,4 +596,4 @@ def test_a_table_that_is_there_twice_counts_once_in_the_name() -> None:
     for name in ("a.csv", "b.csv"):
         Path(name).write_text("y\n" + "".join(f"{k % 5}\n" for k in range(40)))
     request = Request(["a.csv", "b.csv"], Reading(), TaskSettings(task="forecast"))
-    assert forecast.read(request, None).corpus.name == "a"
+    assert forecast.read(request).corpus.name == "a"

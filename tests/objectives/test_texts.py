@@ -83,7 +83,7 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     assert model.evaluate("long.csv").notes == (note,)
     record = read_folder(Path("m")).record
     assert record.training is not None
-    data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")), None)
+    data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")))
     task = data.divided(record.training)
     assert max(map(len, task.rows_of(task.val))) == 6
 
@@ -178,7 +178,7 @@ def task_of(name: str, seed: int = 0) -> Any:
     else:
         write_brackets(source, 60, seed=1)
     objective = OBJECTIVES[name]  # type: ignore[index]
-    data = objective.read(request_of(name, [source]), None)
+    data = objective.read(request_of(name, [source]))
     return data, data.divided(settings(seed))
 
 
@@ -404,7 +404,7 @@ def test_each_class_has_a_text_to_train_on() -> None:
     run.finish(progress=False)
     record = read_folder(Path("m")).record
     assert record.training is not None
-    data = classify.read(request_of("classify", ["pairs.csv"]), None)
+    data = classify.read(request_of("classify", ["pairs.csv"]))
     for keeps, count in ((True, 30), (False, 25)):
         task = data.divided(msgspec.structs.replace(record.training, keep_classes=keeps))
         assert len({one.label for one in task.train}) == count
@@ -533,7 +533,7 @@ def test_the_length_that_a_user_gives_is_of_characters(given: int, read: int) ->
     """The two ends counted: of a text of six characters four were read."""
     write_bits()
     request = request_of("classify", ["bits.csv"], seq_length=given)
-    data = classify.read(request, None)
+    data = classify.read(request)
     config = schedule(classify.plan(data, request, lambda _: 1e9), steps=3)
     assert config.seq_length == read + ENDS
     longest = max(map(len, data.divided(config).train_rows)) - ENDS
@@ -605,7 +605,7 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
     for name, length in (("cut.csv", longest), ("long.csv", 20_000)):
         write_long(name, length)
         request = request_of("classify", [name], **given)
-        data = classify.read(request, None)
+        data = classify.read(request)
         plan = classify.plan(data, request, lambda _: 1e9)
         task = data.divided(schedule(plan, steps=9))
         tokens = (sum(map(task.tokens_of, task.train)), task.val_tokens)
@@ -618,7 +618,7 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
 
 def test_passes_are_as_before_in_runs_begun_when_all_characters_counted() -> None:
     write_long("long.csv", 20_000)
-    data = classify.read(request_of("classify", ["long.csv"]), None)
+    data = classify.read(request_of("classify", ["long.csv"]))
     for rules, epochs in ((RULES, 16), (1, 20)):
         config = msgspec.structs.replace(settings(), rules=rules)
         assert data.divided(config).max_epochs == epochs
@@ -627,7 +627,7 @@ def test_passes_are_as_before_in_runs_begun_when_all_characters_counted() -> Non
 def test_a_tagger_is_trained_on_beginnings_and_validated_whole() -> None:
     Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 1_500 for k in range(20)))
     request = request_of("tag", ["a.conll"], val_frac=0.25)
-    plan = tag.plan(tag.read(request, None), request, lambda _: 1e9)
+    plan = tag.plan(tag.read(request), request, lambda _: 1e9)
     assert plan.tokens_per_step * plan.steps_per_epoch == pytest.approx(15 * 2002)
     assert plan.val_tokens > 5 * 3000
 
@@ -645,7 +645,7 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
 ) -> None:
     """Texts of 300,000 characters once took nearly all the time of a run, and filled the screen."""
     write_long("long.csv", 3_000)
-    data = classify.read(request_of("classify", ["long.csv"]), None)
+    data = classify.read(request_of("classify", ["long.csv"]))
     widths, read = [], encoder.Encoder.read
 
     def noted(own: encoder.Encoder, ids: Any, lengths: Any) -> Any:
@@ -660,7 +660,7 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
 
 def test_of_a_long_text_with_marks_the_beginning_is_shown() -> None:
     Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 500 for k in range(20)))
-    data = tag.read(request_of("tag", ["a.conll"]), None)
+    data = tag.read(request_of("tag", ["a.conll"]))
     sample = sample_of(data, data.divided(settings()))
     assert len(sample) == 301
     assert sample.endswith("…")
@@ -675,7 +675,7 @@ def test_labels_that_look_the_same_are_pointed_out() -> None:
         ("a.conll", "tag", "types of spans"),
     ]
     for name, task, kind in cases:
-        data = OBJECTIVES[task].read(request_of(task, [name]), None)
+        data = OBJECTIVES[task].read(request_of(task, [name]))
         assert rf"'cafe\u0301' and 'caf\xe9' look the same, and are two {kind}" in data.notes
 
 

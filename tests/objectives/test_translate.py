@@ -126,7 +126,7 @@ def request_of(**given: Any) -> Request:
 
 def data_of(count: int = 40) -> translate.TranslateData:
     write_pairs("pairs.tsv", strings(count, 1, 9, seed=1), lambda text: text.upper() + "!")
-    return translate.read(request_of(), None)
+    return translate.read(request_of())
 
 
 def network_of(
@@ -179,7 +179,7 @@ def log_probs_of(network: TranslatorNetwork, source: Any, ids: np.ndarray) -> np
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 def test_a_wide_search_finds_the_best_of_all(length_penalty: float) -> None:
     write_pairs("pairs.tsv", [f"{'a' * k}b{'b' * j}" for k in range(4) for j in range(4)], str)
-    data = translate.read(request_of(), None)
+    data = translate.read(request_of())
     kind = data.kind.__class__(longest_source=8, longest_target=4)
     task = replace(data.divided(settings()), kind=kind)
     network = network_of(task, data)
@@ -309,7 +309,7 @@ def test_long_pairs_are_read_few_at_a_time_if_there_are_few(
     count: int, length: int, at_once: int
 ) -> None:
     write_pairs("pairs.tsv", strings(count, length, length, seed=1), str.upper)
-    plan = translate.plan(translate.read(request_of(), None), request_of(), lambda _: 1e9)
+    plan = translate.plan(translate.read(request_of()), request_of(), lambda _: 1e9)
     assert plan.settings["batch_size"] == at_once
     assert f", {at_once} pairs side by side, " in plan.reasons
 
@@ -318,7 +318,7 @@ def test_pairs_of_one_source_are_on_one_side() -> None:
     sources = strings(30, 3, 9, seed=1)
     lines = "".join(f"{source}\t{n}\n" for source in sources for n in range(3))
     Path("pairs.tsv").write_text(lines)
-    data = translate.read(request_of(), None)
+    data = translate.read(request_of())
     task = data.divided(settings())
     train, val = ({pair.source for pair in part} for part in (task.train, task.val))
     assert train.isdisjoint(val)
@@ -517,12 +517,12 @@ def test_a_damaged_folder_is_told() -> None:
 
 def test_the_size_of_a_corpus_of_pairs_is_that_of_both_texts() -> None:
     Path("pairs.tsv").write_text("".join(f"{k:02}\t{k:05}\n" for k in range(30)))
-    assert translate.read(request_of(), None).corpus.characters == 30 * (2 + 5)
+    assert translate.read(request_of()).corpus.characters == 30 * (2 + 5)
 
 
 def test_of_a_long_pair_the_beginnings_are_shown() -> None:
     write_pairs("pairs.tsv", [f"{'ab' * 200}{k}" for k in range(20)], str.upper)
-    data = translate.read(request_of(), None)
+    data = translate.read(request_of())
     task = data.divided(settings(seq_length=500))
     network = network_of(task, data)
     source, answer, wanted = task.sample(network.config, network.weights(), 3).split("\n")

@@ -62,7 +62,7 @@ def trained() -> Learner:
     work, budget = TaskSettings(task="tag"), Budget(epochs=3)
     sources = {"sources": ["few.conll"], "validation": ["many.conll"]}
     request = Request(**sources, reading=Reading(), work=work, budget=budget, settings=SHAPE)  # type: ignore[arg-type]
-    data = tag.read(request, None)
+    data = tag.read(request)
     plan = tag.plan(data, request, lambda _: 1e11)
     config = schedule(plan, round(3 * plan.steps_per_epoch))
     learner = Learner(data.divided(config), plan.model, config)

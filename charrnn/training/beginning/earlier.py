@@ -210,9 +210,14 @@ def _read_again(
     if not isinstance(sources, Corpus) and not any(str(one).startswith(HUB) for one in sources):
         reading = msgspec.structs.replace(reading, split=Reading().split)  # a copy of a data set
     request = Request(
-        sources, reading, record.task.settings, earlier=record.task, validation=validation
+        sources,
+        reading,
+        record.task.settings,
+        earlier=record.task,
+        known=tokenizer,
+        validation=validation,
     )
-    data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
+    data: Any = OBJECTIVES[record.task.name].read(request)
     _refuse_another(data.corpus, record, folder)
     again: Data = replace(data, kind=record.task)  # of a tagger begun before tags had parts, say
     return again

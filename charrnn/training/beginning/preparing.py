@@ -155,7 +155,7 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
         raise UsageError(found, "choose replace", "errors")
     takes, read, plan = OBJECTIVES[task]
     _refuse_useless(request, takes | HOW_FILES_ARE_READ)
-    data = read(request, None)
+    data = read(request)
     return data, plan(
         data, request, lambda cell: _speed({**request.settings, "cell": cell}, request.budget)
     )

@@ -134,7 +134,7 @@ def test_of_long_texts_the_beginnings_are_tried(monkeypatch: pytest.MonkeyPatch)
     Path("a.csv").write_text(f"text,label\n{rows}")
     budget, given = Budget(minutes=1), {"device": "cpu", "hidden_size": 9, "precision": "fp32"}
     request = Request(["a.csv"], Reading(), TaskSettings(task="classify"), (), budget, given)
-    data = classify.read(request, None)
+    data = classify.read(request)
     found = classify.plan(data, request, lambda _: 1e9)
     widths = set[int]()
     monkeypatch.setattr(
@@ -151,7 +151,7 @@ def test_a_table_of_n_grams_makes_no_trial_shorter(monkeypatch: pytest.MonkeyPat
     given = {"device": "cpu", "hidden_size": 48, "batch_size": 64, "precision": "fp32"}
     work, budget = TaskSettings(task="classify"), Budget(minutes=1)
     request = Request(["a.csv"], Reading(), work, (), budget, given)
-    data = classify.read(request, None)
+    data = classify.read(request)
     assert data.kind.grams * data.kind.classes == 1 << 20
     found = classify.plan(data, request, lambda _: 1e9)
     widths = set[int]()
