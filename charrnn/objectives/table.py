@@ -22,7 +22,7 @@ class Objective(NamedTuple):
     Attributes:
         takes: what of `TaskSettings` and of `Reading` means something to it, besides how files
             become text.
-        read: reads the examples of a request. Raises a CharRNNError for examples that nothing can be
+        read: reads the examples of a request. Raises a CharRNNError for those that nothing can be
             learnt from.
         plan: what is settled before the first update.
     """

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -120,9 +119,13 @@ class NewRun:
         is_new = self.place is None or not self.place.path.exists()
         place = self.place or _unused_place(self._name)
         create_folder(place.path)
-        events = partial(self._events, place, begin)
-        is_settled = isinstance(self.settled, TrainConfig)
-        yield from _locked_in(place.path, events, is_settled=is_settled, remove_if_empty=is_new)
+        try:
+            with _locked(place.path, is_settled=isinstance(self.settled, TrainConfig)) as lock:
+                yield from self._events(place, begin, lock)
+        finally:  # nothing may have been saved, for whatever reason
+            if is_new:
+                with suppress(OSError):
+                    place.path.rmdir()  # fails if there is anything in it
 
     def _events(self, place: Place, begin: float, lock: FolderLock) -> Iterator[Event]:
         refuse_occupied(place.path)  # by another run, before this one had the lock
@@ -203,8 +206,8 @@ class StoppedRun:
             LockedError: if another process trains there.
             CharRNNError: as `loop`.
         """
-        path, events = self.place.path, self._events
-        yield from _locked_in(path, events, is_settled=True, remove_if_empty=False)
+        with _locked(self.place.path, is_settled=True) as lock:
+            yield from self._events(lock)
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
@@ -292,30 +295,12 @@ def _started(
     )
 
 
-def _locked_in(
-    path: Path,
-    events: Callable[[FolderLock], Iterator[Event]],
-    *,
-    is_settled: bool,
-    remove_if_empty: bool,
-) -> Iterator[Event]:
-    """What `events` yields, with the folder locked.
-
-    If they end before anything is saved, for whatever reason, the folder is removed if asked for.
-
-    Args:
-        path: of the folder.
-        events, remove_if_empty: see above.
-        is_settled: see `memory_errors`.
-    """
-    try:
-        with locked(path) as lock, memory_errors(path, is_settled=is_settled):
-            sweep(path)
-            yield from events(lock)
-    finally:
-        if remove_if_empty:
-            with suppress(OSError):
-                path.rmdir()  # fails if there is anything in it
+@contextmanager
+def _locked(path: Path, *, is_settled: bool) -> Iterator[FolderLock]:
+    """The lock of the folder at `path`, freed of what a killed run has left; see `memory_errors`."""
+    with locked(path) as lock, memory_errors(path, is_settled=is_settled):
+        sweep(path)
+        yield lock
 
 
 def _unused_place(corpus: str) -> Place:
