@@ -39,7 +39,7 @@ from charrnn.config import Budget
 from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.learner import Learner
 from charrnn.objectives.language import LanguageModelling
-from charrnn.objectives.plans import planning
+from charrnn.objectives.plans import language
 from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.pace import trial
@@ -154,7 +154,7 @@ def plan_of(
         "device": device,
         "optimizer": "adamw",  # as the others have
     }
-    return planning.plan(characters, V, Budget(3.0), given, speed=1e12)
+    return language.plan_of(characters, V, Budget(3.0), given, speed=1e12)
 
 
 class Peer:

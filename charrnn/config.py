@@ -2,8 +2,8 @@
 
 Each setting stands here once: its type, its bounds, its default where one fits every text, one
 line of help and the names of its option. `settings` says what is made from that. What depends on
-the text and the machine is chosen in `objectives.plans.planning`. What using a model needs besides
-is in `use_config`.
+the text and the machine is chosen in `objectives.plans`. What using a model needs besides is in
+`use_config`.
 
 Annotations are not strings here: reading each field's from a string would take every command 3 ms.
 """

@@ -35,7 +35,7 @@ from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
-    "RULES",
+    "READING_RULES",
     "ReadingRecord",
     "RunProgress",
     "RunState",
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-RULES = 4  # by which files become text
+READING_RULES = 4  # by which files become text
 
 
 class ReadingRecord(Reading, frozen=True):
@@ -56,7 +56,7 @@ class ReadingRecord(Reading, frozen=True):
             these read otherwise is another corpus.
     """
 
-    rules: Annotated[int, Meta(ge=1, le=RULES)] = 1
+    rules: Annotated[int, Meta(ge=1, le=READING_RULES)] = 1
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):

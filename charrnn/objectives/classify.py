@@ -31,7 +31,7 @@ from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import Recipe, longest_in, plan_of
+from charrnn.objectives.plans.texts import Needs, longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.validation import (
     corpora_of,
@@ -187,7 +187,7 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts, longest = [one.text for one in data.examples], longest_in(request.settings)
     characters = sum(min(len(text), longest - ENDS) for text in texts)
-    recipe = Recipe(
+    needs = Needs(
         limits=SIZES,
         dropout=next(share for limit, _, share in LIMITS if characters < limit),
         grams=data.kind.grams,
@@ -195,7 +195,7 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     )
     labels = [one.label for one in data.examples]
     validation = [one.text for one in data.validation]
-    return plan_of(texts, data.tokenizer.vocab_size, recipe, request, speed, labels, validation)
+    return plan_of(texts, data.tokenizer.vocab_size, needs, request, speed, labels, validation)
 
 
 class Batch(NamedTuple):

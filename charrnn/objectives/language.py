@@ -33,7 +33,8 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import Rows
-from charrnn.objectives.plans import advice, planning
+from charrnn.objectives.plans import advice
+from charrnn.objectives.plans.language import max_epochs
 from charrnn.objectives.validation import overlap_note, told
 from charrnn.scoring.score import score_of
 from charrnn.text.corpus import Sources
@@ -206,7 +207,7 @@ class LanguageModelling:
     @property
     def max_epochs(self) -> int:
         """Passes after which the text is known by heart."""
-        return planning.max_epochs(self.train_tokens)
+        return max_epochs(self.train_tokens)
 
     @property
     def reset_share(self) -> float:

@@ -24,7 +24,7 @@ from charrnn.arrays import Floats, Ids, Weights
 from charrnn.cells.layout import HEAD_BIAS
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import check_types, read_tagged
-from charrnn.examples.tags import OUTSIDE, RULES, Tagged
+from charrnn.examples.tags import OUTSIDE, WORD_RULES, Tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, CorpusRecord, ModelFolder
 from charrnn.learning.task import Cost, Scored
@@ -34,7 +34,7 @@ from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import start_capitals
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import Recipe, plan_of
+from charrnn.objectives.plans.texts import Needs, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.validation import (
     corpora_of,
@@ -172,7 +172,7 @@ def read(request: Request) -> TagData:
     """
     notes: list[str] = []
     # A run goes on with its words as they were, else its texts would be others.
-    rules: int = getattr(request.earlier, "rules", RULES)
+    rules: int = getattr(request.earlier, "rules", WORD_RULES)
     examples = read_tagged(request.files, request.reading, notes, rules=rules)
     types = check_types(examples)
     notes += twins(types, "types of spans")
@@ -213,7 +213,7 @@ def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
     characters = sum(map(len, texts))
-    recipe = Recipe(
+    needs = Needs(
         limits=SIZES,
         dropout=0.5,
         grams=data.kind.grams,
@@ -222,7 +222,7 @@ def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     )
     validation = [one.text for one in data.validation]
     vocab_size = data.tokenizer.vocab_size
-    return plan_of(texts, vocab_size, recipe, request, speed, validation=validation)
+    return plan_of(texts, vocab_size, needs, request, speed, validation=validation)
 
 
 class Batch(NamedTuple):

@@ -29,7 +29,7 @@ from charrnn.folder.record import (
     description_files,
     weights_file,
 )
-from charrnn.folder.resuming import RULES, ReadingRecord, RunProgress, RunState, state_file
+from charrnn.folder.resuming import READING_RULES, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
@@ -240,7 +240,9 @@ class Recorder:
             metrics=tuple(self.metrics),
             sources=self.origin.sources,
             validation=self.origin.validation,
-            reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading) | {"rules": RULES}),
+            reading=ReadingRecord(
+                **msgspec.structs.asdict(self.origin.reading) | {"rules": READING_RULES}
+            ),
             minutes=self.minutes,
             budget=self.budget,
             processes=learner.ranks.count,

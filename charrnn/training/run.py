@@ -97,7 +97,7 @@ def train(
             chosen from the corpus and the budget.
 
     Raises:
-        CharRNNError: of a kind for each mistake (see `read_corpus`, `planning.plan`,
+        CharRNNError: of a kind for each mistake (see `read_corpus`, `plans.language.plan_of`,
             `files.refuse_occupied`).
     """
     begin = clock.now()

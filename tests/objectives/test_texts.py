@@ -36,7 +36,7 @@ from charrnn.objectives import classify, tag
 from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import start_capitals
 from charrnn.objectives.batches.groups import Groups
-from charrnn.objectives.plans.plan import RULES, schedule
+from charrnn.objectives.plans.plan import EXAMPLE_RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
@@ -264,7 +264,7 @@ def test_a_report_that_has_to_end_early_is_on_examples_from_all_over(
     assert seen == [list(task.val), list(task.val[::3])]
 
 
-@pytest.mark.parametrize(("rules", "smoothing"), [(RULES, classify.SMOOTHING), (1, 0.0)])
+@pytest.mark.parametrize(("rules", "smoothing"), [(EXAMPLE_RULES, classify.SMOOTHING), (1, 0.0)])
 def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
     rules: int, smoothing: float
 ) -> None:
@@ -514,7 +514,7 @@ def test_a_classifier_begun_by_older_rules_goes_on_by_them(
     Path("a.csv").write_text(f"text,label\n{rows}")
     settings = SMALL | {"steps": 9, "eval_every": 4, "batch_size": 5}
     with monkeypatch.context() as patch:
-        patch.setattr("charrnn.objectives.plans.plan.RULES", 1)
+        patch.setattr("charrnn.objectives.plans.plan.EXAMPLE_RULES", 1)
         charrnn.train("a.csv", task="classify", out="whole", **settings).finish(progress=False)
         for event in charrnn.train("a.csv", task="classify", out="stopped", **settings):
             if isinstance(event, charrnn.Evaluated):
@@ -619,7 +619,7 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
 def test_passes_are_as_before_in_runs_begun_when_all_characters_counted() -> None:
     write_long("long.csv", 20_000)
     data = classify.read(request_of("classify", ["long.csv"]))
-    for rules, epochs in ((RULES, 16), (1, 20)):
+    for rules, epochs in ((EXAMPLE_RULES, 16), (1, 20)):
         config = msgspec.structs.replace(settings(), rules=rules)
         assert data.divided(config).max_epochs == epochs
 

@@ -24,7 +24,7 @@ from charrnn.folder.record import Evaluation
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
-from charrnn.objectives.plans.plan import RULES, schedule
+from charrnn.objectives.plans.plan import EXAMPLE_RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.translate import Batch, Translating, TranslatorNetwork
 from charrnn.task_config import Translate
@@ -101,7 +101,7 @@ def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_pairs() -
 
 
 def settings(
-    seed: int = 0, batch_size: int = 4, seq_length: int = 64, rules: int = RULES
+    seed: int = 0, batch_size: int = 4, seq_length: int = 64, rules: int = EXAMPLE_RULES
 ) -> TrainConfig:
     return TrainConfig(
         batch_size=batch_size,
@@ -240,7 +240,7 @@ def test_padding_never_changes_the_cost() -> None:
     assert together.number == sum(cost.number for cost in alone)
 
 
-@pytest.mark.parametrize(("rules", "smoothing"), [(RULES, translate.SMOOTHING), (1, 0.0)])
+@pytest.mark.parametrize(("rules", "smoothing"), [(EXAMPLE_RULES, translate.SMOOTHING), (1, 0.0)])
 def test_validation_is_the_cost_of_all_and_greedy_answers(rules: int, smoothing: float) -> None:
     """The cost that training makes small: by another, half-trained networks were kept."""
     data = data_of()

@@ -18,7 +18,7 @@ import safetensors.numpy
 from charrnn import Reading, load, read_corpus, resume, train
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, write_files
-from charrnn.folder.resuming import RULES
+from charrnn.folder.resuming import READING_RULES
 from charrnn.training.events import Evaluated
 from tests.commands import run as command
 from tests.conftest import VERSE
@@ -297,7 +297,7 @@ class TestRunsBegunBefore:
         begin_before(Path("model"), rules)
         finished = resume("model").finish(progress=False)
         assert finished.log_probs(VERSE).tolist() == whole.log_probs(VERSE).tolist()
-        assert state_of(Path("model"))[1]["reading"]["rules"] == RULES
+        assert state_of(Path("model"))[1]["reading"]["rules"] == READING_RULES
 
     def test_one_whose_text_is_another_now_is_refused_and_may_be_trained_anew(
         self, tmp_path: Path

@@ -225,7 +225,7 @@ def test_a_run_of_a_tagger_goes_on_with_its_words_as_they_were(
     Path("a.jsonl").write_text("\n".join(map(json.dumps, lines)))
     settings: dict[str, Any] = SMALL | {"task": "tag"}
     with monkeypatch.context() as earlier:
-        earlier.setattr("charrnn.objectives.tag.RULES", 1)
+        earlier.setattr("charrnn.objectives.tag.WORD_RULES", 1)
         consume(train("a.jsonl", out="whole", **settings))
         consume(train("a.jsonl", out="stopped", **settings), 9)
     consume(resume("stopped"))

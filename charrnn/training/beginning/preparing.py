@@ -19,7 +19,7 @@ from charrnn.learning.hardware.devices import choose_device, choose_precision, s
 from charrnn.learning.hardware.ranks import processes
 from charrnn.network.modes import own_modes
 from charrnn.objectives import language
-from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.language import plan_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
@@ -133,7 +133,7 @@ def _language(request: Request) -> tuple[Data, Plan]:
         for part in (data.text, data.validation)
     )
     assert text is not None, "there is a text to train on"
-    plan = planning.plan(
+    plan = plan_of(
         text,
         data.tokenizer.vocab_size,
         request.budget,
