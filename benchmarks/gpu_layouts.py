@@ -26,6 +26,7 @@ from torch import Tensor
 
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
+from charrnn.config import ModelConfig
 from charrnn.network.stack.gpu import driver, engine
 from charrnn.network.stack.gpu.layout import Layout, Limits, Way, best_layout, layouts
 from charrnn.network.stack.gpu.source import defines, source
@@ -317,7 +318,10 @@ def time_layers(cell: Any, shapes: Any) -> list[Any]:
 def layer_time(cell: Any, hidden: int, batch: int, name: Any) -> tuple[float, float]:
     """Microseconds for each step, forward and backward."""
     torch.manual_seed(1)
-    stack, steps = Recurrent(cell, hidden, hidden).to(DEVICE), 128
+    config = ModelConfig(
+        cell=cell, vocab_size=2, embed_size=hidden, hidden_size=hidden, num_layers=1
+    )
+    stack, steps = Recurrent(config).to(DEVICE), 128
     stack.engine = name
     x = torch.randn(steps, batch, hidden, device=DEVICE, requires_grad=True)
     slope = torch.randn(steps, batch, hidden, device=DEVICE, dtype=HALF)

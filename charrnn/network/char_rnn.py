@@ -57,7 +57,7 @@ class CharRNN(Network):
         self.config = config
         self.corpus: CorpusRecord | None = None
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
-        self.rnn = Recurrent.of(config, generator)
+        self.rnn = Recurrent(config, generator)
         self.head = Linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(

@@ -11,8 +11,9 @@ from charrnn.config import DeviceName
 from charrnn.errors import UsageError
 from charrnn.learning.hardware import devices
 from charrnn.learning.seeds import generator_for
-from charrnn.network.stack.recurrent import Recurrent, Rows, _dropped
+from charrnn.network.stack.recurrent import Rows, _dropped
 from charrnn.objectives.language import _dice
+from tests.network.stacks import stack_of
 
 SETTING = "CUBLAS_WORKSPACE_CONFIG"
 
@@ -66,7 +67,7 @@ def test_random_numbers_for_an_apple_gpu_are_drawn_by_the_processor() -> None:
     assert generator.device.type == "cpu"
     elsewhere = torch.device("meta")  # stands for a GPU: a tensor on it can't be mixed with others
     weights, output = torch.empty((3, 4), device=elsewhere), torch.empty((7, 2, 5), device="meta")
-    stack = Recurrent("gru", 3, 5, dropout=0.5)
+    stack = stack_of("gru", 3, 5, dropout=0.5)
     assert _dropped(weights, 0.5, generator).device == elsewhere
     assert stack._mask(output, generator).device == elsewhere
     assert _dice(Rows(0, 2, 2), generator, elsewhere).device == elsewhere

@@ -24,9 +24,9 @@ from charrnn.network.stack.cpu import kernels, matrices, team
 from charrnn.network.stack.cpu.kernels import KERNELS, LANE_TILES
 from charrnn.network.stack.engine import Engine
 from charrnn.network.stack.loops import LOOPS
-from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
+from tests.network.stacks import stack_of
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
 SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
@@ -154,7 +154,7 @@ def test_what_can_compute_depends_on_the_width_and_the_processor(
 
 def test_what_is_chosen_computes(cell: CellName) -> None:
     """A stack with an engine gives the bits of that engine, or of the first where it can't."""
-    (x, *rest), stack = tensors(cell, (3, 4, 6, 32), torch.float32), Recurrent(cell, 6, 32)
+    (x, *rest), stack = tensors(cell, (3, 4, 6, 32), torch.float32), stack_of(cell, 6, 32)
     weights: list[Tensor] = [stack.get_parameter(name) for name in layer_names(0)]
     before = tuple(part.detach() for part in rest[4:])
     able = candidates(cell, 32, torch.device("cpu"), torch.float32)
@@ -309,7 +309,7 @@ def test_a_stack_is_the_same_with_and_without_kernels(
     cell: CellName, hidden_size: int, processor: Processor
 ) -> None:
     """Without llvmlite, or at a width without kernels, all is as before but slower."""
-    stack: Any = Recurrent(cell, 6, hidden_size, 2)
+    stack: Any = stack_of(cell, 6, hidden_size, 2)
     x = torch.randn(5, 3, 6)
     output, state = stack(x)
     processor(None)
@@ -323,7 +323,7 @@ def test_a_processor_without_bfloat16_trains_in_it_all_the_same(
 ) -> None:
     processor(None)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    stack, x = Recurrent(cell, 6, 16, 2).double(), torch.randn(5, 3, 6)
+    stack, x = stack_of(cell, 6, 16, 2).double(), torch.randn(5, 3, 6)
     exact, _ = stack(x.double())
     monkeypatch.setattr(torch, "lstm", None)
     with torch.autocast("cpu", torch.bfloat16):
@@ -342,7 +342,7 @@ def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
 ) -> None:
     """To the bit: `nn.LSTM` under autocast, and not the loops, which take far longer."""
     processor(None)
-    stack, x = Recurrent("lstm", 6, 16), torch.randn(5, 3, 6)
+    stack, x = stack_of("lstm", 6, 16), torch.randn(5, 3, 6)
     module = torch.nn.LSTM(6, 16)
     module.load_state_dict(stack.state_dict())
     with torch.autocast("cpu", torch.bfloat16):
@@ -419,7 +419,7 @@ def test_a_stack_reads_ids_as_it_reads_what_they_stand_for(
     cell: CellName, hidden_size: int, dtype: torch.dtype, rows: int
 ) -> None:
     """Whether the table is short or long, and with a skip around its rows."""
-    stack: Any = Recurrent(cell, hidden_size, hidden_size, 2, skip=True)
+    stack: Any = stack_of(cell, hidden_size, hidden_size, 2, skip=True)
     x, ids = torch.randn(rows, hidden_size), torch.randint(rows, (5, 4))
     output, state = stack(x, None, ids.to(dtype))
     expected, expected_state = stack(x[ids])
@@ -431,7 +431,7 @@ def test_a_stack_reads_ids_as_it_reads_what_they_stand_for(
 @pytest.mark.parametrize("steps", [1, 40])
 def test_no_id_leads_out_of_a_table(cell: CellName, hidden_size: int, steps: int) -> None:
     """With kernels and without, by a table's product and by rows looked up."""
-    stack = Recurrent(cell, 6, hidden_size)
+    stack = stack_of(cell, 6, hidden_size)
     for wrong in (3, -1):
         ids = torch.zeros(steps, 4, dtype=torch.long)
         ids[-1, 2] = wrong

@@ -28,10 +28,10 @@ from charrnn.network.stack.gpu.layout import (
     layouts,
 )
 from charrnn.network.stack.loops import LOOPS
-from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
 from tests.network.stack.cpu.test_kernels import run, tensors
 from tests.network.stack.gpu import emulator
+from tests.network.stacks import stack_of
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 needs_gpp = pytest.mark.skipif(
@@ -131,7 +131,8 @@ def test_a_stack_is_the_same_on_either_engine(
     divided(monkeypatch, PLAIN)
     steps, batch, inputs, hidden_size = SHAPE
     dice = torch.Generator().manual_seed(0)
-    stack = Recurrent(cell, inputs, hidden_size, 2, generator=dice)
+    stack = stack_of(cell, inputs, hidden_size, 2)
+    stack.reset_parameters(dice)
     x = torch.randn(steps, batch, inputs, generator=dice)
     found = {}
     for name in ("persistent", "loops"):
@@ -203,7 +204,7 @@ def test_a_layer_is_chosen_for_its_lanes(cell: CellName, monkeypatch: pytest.Mon
         return ["loops"]
 
     monkeypatch.setattr(recurrent, "candidates", noted)
-    stack = Recurrent(cell, 6, 64)
+    stack = stack_of(cell, 6, 64)
     stack(torch.randn(3, 16, 6))
     stack(torch.randn(9, 6), None, torch.zeros(3, 7, dtype=torch.int64))
     assert lanes == [16, 7]
