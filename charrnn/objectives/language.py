@@ -195,11 +195,6 @@ class LanguageModelling:
         return self.tokenizer.loss_per
 
     @property
-    def train_tokens(self) -> int:
-        """Tokens that are trained on."""
-        return self.train.size
-
-    @property
     def val_tokens(self) -> int:
         """Tokens that are validated on."""
         return self.val.size
@@ -207,7 +202,7 @@ class LanguageModelling:
     @property
     def max_epochs(self) -> int:
         """Passes after which the text is known by heart."""
-        return max_epochs(self.train_tokens)
+        return max_epochs(self.train.size)
 
     @property
     def reset_share(self) -> float:
