@@ -36,7 +36,7 @@ class Request(NamedTuple):
             in its bounds.
         tokenizer: whether a token is a character or a byte.
         earlier, known: what the folder of a run that is to go on says of its task, and its
-            vocabulary; None for a new run, and for numbers.
+            vocabulary; None for a new run.
         validation: what validates, read as the sources are; None for a part of these.
     """
 
