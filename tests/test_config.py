@@ -17,8 +17,8 @@ from charrnn.config import MAX_STEPS, Budget, ModelConfig, Reading, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.objectives.forecast import LONGEST_HORIZON
 from charrnn.objectives.plans import pairs, series, texts
-from charrnn.objectives.plans.plan import UNSTOPPED, schedule
 from charrnn.objectives.plans.language import plan_of
+from charrnn.objectives.plans.plan import UNSTOPPED, schedule
 from charrnn.settings import (
     Setting,
     Settings,

@@ -195,7 +195,7 @@ def test_the_emulator_refuses_what_a_processor_would(processor: Processor) -> No
             zeros = [code.vector(0.0)]
             product.multiply(code["x"], code["x"], WORDS, lambda _: zeros, lambda *_: None)
             x = np.zeros(4096, np.uint8)
-            run(machine.load(code.object_code(), code.name), 3, x)
+            run(code.compile(), 3, x)
 
     with pytest.raises(AssertionError, match="not configured"):
         multiply()

@@ -3,7 +3,7 @@
     code = Code("double", ["count", "x"])
     with code.loop(0, code["count"], step=code.lanes) as k:
         code.store(code["x"] + k * 4, code.load(code["x"] + k * 4, "fp32") * 2.0, "fp32")
-    address = load(code.object_code(), code.name)
+    address = code.compile()
 
 Each operation on an `Int` or a `Vector` adds an instruction of LLVM's intermediate language, and
 LLVM compiles them for this processor. llvmlite is optional: see `processor`.
@@ -236,6 +236,10 @@ class Code:
         passes.getModulePassManager().run(module, passes)
         compiled: bytes = target_machine.emit_object(module)
         return compiled
+
+    def compile(self) -> int:
+        """The address of the compiled function, which stays valid as long as the process runs."""
+        return load(self.object_code(), self.name)
 
 
 def thread_number(code: Code) -> Int:

@@ -1,6 +1,6 @@
 """An earlier run, as its folder tells of it: what it read, how it goes on, how to make it again.
 
-    folder ──stopped──▶ StoppedRun;  folder ──repeated──▶ NewRun
+folder ──stopped──▶ StoppedRun;  folder ──repeated──▶ NewRun
 """
 
 from __future__ import annotations

@@ -297,7 +297,7 @@ def _started(
 
 @contextmanager
 def _locked(path: Path, *, is_settled: bool) -> Iterator[FolderLock]:
-    """The lock of the folder at `path`, freed of what a killed run has left; see `memory_errors`."""
+    """The lock of a folder, which is freed of what a killed run has left; see `memory_errors`."""
     with locked(path) as lock, memory_errors(path, is_settled=is_settled):
         sweep(path)
         yield lock

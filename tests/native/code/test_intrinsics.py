@@ -19,7 +19,7 @@ from tests.native.writing.examples import needs_products_of_bytes
 
 def compiled(code: machine.Code) -> Callable[..., None]:
     """A function that takes arrays and integers."""
-    address = machine.load(code.object_code(), code.name)
+    address = code.compile()
 
     def run(*values: np.ndarray | int) -> None:
         given = [value.ctypes.data if isinstance(value, np.ndarray) else value for value in values]
