@@ -105,10 +105,9 @@ def sample(
     if options.output is not None:
         read = (options.prompt_file, options.novelty)
         refuse_inputs(options.output, "--output", filter(None, read))
-    length = given.pop("max_new_tokens", None)
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
-    if length is not None:
-        given["max_new_tokens"] = length or None
+    if given.get("max_new_tokens") == 0:
+        given["max_new_tokens"] = None
 
     import numpy as np
 

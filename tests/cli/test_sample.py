@@ -115,6 +115,12 @@ def test_mistakes_end_in_a_line(
     assert "Traceback" not in done.stderr
 
 
+def test_a_setting_out_of_bounds_is_told_before_a_model_is_looked_for(desk: Path) -> None:
+    done = run(desk, "sample", "nobody", "-n", -5)
+    assert done.returncode == 2
+    assert "--length is -5; it must be" in done.stderr
+
+
 def test_an_output_file_is_not_touched_when_there_is_no_model(desk: Path) -> None:
     (desk / "kept.txt").write_text("kept")
     assert run(desk, "sample", "nobody", "-o", "kept.txt").returncode == 66
