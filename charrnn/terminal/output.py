@@ -208,14 +208,15 @@ class OutputFile:
 def encode_json(value: Any) -> str:
     """One object on a line, in UTF-8; in ASCII if that is not what standard output carries.
 
-    Bytes that are no text stay what they were, as escapes.
+    Bytes that are no text stay what they were, as escapes; NaN and infinity are null.
     """
     if codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8":
         with suppress(UnicodeEncodeError):
             text = msgspec.json.encode(value, enc_hook=str).decode()
             return text.translate(JSON_ESCAPES) + "\n"
-    plain = msgspec.to_builtins(value, enc_hook=str)
-    return json.dumps(plain, separators=(",", ":")) + "\n"
+    plain = json.dumps(msgspec.to_builtins(value, enc_hook=str))
+    finite = json.loads(plain, parse_constant=lambda _: None)  # JSON has no others
+    return json.dumps(finite, separators=(",", ":")) + "\n"
 
 
 def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import pty
 import re
@@ -89,6 +90,17 @@ def test_json_is_whole_whatever_the_stream_carries(encoding: str, model: Path) -
     assert "\x85" not in out.decode(encoding)
     if encoding != "utf-16":
         assert out.isascii() == (encoding != "utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_json_has_null_for_what_is_no_number(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    numbers = [math.nan, -math.inf, 0.1]
+    assert output.encode_json({"n": numbers}) == '{"n":[null,null,0.1]}\n'
+    with_a_byte = output.encode_json({"text": "\udcff", "n": numbers})
+    assert with_a_byte == '{"text":"\\udcff","n":[null,null,0.1]}\n'
 
 
 def test_samples_on_a_terminal_move_no_cursor(model: Path) -> None:
