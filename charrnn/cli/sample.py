@@ -186,22 +186,21 @@ def _compared(
         return None, ()
     from charrnn.cli.parts import reading_of_own
     from charrnn.scoring.novelty import Copies
-    from charrnn.terminal.writing.known import known_records, reading_of_moved
+    from charrnn.terminal.writing.known import known_records
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import is_read_once
 
     if options.novelty is None:
         return None, known_records(models)
-    if not options.novel:
-        how = reading_of_own(models, reading, [options.novelty]).for_tokens(tokenizer.unit)
-        corpus = read_corpus([options.novelty], how)
-        say(*corpus.notes)
-        return Copies(corpus.text), ()
-    how = reading_of_moved(models, options.novelty, reading, tokenizer.unit)
-    if not json and not is_read_once(options.novelty):  # it may be a long one
+    how = reading_of_own(models, reading, [options.novelty], moved=options.novel)
+    how = how.for_tokens(tokenizer.unit)
+    if options.novel and not json and not is_read_once(options.novelty):  # it may be a long one
         return None, known_records(models, [options.novelty], how)
     corpus = read_corpus([options.novelty], how)
-    return Copies(corpus.text) if json else None, known_records(models, corpus, how)
+    if options.novel:
+        return Copies(corpus.text) if json else None, known_records(models, corpus, how)
+    say(*corpus.notes)
+    return Copies(corpus.text), ()
 
 
 @contextmanager
