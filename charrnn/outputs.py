@@ -111,18 +111,18 @@ def descriptor(path: Path) -> int | None:
     return int(found[1]) if found else STANDARD.get(str(path))
 
 
-def refuse_inputs(path: Path, option: str, inputs: Iterable[str | Path] = ()) -> None:
+def refuse_inputs(path: Path | None, option: str, inputs: Iterable[str | Path] = ()) -> None:
     """See that nothing is written over what is read, nor over a file of a model.
 
     Args:
-        path: where an output goes.
+        path: where an output goes, if there is one.
         option: that chose the path, for errors.
         inputs: what is read, as the user named it; "-" for standard input.
 
     Raises:
         UsageError: if it would be.
     """
-    if descriptor(path) is not None:
+    if path is None or descriptor(path) is not None:
         return
     try:
         place = Path(os.path.realpath(path))

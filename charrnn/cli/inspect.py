@@ -128,9 +128,8 @@ def inspect(
     if output is not None:
         check_path(output)
     models, sources = models_and_texts(arguments, "inspect", USAGE)
-    for path, option in ((html, "--html"), (output, "--output")):
-        if path is not None:
-            refuse_inputs(path, option, sources)
+    refuse_inputs(html, "--html", sources)
+    refuse_inputs(output, "--output", sources)
 
     import numpy as np
 

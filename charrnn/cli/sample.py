@@ -102,9 +102,7 @@ def sample(
     options = take(SampleOptions, given)
     as_given = {name: given[name] for name in Reading.__struct_fields__ if name in given}
     take(Reading, given)
-    if options.output is not None:
-        read = (options.prompt_file, options.novelty)
-        refuse_inputs(options.output, "--output", filter(None, read))
+    refuse_inputs(options.output, "--output", filter(None, (options.prompt_file, options.novelty)))
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
     if given.get("max_new_tokens") == 0:
         given["max_new_tokens"] = None

@@ -62,7 +62,7 @@ def show_forecasts(
     refuse_text_column(reading)
     if plot is not None:
         check_path(plot)
-        refuse_inputs(plot, "--plot", inputs or [STANDARD_INPUT])
+    refuse_inputs(plot, "--plot", inputs or [STANDARD_INPUT])
     notes: list[str] = []
     column = label_column or model.task.label_column
     read = inputs or [STANDARD_INPUT] * _is_given()

@@ -227,8 +227,8 @@ def test_a_list_in_the_encoding_of_one_of_its_models_is_known_to_all(
             command = ("sample", *models, "--records", 2, "--novel", "--novelty", text, *more)
             done = run(desk, *command, "--seed", 1)
             assert done.exit_code == 0
-            list_ = f"a list of {len(names.split())} records\n"
-            assert done.stderr == said[text] + list_, (models, text)
+            counted = f"a list of {len(names.split())} records\n"
+            assert done.stderr == said[text] + counted, (models, text)
 
 
 def test_what_is_remembered_of_a_list_is_not_refused_where_it_is_for_nothing(desk: Path) -> None:
