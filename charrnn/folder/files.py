@@ -8,12 +8,14 @@ the new one alone. So at every moment the manifest lists each file as it is.
 from __future__ import annotations
 
 import codecs
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import numpy as np
@@ -42,9 +44,9 @@ __all__ = [
     "pretty_json",
     "read_header",
     "read_manifest",
-    "read_settled",
     "read_tensors",
     "refuse_occupied",
+    "settled",
     "sweep",
     "write_files",
 ]
@@ -55,7 +57,9 @@ RESUME = "resume"  # the folder of what resuming needs; see `resuming`
 STATE = f"{RESUME}/state.safetensors"
 INCOMPLETE = ".charrnn-new"  # the temporary names of files end with it
 
+Arguments = ParamSpec("Arguments")
 Found = TypeVar("Found")
+SETTLING = ContextVar("SETTLING", default=False)  # whether a function that is `settled` runs
 
 
 class FileVersion(Settings, frozen=True, kw_only=True):
@@ -255,21 +259,35 @@ def read_manifest(path: Path) -> Manifest | None:
     return manifest
 
 
-def read_settled(path: Path, read: Callable[[], Found]) -> Found:
-    """The result of `read` for the folder at `path`; tried again if a save came between.
+def settled(
+    read: Callable[Concatenate[Path, Arguments], Found],
+) -> Callable[Concatenate[Path, Arguments], Found]:
+    """Let `read`, whose first argument is a folder, try again if a save came between.
 
-    Likewise while one is going on, and the manifest lists two versions of a file.
+    Likewise while one is going on, and the manifest lists two versions of a file. Inside another
+    such function it reads but once: the outer one reads all again.
     """
-    for _ in range(5):
-        before = read_manifest(path) or {}
+
+    @functools.wraps(read)
+    def call(path: Path, *given: Arguments.args, **named: Arguments.kwargs) -> Found:
+        if SETTLING.get():
+            return read(path, *given, **named)
+        token = SETTLING.set(True)
         try:
-            return read()
-        except BadDataError:
-            after = read_manifest(path) or {}
-            saving = any(len(versions) > 1 for versions in after.values())
-            if after == before and not saving:
-                raise
-    return read()
+            for _ in range(5):
+                before = read_manifest(path) or {}
+                try:
+                    return read(path, *given, **named)
+                except BadDataError:
+                    after = read_manifest(path) or {}
+                    saving = any(len(versions) > 1 for versions in after.values())
+                    if after == before and not saving:
+                        raise
+            return read(path, *given, **named)
+        finally:
+            SETTLING.reset(token)
+
+    return call
 
 
 def check_file(path: Path, name: str, manifest: Manifest | None) -> None:

@@ -21,13 +21,8 @@ from charrnn.cells.layout import is_hidden
 from charrnn.cells.rules import CELLS
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, checked_metadata, read_settled, read_tensors
-from charrnn.folder.reading import (
-    can_start_others,
-    checked_record,
-    checked_step,
-    checked_tokenizer,
-)
+from charrnn.folder.files import STATE, checked_metadata, read_tensors, settled
+from charrnn.folder.reading import can_start_others, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
@@ -131,6 +126,7 @@ def state_file(tensors: Weights, best: Weights | None, progress: RunProgress) ->
     return safetensors.numpy.save(arrays, metadata={"progress": text})
 
 
+@settled
 def read_run(path: Path) -> RunState:
     """The state of the run whose folder is at `path`; it may save there at the same time.
 
@@ -139,12 +135,8 @@ def read_run(path: Path) -> RunState:
         UsageError: if the model was not trained by charrnn.
         BadDataError: if the state is damaged or of another model.
     """
-    return read_settled(path, lambda: _read_run(path))
-
-
-def _read_run(path: Path) -> RunState:
-    record = checked_record(path)
-    tokenizer = checked_tokenizer(path, record)
+    record = read_record(path)
+    tokenizer = read_tokenizer(path, record)
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     progress = _checked_progress(path, record, record.training)
@@ -152,13 +144,13 @@ def _read_run(path: Path) -> RunState:
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
-    return RunState(record, tokenizer, progress, tensors, best or None, checked_step(path))
+    return RunState(record, tokenizer, progress, tensors, best or None, saved_step(path))
 
 
 def origin_of_run(path: Path) -> Origin | None:
     """Where the text of the model at `path` was read; None if its folder does not tell."""
     try:
-        return read_settled(path, lambda: _progress(path)).origin
+        return _progress(path).origin
     except FileNotFoundError:
         return None
 
@@ -182,6 +174,7 @@ def _checked_progress(path: Path, record: ModelRecord, config: TrainConfig) -> R
     return progress
 
 
+@settled
 def _progress(path: Path) -> RunProgress:
     text = checked_metadata(path, STATE).get("progress", "")
     progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)

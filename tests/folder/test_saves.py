@@ -29,17 +29,11 @@ from charrnn.folder.files import (
     create_folder,
     pretty_json,
     read_manifest,
-    read_settled,
     read_tensors,
     refuse_occupied,
     write_files,
 )
-from charrnn.folder.reading import (
-    checked_step,
-    read_model,
-    read_record,
-    read_tokenizer,
-)
+from charrnn.folder.reading import read_model, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import model_files
 from charrnn.folder.resuming import origin_of_run, read_run, state_file
 from tests.conftest import small_config
@@ -313,7 +307,7 @@ def test_a_save_between_the_manifest_and_a_file_is_no_damage(
         "config.json": lambda: read_record(path),
         "tokenizer.json": lambda: read_tokenizer(path, record),
         STATE: lambda: origin_of_run(path),
-        "model.safetensors": lambda: read_settled(path, lambda: checked_step(path)),
+        "model.safetensors": lambda: saved_step(path),
     }
     before, later = readers[name](), {name: _later(path / name)}
     opened, saved = untrusted.opened, False
