@@ -23,12 +23,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from timing import Step, keep, rates, title
-from torch import nn
+from timing import MODULES, Step, keep, rates, title
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
@@ -41,12 +39,10 @@ from charrnn.sampling.token_source import wish_of
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.use_config import SampleConfig
 
-HERE = Path(__file__).parent
 SIZES = ((2, 128), (2, 256), (2, 512), (3, 1024))  # L, H
 V, E, LENGTH, MANY = 65, 64, 250, 64
 LONG, SCORED = 20_000, 20_000
 ROUNDS, SECONDS, TEMPERATURE = 5, 1.0, 0.8
-MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def by_module(network: CharRNN) -> Step:
