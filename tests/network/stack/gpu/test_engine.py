@@ -280,10 +280,20 @@ def test_a_gpu_is_tried_out_before_it_counts(
 
 @needs_gpu
 @pytest.mark.parametrize(
-    "shape", [(9, 8, 6, 128), (20, 32, 10, 256), (7, 48, 6, 352), (4, 128, 6, 1024)]
+    "shape",
+    [
+        (9, 8, 6, 128),
+        (20, 32, 10, 256),
+        (7, 48, 6, 352),
+        (9, 64, 6, 384),
+        (20, 64, 6, 512),
+        (7, 40, 6, 768),
+        (10, 32, 6, 1024),
+        (4, 128, 6, 1024),
+    ],
 )
 def test_a_gpu_computes_what_the_loops_do(cell: CellName, shape: tuple[int, ...]) -> None:
-    """Twice the same bits, and in a graph, too."""
+    """Twice the same bits, and in a graph, too; nobody waits for what is not a number."""
     if not PERSISTENT.takes(shape[3], HALF, FULL):
         pytest.skip("the GPU has no tiles of bfloat16")
     if not engine.fits(cell, shape[3], shape[1], torch.device("cuda")):
@@ -305,6 +315,11 @@ def test_a_gpu_computes_what_the_loops_do(cell: CellName, shape: tuple[int, ...]
     graph.replay()
     for one, other in zip(recorded, found, strict=True):
         assert torch.equal(one, other)
+    with torch.no_grad():
+        leaves[0][3] = float("nan")
+    output, *_ = both_ways(cell, HALF, leaves, PERSISTENT)
+    assert output[:3].isfinite().all()
+    assert output[3:].isnan().all()
 
 
 def both_ways(
