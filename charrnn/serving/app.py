@@ -86,13 +86,13 @@ class Service:
         """Load the models and write texts, while the server runs."""
         loop = asyncio.get_running_loop()
 
-        def announce(texts: list[Text]) -> None:
+        def tell(texts: list[Text]) -> None:
             heard = threading.Event()
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(_tell, texts, heard)
                 heard.wait(1)
 
-        self.scheduler = Scheduler(announce)
+        self.scheduler = Scheduler(tell)
         loading = asyncio.create_task(self._loaded())
         yield
         loading.cancel()

@@ -36,19 +36,19 @@ class Scheduler:
     """Writes texts in a thread of its own until it is closed.
 
     Args:
-        announce: called in that thread with the texts that have news; returns once the event loop
+        tell: called in that thread with the texts that have news; returns once the event loop
             has had its turn.
     """
 
-    def __init__(self, announce: Callable[[list[Text]], None]) -> None:
-        self._announce = announce
+    def __init__(self, tell: Callable[[list[Text]], None]) -> None:
+        self._tell = tell
         self._arrivals: SimpleQueue[Sequence[Text] | None] = SimpleQueue()  # None: no more come
         self._texts: list[Text] = []
         self._batches: dict[LanguageModel, Batch] = {}
         self._long_texts: dict[tuple[LanguageModel, SampleConfig], LongTexts] = {}
         self._readings: deque[Iterator[int]] = deque()  # of the prompts of long texts
         self._slices: deque[Iterator[None]] = deque()
-        self._announced = time.monotonic()  # when the event loop last had its turn
+        self._told = time.monotonic()  # when the event loop last had its turn
         self._thread = threading.Thread(target=self._run, name="charrnn writes", daemon=True)
         self._thread.start()
 
@@ -76,9 +76,9 @@ class Scheduler:
             except Exception:  # ours; those who wait must hear of it
                 traceback.print_exc(file=sys.stderr)
                 self._fail("the text could not be written")
-            if self._idle or time.monotonic() - self._announced > TURN_SECONDS:
-                self._announce([text for text in self._texts if text.take_fresh()])
-                self._announced = time.monotonic()
+            if self._idle or time.monotonic() - self._told > TURN_SECONDS:
+                self._tell([text for text in self._texts if text.take_fresh()])
+                self._told = time.monotonic()
                 self._texts = [text for text in self._texts if not text.over]
 
     @property

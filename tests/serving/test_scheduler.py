@@ -59,11 +59,11 @@ def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, 
 def scheduler() -> Iterator[Scheduler]:
     loop = asyncio.get_running_loop()
 
-    def announce(texts: list[Text]) -> None:
+    def tell(texts: list[Text]) -> None:
         for text in texts:
             loop.call_soon_threadsafe(text.tell)
 
-    found = Scheduler(announce)
+    found = Scheduler(tell)
     with closing(found):
         yield found
 
