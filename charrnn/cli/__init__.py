@@ -5,6 +5,7 @@
 parts     which part of a text models were trained on, and how it was read
 insights  the ways of `charrnn inspect` that measure
 scored    texts as language models score them, for `charrnn eval`
+forecasts how series go on, for `charrnn predict`
 train     a text to a model
 sample    a model to new text
 evaluate  how well models predict a text, or answer: `charrnn eval`

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.insights import (
-    give,
-    measure_gradients,
-    measure_horizon,
-    measure_units,
-    progress_bar,
-)
+from charrnn.cli.insights import give, measure_gradients, measure_horizon, measure_units
 from charrnn.cli.parts import reading_of_own
 from charrnn.config import Reading
 from charrnn.errors import UsageError
@@ -27,7 +21,7 @@ from charrnn.terminal.options import (
     take,
     with_settings,
 )
-from charrnn.terminal.output import encode_json, say, write
+from charrnn.terminal.output import encode_json, progress_bar, say, write
 from charrnn.words import counted, leave_out, together
 
 if TYPE_CHECKING:

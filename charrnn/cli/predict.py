@@ -94,7 +94,7 @@ def predict(
     if len(models) > 1:
         say(f"{', '.join(models)} answer together")
     if task.name == "forecast":
-        from charrnn.terminal.forecasts import show_forecasts
+        from charrnn.cli.forecasts import show_forecasts
 
         show_forecasts(model, inputs, reading, horizon, plot, label_column, plain=plain)
     else:

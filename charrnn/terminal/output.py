@@ -7,8 +7,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +24,7 @@ __all__ = [
     "answer_in_batches",
     "beside",
     "encode_json",
+    "progress_bar",
     "say",
     "say_new",
     "set_up_streams",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 STANDARD_OUTPUT = "standard output"  # the file that an error of it names
+BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
 
 # What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
 CONTROLS = [*range(9), *range(11, 32), *range(127, 160)]
@@ -203,6 +206,21 @@ class OutputFile:
             self._file.close()
             if self._is_new and self._untouched:
                 self.path.unlink()
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float], object]]:
+    """A bar on a terminal, while work goes on; it is told which share of the work was done.
+
+    A machine that only uses models may have no tqdm, and then no bar.
+    """
+    if not sys.stderr.isatty() or find_spec("tqdm") is None:
+        yield lambda _share: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=1, bar_format=BAR, leave=False) as bar:
+        yield bar.update
 
 
 def encode_json(value: Any) -> str:
