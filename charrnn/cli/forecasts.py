@@ -81,7 +81,7 @@ def _read(
     label_column: str | None,
     notes: list[str],
 ) -> list[Series]:
-    """The series to go on with, none for those of the training; `notes` gets what to say of them."""
+    """The series to go on with, none for those of training; `notes` gets what to say of them."""
     read = inputs or [STANDARD_INPUT] * _is_given()
     column = label_column or model.task.label_column
     series = _series(read, reading, column, notes, model.known_times)

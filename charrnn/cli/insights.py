@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from charrnn.text.corpus import Corpus
     from charrnn.text.tokenizer import Tokenizer
 
-__all__ = [
-    "Measured",
-    "give",
-    "measure_gradients",
-    "measure_horizon",
-    "measure_units",
-]
+__all__ = ["Measured", "give", "measure_gradients", "measure_horizon", "measure_units"]
 
 LONG = 1_000_000  # characters whose units are looked at
 
