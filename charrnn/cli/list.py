@@ -130,8 +130,9 @@ def _describe(path: Path, entry: Entry) -> None:
 
 def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
     """After how many updates the weights were saved, from their header alone."""
-    from charrnn.folder.files import read_header, read_manifest
+    from charrnn.folder.files import read_manifest
     from charrnn.folder.record import WEIGHTS
+    from charrnn.folder.tensors import read_header
     from charrnn.folder.untrusted import damaged, opened
 
     with opened(path / WEIGHTS) as file:

@@ -21,10 +21,8 @@ from charrnn.folder.files import (
     MANIFEST,
     STATE,
     check_file,
-    checked_metadata,
     is_first_save,
     read_manifest,
-    read_tensors,
     settled,
 )
 from charrnn.folder.hub import download, is_on_hub
@@ -42,6 +40,7 @@ from charrnn.folder.record import (
     ModelRecord,
     extra_files,
 )
+from charrnn.folder.tensors import checked_metadata, read_tensors
 from charrnn.folder.untrusted import damaged, parse, read_bytes
 from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import Forecast

@@ -21,9 +21,10 @@ from charrnn.cells.layout import is_hidden
 from charrnn.cells.rules import CELLS
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, checked_metadata, read_tensors, settled
+from charrnn.folder.files import STATE, settled
 from charrnn.folder.reading import can_start_others, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import Evaluation, ModelRecord
+from charrnn.folder.tensors import checked_metadata, read_tensors
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.text.origin import Origin

@@ -29,13 +29,13 @@ from charrnn.folder.files import (
     create_folder,
     pretty_json,
     read_manifest,
-    read_tensors,
     refuse_occupied,
     write_files,
 )
 from charrnn.folder.reading import read_model, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import model_files
 from charrnn.folder.resuming import origin_of_run, read_run, state_file
+from charrnn.folder.tensors import read_tensors
 from tests.conftest import small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
