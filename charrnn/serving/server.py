@@ -22,8 +22,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from charrnn.errors import CannotCreateError
 from charrnn.models.model import Model
-from charrnn.serving.app import Service, create_app
+from charrnn.serving.app import create_app
 from charrnn.serving.limits import ApiError, error_body
+from charrnn.serving.service import Service
 from charrnn.use_config import ServeConfig
 
 __all__ = ["address", "listen", "serve"]

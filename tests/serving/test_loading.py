@@ -18,7 +18,8 @@ from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
 from charrnn.models.model import Model
-from charrnn.serving.app import Service, create_app
+from charrnn.serving.app import create_app
+from charrnn.serving.service import Service
 from charrnn.serving.server import listen, serve
 from charrnn.use_config import ServeConfig
 from tests import commands
