@@ -127,19 +127,10 @@ def inspect(
 
     import numpy as np
 
-    from charrnn.decoding.pieces import not_as_bytes
     from charrnn.folder.hub import folder_name
-    from charrnn.inside.lanes import refuse_others
-    from charrnn.models.loading import load_together
-    from charrnn.text.corpus import read_corpus
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
-        model = load_together(models)
-        refuse_others(model)
-        reading = reading_of_own(models, as_given, sources)
-        with not_as_bytes():
-            corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
-        say(*corpus.notes)
+        model, corpus = _read(models, sources, as_given)
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:
@@ -186,6 +177,22 @@ def _given(options: Mapping[str, object]) -> list[str]:
     return [
         f"--{name}" for name, value in options.items() if value is not None and value is not False
     ]
+
+
+def _read(models: list[str], sources: list[str], given: dict[str, Any]) -> tuple[Predictor, Corpus]:
+    """The model or the mixture, and the text."""
+    from charrnn.decoding.pieces import not_as_bytes
+    from charrnn.inside.lanes import refuse_others
+    from charrnn.models.loading import load_together
+    from charrnn.text.corpus import read_corpus
+
+    model = load_together(models)
+    refuse_others(model)
+    reading = reading_of_own(models, given, sources)
+    with not_as_bytes():
+        corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
+    say(*corpus.notes)
+    return model, corpus
 
 
 def _show_what_mattered(model: Predictor, text: str, at: int, unknown: Unknown, json: bool) -> None:

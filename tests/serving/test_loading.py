@@ -19,8 +19,8 @@ from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
 from charrnn.models.model import Model
 from charrnn.serving.app import create_app
-from charrnn.serving.service import Service
 from charrnn.serving.server import listen, serve
+from charrnn.serving.service import Service
 from charrnn.use_config import ServeConfig
 from tests import commands
 from tests.conftest import small_config
