@@ -262,7 +262,7 @@ def settled(
     """
 
     @functools.wraps(read)
-    def call(path: Path, *given: Arguments.args, **named: Arguments.kwargs) -> Found:
+    def call(path: Path, /, *given: Arguments.args, **named: Arguments.kwargs) -> Found:
         if SETTLING.get():
             return read(path, *given, **named)
         token = SETTLING.set(True)
