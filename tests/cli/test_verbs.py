@@ -36,7 +36,7 @@ from tests.kills import interrupt_at_update
 def test_every_file_of_a_command_is_reached() -> None:
     """Nothing imports them by name."""
     files = {path.stem for path in Path(charrnn.cli.__path__[0]).glob("[a-z]*.py")}
-    helpers = {"app", "insights", "parts", "scored"}
+    helpers = {"app", "forecasts", "insights", "parts", "sample_options", "scored"}
     assert {place.split(".")[0] for place in CALLED.values()} == files - helpers
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert all(commands[name].name == name for name in commands)
