@@ -126,8 +126,12 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
     notes: list[str] = []
     text_column, label_column = request.reading.text_column, request.work.label_column
     pairs = read_pairs(request.files, request.reading, notes, label_column)
+    # Two files of lines have no columns of any name; numbers are of tables without a header.
+    named = (text_column or "").isdecimal()
     validation = examples_of_validation(
-        request, notes, lambda files, reading, own: read_pairs(files, reading, own, label_column)
+        request,
+        notes,
+        lambda files, reading, own: read_pairs(files, reading, own, label_column, named=named),
     )
     notes += overlap_of((one.source for one in validation), (one.source for one in pairs), "source")
     texts = [text for pair in (*pairs, *validation) for text in pair]

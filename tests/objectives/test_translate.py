@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -403,6 +403,21 @@ def test_a_model_of_named_columns_is_measured_on_two_files_line_by_line() -> Non
     Path("x.de").write_text("".join(f"{text.upper()}\n" for text in pairs))
     report = model.evaluate(["x.en", "x.de"])
     assert (report.count, report.baselines["nearest source"]["exact match"]) == (30, 1)
+
+
+def test_two_files_of_lines_validate_what_is_learnt_from_named_columns() -> None:
+    """Their first lines should have named these. Numbers are of tables without a header."""
+    Path("pairs.tsv").write_text("en,de\none,eins\ntwo,zwei\n")
+    for name, some in (("v.en", ("a, b", "c, d")), ("v.de", ("A, B", "C, D"))):
+        Path(name).write_text("".join(f"{text}\n" for text in some))
+
+    def validation(text: str, label: str) -> Sequence[Pair]:
+        work = TaskSettings(task="translate", label_column=label)
+        asked = request_of()._replace(reading=Reading(text_column=text), work=work)
+        return translate.read(asked._replace(validation=["v.en", "v.de"]), None).validation
+
+    assert validation("en", "de") == [Pair("a, b", "A, B"), Pair("c, d", "C, D")]
+    assert validation("1", "2")[0] == Pair("a", " b")
 
 
 def test_a_column_of_the_targets_alone_is_remembered() -> None:
