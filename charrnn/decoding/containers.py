@@ -1,6 +1,6 @@
 """Files and the files in them: compressed ones, archives, standard input.
 
-    path ──sources──▶ Source, Source, …
+    file ──sources──▶ Source, Source, …
 
 Everything is read as a stream: nothing is unpacked to the disk, and of an archive only the file
 that is being read is in memory, a piece at a time. What can't be read so, or would grow past all
@@ -46,8 +46,6 @@ __all__ = [
     "plain_name",
     "reading_errors",
     "sources",
-    "sources_in",
-    "whole_file",
     "zip_archive",
 ]
 
@@ -96,51 +94,27 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", LOCKS))
 
 
-def whole_file(path: Path) -> Source:
-    """A file that is needed itself, and not only a stream of its bytes.
-
-    Raises:
-        Exception: what `reading_errors` catches.
-    """
-    with path.open("rb") as file:  # for the errors that a file can have
-        return Source(str(path), path.name, Stream(file), path)
-
-
 def sources(
-    path: Path, reading: Reading, passed: dict[str, None] | None = None
+    name: str,
+    file: BinaryIO | Arriving,
+    reading: Reading,
+    passed: dict[str, None],
+    path: Path | None = None,
 ) -> Generator[Source, None, None]:
     """What is in a file: itself, expanded if need be, or the files of an archive.
 
     Args:
-        path: of the file.
+        name: what users see.
+        file: its bytes.
         reading: its encoding, and whether bytes are learnt as they are.
         passed: gets the names of what is hidden in an archive, or no file, and never read.
+        path: where it stands; None if it can be read only once, as standard input.
 
     Raises:
         BadDataError: for a container that grows past all reason.
         Exception: what `reading_errors` catches, here or when a stream is read.
     """
-    with path.open("rb") as file:
-        yield from _sources(
-            str(path), path.name, file, reading, path, {} if passed is None else passed
-        )
-
-
-def sources_in(
-    name: str, file: BinaryIO | Arriving, reading: Reading, passed: dict[str, None]
-) -> Generator[Source, None, None]:
-    """The same for bytes that can be read only once, such as standard input."""
-    yield from _sources(name, "", file, reading, None, passed)
-
-
-def _sources(
-    name: str,
-    file_name: str,
-    file: BinaryIO | Arriving,
-    reading: Reading,
-    path: Path | None,
-    passed: dict[str, None],
-) -> Generator[Source, None, None]:
+    file_name = "" if path is None else path.name
     stream = whole = Stream(file, reading.encoding)
     kind = _container(file_name, stream.head, reading)
     if kind == "zip":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -20,8 +20,6 @@ from charrnn.decoding.containers import (
     plain_name,
     reading_errors,
     sources,
-    sources_in,
-    whole_file,
 )
 from charrnn.decoding.pieces import NotTextError, Piece
 from charrnn.decoding.streams import Arriving, Stream
@@ -120,16 +118,15 @@ def opened(
         MissingInputError: if it does not exist or may not be read.
         ReadWriteError: if reading fails midway.
     """
-    passed: dict[str, None] = {}
-    with reading_errors(_name_of(given)):
-        if not isinstance(given, Path):
-            found = sources_in(_name_of(given), given, reading, passed)
-        elif format_of(given.name).whole and given.name == plain_name(given.name):
-            found = (one for one in [whole_file(given)])
+    passed, name = dict[str, None](), _name_of(given)
+    path = given if isinstance(given, Path) else None
+    with reading_errors(name), ExitStack() as held:
+        file: BinaryIO | Arriving
+        file = held.enter_context(given.open("rb")) if isinstance(given, Path) else given
+        if path and format_of(path.name).whole and path.name == plain_name(path.name):
+            yield iter([Source(name, path.name, Stream(file), path)])
         else:
-            found = sources(given, reading, passed)
-        with closing(found):  # also after an error
-            yield found
+            yield held.enter_context(closing(sources(name, file, reading, passed, path)))
     if passed:
         notes.append(_hidden_note([*passed]))
 
