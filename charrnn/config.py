@@ -118,6 +118,11 @@ class Reading(Settings, frozen=True):
             advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
             raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
 
+    @property
+    def keeps_bytes(self) -> bool:
+        """Whether bytes that are not in the encoding are learnt as they are."""
+        return self.errors == "surrogateescape"
+
     def for_tokens(self, kind: str) -> Self:
         """Keep every byte if the tokens are bytes, rather than refuse some."""
         if kind == "byte" and self.errors == "strict":

@@ -142,7 +142,7 @@ def _container(file_name: str, head: bytes, reading: Reading) -> str:
     if not named and suffix.lower() in ARCHIVES:
         archive, compressed = ARCHIVES[suffix.lower()]
         named = compressed or archive
-    if not named and reading.errors == "surrogateescape":
+    if not named and reading.keeps_bytes:
         return ""  # its bytes are what is learnt
     kind = kinds.kind_of(head)
     return kind.name if kind and kind.container else named

@@ -268,7 +268,7 @@ class Halves:
     """
 
     def __init__(self, name: str, reading: Reading) -> None:
-        self._name, self._errors, self._count = name, reading.errors, 0
+        self._name, self._reading, self._count = name, reading, 0
 
     def replaced_in(self, record: dict[str, Any]) -> dict[str, Any]:
         """A record of JSON, whose texts and keys are without them, also in lists and records in it.
@@ -302,11 +302,10 @@ class Halves:
         """
         if text.isascii():
             return text
-        keep = self._errors if self._errors == "surrogateescape" else "strict"
         try:
-            text.encode("utf-8", keep)
+            text.encode("utf-8", "surrogateescape" if self._reading.keeps_bytes else "strict")
         except UnicodeEncodeError as error:
-            if self._errors == "replace":
+            if self._reading.errors == "replace":
                 mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
                 self._count += mended.count("\ufffd") - text.count("\ufffd")
                 return mended

@@ -150,7 +150,7 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
     """Examples for a task."""
     if request.tokenizer != "char":
         raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
-    if request.reading.errors == "surrogateescape":
+    if request.reading.keeps_bytes:
         found = "errors is surrogateescape, which keeps bytes, and a task reads characters"
         raise UsageError(found, "choose replace", "errors")
     takes, read, plan = OBJECTIVES[task]
