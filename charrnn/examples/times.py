@@ -140,32 +140,14 @@ def times_of(
     if are_months(every) and (times := _all_of(every, "%m.%Y")):
         return tuple(times), "month.year"
     plain = [time for cell in every if (time := time_of(cell)) is not None]
-    if len(plain) == len(every):
-        numbers = sum(time.is_number for time in plain)
-        if numbers in (0, len(plain)):
-            return tuple(plain), ""
-        return _counters(cells, known)
+    if len(plain) == len(every) and len({time.is_number for time in plain}) < 2:
+        return tuple(plain), ""
     read = [(times, form) for form in forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None
     count = len(cells)
     times, form = min(read, key=lambda one: _disorder(one[0][:count], one[0][count:]))
     return tuple(times), CODE.sub(lambda code: WORDS[code[1]], form)
-
-
-def _counters(cells: Sequence[str], known: Sequence[str]) -> tuple[tuple[Time, ...], str] | None:
-    """Times some of which can be dates, all as numbers: 28401118 may be a counter.
-
-    None for dates with a slip, which are most of them, and have fewer different steps.
-    """
-    try:
-        every = tuple(Time(*3 * (float(str(cell)),)) for cell in (*cells, *known))
-    except ValueError:
-        return None
-    numbers = every[: len(cells)]
-    dates = [time for cell in cells if (time := time_of(cell)) and not time.is_number]
-    steps, of_dates = (len(set(steps_between(times))) for times in (numbers, dates))
-    return None if 2 * len(dates) > len(cells) and steps > of_dates else (every, "")
 
 
 def ordered_times(

@@ -410,16 +410,6 @@ def test_times_that_nobody_can_read_are_refused(tmp_path: Path) -> None:
     assert "line 4: '1950' is not a time" in str(numbers)
 
 
-def test_numbers_may_look_like_dates(tmp_path: Path) -> None:
-    """28401118 can be a day of the year 2840, 28401199 can't: it is a counter."""
-    rows = "".join(f"284011{k},{k % 7}\n" for k in range(18, 99))
-    (series,), notes = read(tmp_path, f"ds,y\n{rows}")
-    assert (len(series.values), notes) == (81, [])
-    uneven = rows.replace("28401150,1\n", "").replace("28401151,2\n", "")
-    (series,), (note,) = read(tmp_path, f"ds,y\n{uneven}")
-    assert "1 gap in the times between 28401149 and 28401152" in note
-
-
 def test_a_slip_in_a_date_of_eight_digits_makes_no_numbers_of_all(tmp_path: Path) -> None:
     """2021 has no 29th of February, and each end of a month became a gap."""
     days = [date(2021, 1, 1) + timedelta(k) for k in range(120)]
