@@ -31,13 +31,13 @@ from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import (
     Halves,
+    choice,
     nesting_errors,
     refuse_doubled,
     shown,
 )
 from charrnn.text.hub import hub_records
 from charrnn.text.named import all_named
-from charrnn.words import listing
 
 __all__ = ["File", "Form", "Row", "called", "columns_of", "opened"]
 
@@ -276,14 +276,11 @@ class File:
         """The error for a table without a column that it should have."""
         if self.unnamed and (line := self.line_with(column)):
             return UsageError(*delimited.titled(self.name, column, line))
-        names = listing(name for name in self.columns if name != column)
-        choice = f"choose {option} from {names}" if names else "check the table"
-        if self.unnamed and not column.isdecimal():  # these may be the names all the same
-            count = len(self.unnamed)
-            numbers = f"a number from 1 to {count:,}" if count > 1 else "1"
-            names = listing(self.unnamed)
-            choice = f"choose {option} from {names}, or {numbers} if its first line is no header"
-        return UsageError(f"{self.name}: there is no column {column}", choice)
+        names = () if column.isdecimal() else self.unnamed  # which may be the names all the same
+        advice = choice(column, names or self.columns, option)
+        if names:
+            advice += ", or name columns by their numbers if its first line is no header"
+        return UsageError(f"{self.name}: there is no column {column}", advice)
 
 
 def opened(

@@ -205,7 +205,8 @@ def test_a_column_that_is_not_there() -> None:
     with pytest.raises(CharRNNError) as caught:
         read("a.tsv", text="en", label="fr")
     choice = (
-        "choose --label-column from en, de, or a number from 1 to 2 if its first line is no header"
+        "choose --label-column from en, de, "
+        "or name columns by their numbers if its first line is no header"
     )
     assert str(caught.value) == f"a.tsv: there is no column fr; {choice}"
     with pytest.raises(CharRNNError, match="no column source; choose --text-column from en, de"):

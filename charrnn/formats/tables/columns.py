@@ -209,10 +209,10 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
         yield from _columns(inner, f"{before}{name}.") if deeper else [f"{before}{name}"]
 
 
-def choice(column: str, columns: Iterable[str]) -> str:
-    """What to do about a column without text."""
+def choice(column: str, columns: Iterable[str], option: str = "--text-column") -> str:
+    """What to do about a column that is not there, or holds no text."""
     names = listing(one for one in columns if one != column)
-    return f"choose --text-column from {names}" if names else "check the table"
+    return f"choose {option} from {names}" if names else "check the table"
 
 
 def shown(value: object) -> str:
