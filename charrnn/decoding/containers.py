@@ -34,11 +34,9 @@ from charrnn.errors import (
 from charrnn.words import by_number
 
 __all__ = [
-    "HARMLESS",
     "LOCKS",
-    "RATIO",
-    "Allowance",
-    "Bounded",
+    "ExpansionLimit",
+    "LimitedFile",
     "Source",
     "is_archive",
     "is_hidden",
@@ -121,16 +119,16 @@ def sources(
         if path is None:
             raise UsageError(f"{name}: a zip archive can't be read as it comes", "save it first")
         size = path.stat().st_size
-        yield from _zipped(name, cast(BinaryIO, file), Allowance(name, lambda: size), passed)
+        yield from _zipped(name, cast(BinaryIO, file), ExpansionLimit(name, lambda: size), passed)
         return
-    allowance = Allowance(name, lambda: whole.read_bytes)
+    limit = ExpansionLimit(name, lambda: whole.read_bytes)
     if kind in OPENERS:
-        stream = Stream(Bounded(OPENERS[kind](stream), allowance))
+        stream = Stream(LimitedFile(OPENERS[kind](stream), limit))
         file_name, path = plain_name(file_name), None
         archive = ARCHIVES.get(PurePosixPath(file_name.lower()).suffix, ("", ""))[0]
         kind = "tar" if archive == "tar" or _is_tar(stream.head) else ""
     if kind == "tar":
-        yield from _tarred(name, stream, allowance, passed)
+        yield from _tarred(name, stream, limit, passed)
     else:
         yield Source(name, file_name, stream, path)
 
@@ -153,31 +151,41 @@ def _is_tar(head: bytes) -> bool:
     return kind is not None and kind.name == "tar"
 
 
-class Allowance:
-    """How many bytes may come out of a container."""
+class ExpansionLimit:
+    """How many bytes may come out of a container.
 
-    def __init__(self, name: str, paid: Callable[[], int]) -> None:
-        self._name, self._paid, self._spent = name, paid, 0
+    Args:
+        name: of the container.
+        read: how many of its bytes were read.
+        advice: what to do with one that grows past all reason.
+    """
 
-    def spend(self, count: int) -> None:
-        """Let some more come out.
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], int],
+        advice: str = "expand it yourself if that is what you want",
+    ) -> None:
+        self._name, self._read, self._advice = name, read, advice
+        self._expanded = 0
+
+    def add(self, count: int) -> None:
+        """Count some more that came out.
 
         Raises:
             BadDataError: if that is more than any text would grow to.
         """
-        self._spent += count
-        if self._spent > HARMLESS and self._spent > RATIO * self._paid():
-            raise BadDataError(
-                f"{self._name}: it grows to more than {RATIO:,} times its size when it is expanded",
-                "expand it yourself if that is what you want",
-            )
+        self._expanded += count
+        if self._expanded > HARMLESS and self._expanded > RATIO * self._read():
+            found = f"it grows to more than {RATIO:,} times its size when it is expanded"
+            raise BadDataError(f"{self._name}: {found}", self._advice)
 
 
-class Bounded:
-    """A file whose bytes are paid for."""
+class LimitedFile:
+    """A file that is expanded, up to a limit."""
 
-    def __init__(self, file: Readable, allowance: Allowance) -> None:
-        self._file, self._allowance, self._left = file, allowance, b""
+    def __init__(self, file: Readable, limit: ExpansionLimit) -> None:
+        self._file, self._limit, self._left = file, limit, b""
 
     def read(self, size: int = -1, /) -> bytes:
         """`size` bytes; fewer only at the end, though the file may give fewer or more at a time."""
@@ -186,7 +194,7 @@ class Bounded:
             data = self._file.read(min(size - count, PART) if size >= 0 else PART)
             if not data:
                 break
-            self._allowance.spend(len(data))
+            self._limit.add(len(data))
             parts.append(data)
             count += len(data)
         found = b"".join(parts)
@@ -195,7 +203,7 @@ class Bounded:
 
 
 def _zipped(
-    name: str, file: BinaryIO, allowance: Allowance, passed: dict[str, None]
+    name: str, file: BinaryIO, limit: ExpansionLimit, passed: dict[str, None]
 ) -> Iterator[Source]:
     with zip_archive(file) as archive:
         members = sorted(archive.infolist(), key=lambda one: by_number(one.filename))
@@ -215,7 +223,7 @@ def _zipped(
             except UnicodeDecodeError as error:  # as in zip_archive
                 raise _broken(name, error) from None
             with opened:
-                yield _member(name, member.filename, Bounded(cast(Readable, opened), allowance))
+                yield _member(name, member.filename, LimitedFile(cast(Readable, opened), limit))
 
 
 def zip_archive(file: BinaryIO | Path) -> zipfile.ZipFile:
@@ -251,7 +259,7 @@ def _is_of_an_office(name: str) -> bool:
 
 
 def _tarred(
-    name: str, stream: Stream, allowance: Allowance, passed: dict[str, None]
+    name: str, stream: Stream, limit: ExpansionLimit, passed: dict[str, None]
 ) -> Iterator[Source]:
     """The files of an archive in its order, since it is read only once."""
     for archive, member in _members(stream):
@@ -261,7 +269,7 @@ def _tarred(
         elif member.isfile():
             opened = archive.extractfile(member)
             assert opened is not None, "it is a file"
-            yield _member(name, member.name, Bounded(cast(Readable, opened), allowance))
+            yield _member(name, member.name, LimitedFile(cast(Readable, opened), limit))
     while stream.read(1 << 20):  # what follows is looked at for damage
         pass
 
