@@ -11,7 +11,7 @@ named       what sources stand for, each content once
 division    text → records, if it is a list of them
 corpus      files, folders, data sets, standard input → text
 origin      where a corpus was read, and how
-cache       ids of long texts on disk
+cache       the user's cache folder, and ids of long texts in it
 records     where each record of a list stands among its ids
 spool       a corpus → ids, in little memory however long it is
 """
