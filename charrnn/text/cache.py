@@ -34,7 +34,7 @@ def check() -> None:
 
 @contextmanager
 def writing() -> Iterator[Path]:
-    """The folder, while a file is written there. Texts are in it, so no other user may look into it.
+    """The folder, while a file is written there. It holds texts, so no other user may look into it.
 
     Raises:
         ReadWriteError: if it can't be made, or the file not be written.
