@@ -30,7 +30,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import (
-    Halves,
+    LoneSurrogates,
     choice,
     nesting_errors,
     refuse_doubled,
@@ -229,17 +229,17 @@ class File:
         self.notes += [f"{self.name}: {note}" for note in (*notes, *widths.notes())]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
-        notes, halves = list[str](), Halves(self.name, self.reading)
+        notes, surrogates = list[str](), LoneSurrogates(self.name, self.reading)
         with nesting_errors(self.name), closing(self._records(columns, notes)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
                     found = f"{self.at(number)} is {shown(record)}, not a record"
                     raise BadDataError(found, 'write {"column": value, …} for each row')
                 is_json = self.form is Form.JSON  # only there texts can hold half a character
-                cells = halves.replaced_in(record) if is_json else record
+                cells = surrogates.replaced_in(record) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
-        self.notes += [f"{self.name}: {note}" for note in (*notes, *halves.notes())]
+        self.notes += [f"{self.name}: {note}" for note in (*notes, *surrogates.notes())]
 
     def _records(
         self, columns: Sequence[str] | None, notes: list[str]

@@ -21,7 +21,7 @@ from charrnn.words import NAMED, listing
 __all__ = [
     "MISSING",
     "SEARCHED",
-    "Halves",
+    "LoneSurrogates",
     "MissingColumnError",
     "choice",
     "column_of",
@@ -79,7 +79,7 @@ def documents(
             nested past all reason.
     """
     column, path = column_of(reading), _Path(column_of(reading))
-    cleaner, halves, known = Cleaner(), Halves(name, reading), dict[str, None]()
+    cleaner, surrogates, known = Cleaner(), LoneSurrogates(name, reading), dict[str, None]()
     number = empty = missing = 0
     hints: list[str] = []
     with nesting_errors(name), closing(records):  # and the file that it reads, also after an error
@@ -90,7 +90,7 @@ def documents(
                 )
             text = record if isinstance(record, str) else path.text_in(record)
             if isinstance(text, str):
-                yield Piece(name, cleaner.feed(halves.replaced(text), last=True))
+                yield Piece(name, cleaner.feed(surrogates.replaced(text), last=True))
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {shown(text.value)} in the column {column}, no text"
@@ -105,7 +105,7 @@ def documents(
     if number == missing and known:
         found = f"{name}: no text in a column {column}"
         raise MissingColumnError(found, choice(column, known))
-    changed = [*halves.notes(), *cleaner.notes(), *_without_text(path, empty, number)]
+    changed = [*surrogates.notes(), *cleaner.notes(), *_without_text(path, empty, number)]
     if everything := (*notes, *hints, *changed):
         yield Piece(name, "", first=False, notes=everything)
 
@@ -259,8 +259,8 @@ def refuse_doubled(name: str, header: Sequence[str], wanted: Iterable[str]) -> N
         raise BadDataError(found, "give each column a name of its own")
 
 
-class Halves:
-    """Puts U+FFFD in the place of halves of characters, which JSON can hold, and counts them.
+class LoneSurrogates:
+    """Puts U+FFFD in the place of halves of characters, as JSON can hold them, and counts these.
 
     Args:
         name: of the table.
