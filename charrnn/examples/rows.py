@@ -310,7 +310,7 @@ def opened(
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
-    every, doubles = all_named(sources)
+    every, duplicates = all_named(sources)
     if reading.split != Reading().split and not any(str(one).startswith(HUB) for one in sources):
         found = f"split is {reading.split!r}, which only affects data sets from the hub"
         raise UsageError(f"{found}, and none is read here", "leave it out", "split")
@@ -320,10 +320,10 @@ def opened(
             raise UsageError(f"{source.name} is a bundled text, not a file", "name a file")
     for source in every:
         left_out: list[str] = []
-        for one in source.each(reading, doubles, left_out):
+        for one in source.each(reading, duplicates, left_out):
             yield from _opened(one, reading, notes, before_waiting)
         notes += [f"{source.name}: {note}" for note in left_out]
-    notes += doubles.notes()
+    notes += duplicates.notes()
 
 
 def _opened(

@@ -18,7 +18,7 @@ from charrnn.formats import registry
 from charrnn.outputs import CHECKPOINTS, is_model
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
-from charrnn.text.finding import Doubles
+from charrnn.text.finding import Duplicates
 from charrnn.words import beginning, by_number, counted, first_few, is_path
 
 __all__ = ["Named", "all_named", "is_only_a_model", "named_by"]
@@ -62,12 +62,12 @@ class Named(NamedTuple):
             notes.append(f"{folders} (a pattern with /** at its end reads what is in them)")
         return tuple(notes)
 
-    def each(self, reading: Reading, doubles: Doubles, notes: list[str]) -> Iterator[str | Path]:
+    def each(self, reading: Reading, duplicates: Duplicates, notes: list[str]) -> Iterator[str | Path]:
         """Its contents, each once, and of a folder the texts alone.
 
         Args:
             reading: encoding.
-            doubles: of this source and those before it.
+            duplicates: of this source and those before it.
             notes: gets what was passed by, once the last one is asked for.
 
         Raises:
@@ -77,7 +77,7 @@ class Named(NamedTuple):
         for one in self.contents:
             if self.folder and isinstance(one, Path) and registry.is_no_text(one, reading):
                 skipped.append(str(one.relative_to(self.folder)))
-            elif not doubles.leave_out(one):
+            elif not duplicates.leave_out(one):
                 yield one
         if self.folder and len(skipped) == len(self.files):
             raise MissingInputError(f"{self.folder}: a folder without text files", "name another")
@@ -152,11 +152,11 @@ def named_by(source: str) -> Named:
     raise MissingInputError(f"there is no file or corpus {source}", advice)
 
 
-def all_named(sources: Iterable[str | Path]) -> tuple[Sequence[Named], Doubles]:
+def all_named(sources: Iterable[str | Path]) -> tuple[Sequence[Named], Duplicates]:
     """What sources stand for, and which of it is there already.
 
     Raises:
         MissingInputError: if there is nothing of a name.
     """
     every = [named_by(str(source)) for source in sources]
-    return every, Doubles([one for source in every for one in source.contents])
+    return every, Duplicates([one for source in every for one in source.contents])
