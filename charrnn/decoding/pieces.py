@@ -241,7 +241,7 @@ def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
         read = head[:80].decode(wide, "ignore").partition("\n")[0][:30]
         found = f"{name}: this looks like UTF-16 without a byte-order mark ({read!r})"
         raise NotTextError(found, f"try --encoding {wide}")
-    if kinds.is_riddled(head):
+    if kinds.has_many_controls(head):
         raise NotTextError(f"{name}: a binary file, not text", kinds.CONVERT)
 
 

@@ -263,7 +263,7 @@ def _is_index(rows: Sequence[Row], column: str, first: str) -> bool:
     if column != first or column.lower() not in INDEX:
         return False
     numbers = [str(row.cells.get(column)).strip() for row in rows]
-    if any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
+    if any(numbers == [str(start + k) for k in range(len(rows))] for start in (0, 1)):
         return True
     if column.lower() == "index":
         return False

@@ -220,7 +220,7 @@ def _is_no_text(source: Source, reading: Reading, *, whole: bool) -> bool:
         return False
     if not kinds.looks_binary(stream.head, encoding):
         return False
-    if kinds.is_riddled(stream.head):
+    if kinds.has_many_controls(stream.head):
         return True
     return not (_decodes(stream, encoding) if whole else kinds.decodes(stream.head, encoding))
 
