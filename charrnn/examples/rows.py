@@ -37,7 +37,7 @@ from charrnn.formats.tables.columns import (
     shown,
 )
 from charrnn.text.hub import hub_records
-from charrnn.text.named import all_named
+from charrnn.text.resolving import resolve_all
 
 __all__ = ["File", "Form", "Row", "called", "columns_of", "opened"]
 
@@ -310,7 +310,7 @@ def opened(
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
-    every, duplicates = all_named(sources)
+    every, duplicates = resolve_all(sources)
     if reading.split != Reading().split and not any(str(one).startswith(HUB) for one in sources):
         found = f"split is {reading.split!r}, which only affects data sets from the hub"
         raise UsageError(f"{found}, and none is read here", "leave it out", "split")

@@ -1,13 +1,13 @@
 """From files to token ids.
 
-    source ──named, hub──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
+    source ──resolving, hub──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
 
 tokenizer   text ↔ ids, by character or by byte
 prepared    texts and lists as models read them
 finding     which files a folder stands for, and which hold the same
 hub         data sets of the hub → text, piece by piece
 bundled     the texts and examples that come with charrnn
-named       what sources stand for, each content once
+resolving   what sources stand for, each content once
 division    text → records, if it is a list of them
 corpus      files, folders, data sets, standard input → text
 origin      where a corpus was read, and how

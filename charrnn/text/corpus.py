@@ -29,7 +29,7 @@ from charrnn.text.bundled import BUNDLED
 from charrnn.text.division import Documents
 from charrnn.text.finding import Duplicates
 from charrnn.text.hub import hub_records
-from charrnn.text.named import Named, all_named
+from charrnn.text.resolving import Resolved, resolve_all
 
 __all__ = [
     "Corpus",
@@ -135,7 +135,7 @@ def texts(
 def documents(sources: Sequence[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
     heeded: set[str] = set()
-    every, duplicates = all_named(sources)
+    every, duplicates = resolve_all(sources)
     for source in every:
         source.check_task(None)
     for source in every:
@@ -146,7 +146,7 @@ def documents(sources: Sequence[str | Path], reading: Reading) -> Iterator[Piece
 
 
 def _documents_of(
-    source: Named, reading: Reading, heeded: set[str], duplicates: Duplicates
+    source: Resolved, reading: Reading, heeded: set[str], duplicates: Duplicates
 ) -> Iterator[Piece]:
     """The documents of a source; the tables in a folder that have no such column are left out."""
     notes, lacking = list[str](), list[str]()
@@ -211,9 +211,9 @@ def corpus_name(sources: Sequence[str | Path]) -> str:
     """The name of a corpus: of its first source, and how many others are read."""
     more = 0
     if len(sources) > 1:
-        every, duplicates = all_named(sources)
-        others = [[not duplicates.leave_out(one) for one in source.contents] for source in every][1:]
-        more = sum(map(any, others))
+        every, duplicates = resolve_all(sources)
+        are_new = [[not duplicates.leave_out(one) for one in source.contents] for source in every]
+        more = sum(map(any, are_new[1:]))
     return f"{short_name(sources[0])}{f' and {more:,} more' if more else ''}"
 
 

@@ -33,8 +33,8 @@ from charrnn.objectives import language
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.corpus import Corpus, Sources
-from charrnn.text.named import named_by
 from charrnn.text.origin import origin_of
+from charrnn.text.resolving import resolve
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
 from charrnn.words import as_argument, leave_out
@@ -277,7 +277,7 @@ def _refuse_moved(
 
 def _is_missing(source: str) -> bool:
     with suppress(MissingInputError):
-        named_by(source)
+        resolve(source)
         return False
     return not os.path.exists(source)  # noqa: PTH110 - not one that may not be entered
 
