@@ -20,12 +20,12 @@ from charrnn.errors import BadDataError
 from charrnn.examples.rows import File
 
 __all__ = [
+    "JOIN",
     "QUARTER",
     "Time",
     "are_months",
     "forms_of",
     "is_time",
-    "join",
     "near",
     "odd_steps",
     "ordered_times",
@@ -64,7 +64,8 @@ DATES = (
     *("%B %d, %Y", "%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%Y %b", "%Y-%b", "%m/%Y", "%Y/%m"),
     *("%d-%m-%y", "%m-%d-%y", "%y/%m/%d", "%y-%m-%d", "%y.%m.%d"),
 )
-OF_DAYS, OF_HOURS = ("ds", "date", "day"), ("hour", "time")  # names of columns
+OF_DAYS, OF_HOURS = {"ds", "date", "day"}, {"hour", "time"}  # names of columns
+JOIN = "join the days and the hours into one column, as 2024-01-31 13:00"
 POINT_MONTH = re.compile(r"(?:0[1-9]|1[0-2])\.\d{4}")
 MARKS = re.compile("[/.,:-]")
 LAST_YEAR = 2068  # that two digits stand for
@@ -190,18 +191,12 @@ def _advice_on(file: File, times: Sequence[Time]) -> str:
     sort = "sort the rows by time, and keep one for each time"
     if len({time.seconds for time in times}) == len(times):
         return sort
-    names = {name.lower(): name for name in reversed(file.columns)}
-    day, hour = ([names[one] for one in some if one in names] for some in (OF_DAYS, OF_HOURS))
-    if day and hour and all(time.clock % 86400 == 0 for time in times):
-        return join(day[0], hour[0])
+    names = {name.lower() for name in file.columns}
+    if names & OF_DAYS and names & OF_HOURS and all(time.clock % 86400 == 0 for time in times):
+        return JOIN
     if "unique_id" in file.columns:
         return sort
     return f"{sort}, or, if they are of several series, name the columns unique_id, ds and y"
-
-
-def join(day: str, hour: str) -> str:
-    """The advice on times whose days and hours stand in two columns."""
-    return f"join the columns {day} and {hour} into one, as 2024-01-31 13:00"
 
 
 def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> BadDataError:
