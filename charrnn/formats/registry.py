@@ -169,9 +169,7 @@ def _of_all(
         form = format_of(source.file_name)
         inside = source.name.removeprefix(f"{source.archive}/") if source.archive else ""
         if inside and (
-            form.whole
-            or is_archive(source.file_name)
-            or _is_no_text(source, reading, whole=False)
+            form.whole or is_archive(source.file_name) or _is_no_text(source, reading, whole=False)
         ):
             left_out.append(inside)
             continue

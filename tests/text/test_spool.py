@@ -174,7 +174,7 @@ class TestTemporaryFiles:
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
     @pytest.mark.parametrize("whole", [0, 1])
     def test_a_full_disk_is_told_in_a_line(
-        self, whole: int, cached: Path, monkeypatch: pytest.MonkeyPatch
+        self, whole: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Whether it is full of the text or of its ids."""
         files = [io.BytesIO() for _ in range(whole)]
