@@ -232,9 +232,7 @@ def test_numpy_answers_as_pytorch_does(cell: CellName) -> None:
             wanted += list(batch.windows.values(np.sort(outputs, -1)))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     forecaster = Forecaster(task.folder(model, weights))
-    pasts = [trial.past for trial in task.trials]
-    spreads = [past.known_spread for past in pasts]
-    bands = forecaster.bands([past.values for past in pasts], spreads, 2)
+    bands = forecaster.answers(task.trials)
     np.testing.assert_allclose(bands, wanted, rtol=1e-4, atol=1e-5)
     report = forecaster.judged(task.trials, bands)
     assert report.score == pytest.approx(scoring.result.score, rel=1e-4)

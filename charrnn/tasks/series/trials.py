@@ -11,11 +11,9 @@ import numpy as np
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past
-from charrnn.tasks.series.windows import Values
+from charrnn.tasks.series.windows import MIDDLE, Values
 
-__all__ = ["MIDDLE", "Trial", "report_of", "score_of"]
-
-MIDDLE = 1  # which of the quantiles is the forecast
+__all__ = ["Trial", "report_of", "score_of"]
 
 
 class Trial(NamedTuple):
