@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import See, State
 from charrnn.config import Unknown
-from charrnn.errors import BadDataError, CharRNNError, UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.inside.lanes import activity, refuse_others, shares
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
@@ -122,9 +123,7 @@ def _of_one(model: Model, ids: Ids, back: int, done: Callable[[float], object]) 
         part = windows[k : k + rows]
         norms[k : k + rows] = norms_back(model, part, steps)
         done(part.size / total)
-    if not np.isfinite(norms).all():
-        advice = "training has diverged: train again with a lower learning rate"
-        raise BadDataError("the gradients of the model are not numbers", advice)
+    refuse_diverged(norms, "the gradients of the model are")
     relative = norms / np.maximum(norms[:, :1], np.finfo(np.float32).tiny)
     low, median, high = np.quantile(relative, (0.25, 0.5, 0.75), 0).tolist()
     return Gradients(

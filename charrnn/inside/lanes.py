@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, checked_ids
+from charrnn.array_checks import checked_ids
+from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
 from charrnn.errors import UsageError

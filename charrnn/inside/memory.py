@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Places, target_log_probs
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
 from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.scoring.score import score_of
 from charrnn.text.prepared import as_trained
 from charrnn.words import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from charrnn.arrays import fix
+from charrnn.array_checks import fix
 from charrnn.folder import card
 from charrnn.folder.hub import is_on_hub
 from charrnn.folder.reading import find_model, read_model

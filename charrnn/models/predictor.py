@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
+from charrnn.array_checks import checked_ids
+from charrnn.arrays import Floats, Ids, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Count, Size, Unknown
 from charrnn.errors import UsageError

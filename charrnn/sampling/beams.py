@@ -8,11 +8,12 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Logits, log_softmax
 from charrnn.cells.rules import State
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
-from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
+from charrnn.sampling.drawing.distribution import allowed_ids
 from charrnn.sampling.drawing.filters import only
 from charrnn.sampling.endings import Ending, has_stops
 from charrnn.sampling.growing import GrowingText

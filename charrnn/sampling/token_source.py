@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Logits, target_log_probs
 from charrnn.config import Unknown
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.drawing.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless, with_checked_ends
 from charrnn.sampling.language_model import (

@@ -29,10 +29,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids
 from charrnn.errors import BadDataError, UsageError
 from charrnn.models.model import Model
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids

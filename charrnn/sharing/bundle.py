@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import safetensors.numpy
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Weights, softmax
 from charrnn.errors import printable
 from charrnn.folder import card
@@ -25,7 +26,6 @@ from charrnn.folder.reading import refuse_backwards
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
 from charrnn.folder.untrusted import read_bytes, refuse_links
 from charrnn.models.model import Model
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.language_model import start_ids
 from charrnn.sharing import wasm
 from charrnn.sharing.packing import pack

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, mean_log_probs
 from charrnn.config import Reading, Size
 from charrnn.errors import CharRNNError, MissingInputError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.scoring.score import Batch
 from charrnn.task_config import Translate

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Floats, Ids, code_points
 from charrnn.config import Unknown
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import UsageError
 from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.roles.ablation import Ablation
 from charrnn.inside.roles.features import FEATURES
@@ -203,9 +204,7 @@ def _best(model: Model, ids: Ids, values: Floats, done: Callable[[int], object])
     middle = len(ids) // 2
     # The rest of what is found there takes much memory, and is of no use.
     first = follow(model, ids[:middle], values[:middle], progress=done).correlations
-    if not np.isfinite(first).all():
-        advice = "training has diverged: train again with a lower learning rate"
-        raise BadDataError("the values of the units are not numbers", advice)
+    refuse_diverged(first, "the values of the units are")
     features = np.abs(first).argmax(1)
     every = np.arange(len(features))
     chosen = first[every, features]

@@ -264,7 +264,7 @@ def test_what_cannot_be_looked_at_is_said() -> None:
         units(Mixture([model, model]), text)
     model = changed(model, {"head.bias": np.nan})
     assert len(units(model, text)) == L * H, "units can be looked at without the predictions"
-    with pytest.raises(CharRNNError, match="not numbers"):
+    with pytest.raises(CharRNNError, match="are NaN or infinity"):
         units(changed(model, {"rnn.weight_hh_l0": np.nan}), text)
 
 
