@@ -65,7 +65,8 @@ def measure_horizon(
 ) -> Measured:
     """How far back a model remembers, or a mixture of the models of these names."""
     from charrnn.folder.reading import find_model, read_record
-    from charrnn.inside.memory import horizon, ids_and_contexts
+    from charrnn.inside.lanes import story_ids
+    from charrnn.inside.memory import LEAST, horizon
     from charrnn.plots.insights import draw_horizon
     from charrnn.terminal.insights import show_horizon
 
@@ -84,7 +85,7 @@ def measure_horizon(
         else:
             say("n-grams are left out: some of the models were not trained on this text")
     else:
-        ids_and_contexts(model, text, unknown)  # what is wrong is said before what is left out
+        story_ids(model, text, unknown, LEAST)  # what is wrong is said before what is left out
         known = _training_text(folders, records, model.tokenizer)
     with progress_bar() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)

@@ -136,13 +136,13 @@ def inspect(
 
     from charrnn.decoding.pieces import not_as_bytes
     from charrnn.folder.hub import folder_name
-    from charrnn.inside.lanes import refuse_others
+    from charrnn.inside.lanes import refuse_records_and_backwards
     from charrnn.models.loading import load_together
     from charrnn.text.corpus import read_corpus
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
-        refuse_others(model)
+        refuse_records_and_backwards(model)
         reading = reading_of_own(models, as_given, sources)
         with not_as_bytes():
             corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))

@@ -22,7 +22,7 @@ from charrnn.models.predictor import Predictor
 from charrnn.scoring.lanes import chunks
 from charrnn.text.prepared import as_trained
 
-__all__ = ["Block", "activity", "refuse_others", "shares", "story_ids"]
+__all__ = ["Block", "activity", "refuse_records_and_backwards", "shares", "story_ids"]
 
 
 class Block(NamedTuple):
@@ -44,7 +44,7 @@ def shares(progress: Callable[[float], object] | None, total: float) -> Callable
     return lambda done: progress and progress(done / total)
 
 
-def refuse_others(model: Predictor) -> None:
+def refuse_records_and_backwards(model: Predictor) -> None:
     """Refuse what does not know a running text, or not from its beginning.
 
     Raises:
@@ -59,14 +59,19 @@ def refuse_others(model: Predictor) -> None:
         raise UsageError(found, "train one without --reverse")
 
 
-def story_ids(model: Predictor, text: str, unknown: Unknown) -> Ids:
+def story_ids(model: Predictor, text: str, unknown: Unknown, least: int = 0) -> Ids:
     """The ids (N,) of a text that is read from its beginning to its end, as in training.
 
     Raises:
-        UsageError: as `refuse_others`, and for unknown characters if these are errors.
+        UsageError: as `refuse_records_and_backwards`, for unknown characters if these are errors,
+            and for fewer than `least` tokens.
     """
-    refuse_others(model)
-    return model.tokenizer.encode(as_trained(text, model.tokenizer), unknown)
+    refuse_records_and_backwards(model)
+    ids = model.tokenizer.encode(as_trained(text, model.tokenizer), unknown)
+    if len(ids) < least:
+        found = f"the text has {len(ids)} of the {least} {model.tokenizer.unit}s it needs"
+        raise UsageError(found, "use a longer one")
+    return ids
 
 
 @checked

@@ -22,7 +22,6 @@ from charrnn.arguments import checked
 from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Places, target_log_probs
 from charrnn.config import Unknown
-from charrnn.errors import UsageError
 from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
@@ -30,7 +29,7 @@ from charrnn.scoring.score import score_of
 from charrnn.text.prepared import as_trained
 from charrnn.words import counted
 
-__all__ = ["Horizon", "costs_after", "horizon"]
+__all__ = ["LEAST", "Horizon", "costs_after", "horizon"]
 
 CONTEXTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 DISTANT = 64  # tokens before the context that are read in a shuffled order
@@ -40,6 +39,7 @@ LEAST_GAIN = 0.01  # bits per character; less is chance
 # Tokens are predicted in runs. Where the context is long, one reading serves several neighbours in
 # a run, whose contexts are then a little longer than k: by an eighth at most.
 RUN, EIGHTH = 32, 8
+LEAST = 2 * (CONTEXTS[1] + DISTANT + RUN)  # tokens of a text, for two contexts
 MIN_RUNS, MAX_RUNS = 8, 96
 SHUFFLED = 4  # of so many runs, one is also read with the distant part shuffled
 WORK = 3e12  # multiplications and additions that reading may take: about a minute
@@ -114,7 +114,8 @@ def horizon(
             characters if these are errors.
         BadDataError: if the model's predictions are not numbers.
     """
-    ids, contexts = ids_and_contexts(model, text, unknown)
+    ids = story_ids(model, text, unknown, LEAST)
+    contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]  # it has room for
     targets = _targets(model, len(ids), contexts)  # (R, RUN)
     # Nats of a token to bits of a character, which may be several bytes.
     characters = score_of(0.0, model.tokenizer, ids[targets.ravel()]).characters
@@ -138,21 +139,6 @@ def horizon(
         characters=characters,
         unit=model.tokenizer.unit,
     )
-
-
-def ids_and_contexts(model: Predictor, text: str, unknown: Unknown) -> tuple[Ids, list[int]]:
-    """The ids (N,) of a text, and the contexts of `CONTEXTS` that it has room for.
-
-    Raises:
-        UsageError: as `horizon`.
-    """
-    ids = story_ids(model, text, unknown)
-    contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
-    if len(contexts) < 2:
-        needed = 2 * (CONTEXTS[1] + DISTANT + RUN)
-        found = f"the text has {len(ids)} of the {needed} {model.tokenizer.unit}s it needs"
-        raise UsageError(found, "use a longer one")
-    return ids, contexts
 
 
 def _targets(model: Predictor, count: int, contexts: list[int]) -> Places:

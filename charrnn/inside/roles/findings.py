@@ -112,10 +112,7 @@ def units(
     """
     if not isinstance(model, Model):
         raise UsageError("units are those of one model", "name a single one")
-    ids = story_ids(model, text, unknown)  # (N,)
-    if len(ids) < LEAST:
-        found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
-        raise UsageError(found, "use a longer one")
+    ids = story_ids(model, text, unknown, LEAST)  # (N,)
     read, middle = _Read(model.tokenizer, ids), len(ids) // 2
     ablation = Ablation(model, ids[middle:])
     reading = 2 * model.config.num_layers - 1  # products of a matrix and a state at each token
