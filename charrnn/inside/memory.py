@@ -25,7 +25,7 @@ from charrnn.config import Unknown
 from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
-from charrnn.scoring.score import score_of
+from charrnn.scoring.score import characters_in
 from charrnn.text.prepared import as_trained
 from charrnn.words import counted
 
@@ -118,7 +118,7 @@ def horizon(
     contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]  # it has room for
     targets = _targets(model, len(ids), contexts)  # (R, RUN)
     # Nats of a token to bits of a character, which may be several bytes.
-    characters = score_of(0.0, model.tokenizer, ids[targets.ravel()]).characters
+    characters = characters_in(model.tokenizer, ids[targets.ravel()])
     scale = targets.size / max(characters, 1) / math.log(2)
     bits, shuffled = [], []
     done = shares(progress, sum(map(_steps, contexts)))

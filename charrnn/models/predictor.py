@@ -34,7 +34,8 @@ from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, own_ids, start_ids
 from charrnn.sampling.records import Wanted, draw_records
 from charrnn.sampling.token_source import Wish, sampling_config, wish_of
-from charrnn.scoring.score import Batch, Score, blocks, score_of
+from charrnn.scoring.batches import Batch, blocks
+from charrnn.scoring.score import Score, score_of
 from charrnn.settings import takes
 from charrnn.text import division
 from charrnn.text.prepared import as_read
@@ -235,7 +236,7 @@ class Predictor(LanguageModel):
         framed = self._with_ends if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
         sequences = (framed(ids) for ids in self._encoded(lines, unknown, first))
         for block in blocks(sequences):
-            scores = dict(chain.from_iterable(results_of(self._scores, list(block))))
+            scores = dict(chain.from_iterable(results_of(self._scores, block)))
             yield from (scores[row] for row in range(len(scores)))
 
     def _scores(self, batch: Batch) -> list[tuple[int, Score]]:

@@ -40,9 +40,9 @@ from charrnn.objectives.validation import (
     label_notes,
     overlap_of,
 )
+from charrnn.scoring.batches import places_alike
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
-from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.records import PAD

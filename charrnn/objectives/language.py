@@ -35,7 +35,7 @@ from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import Rows
 from charrnn.objectives.plans import advice, planning
 from charrnn.objectives.validation import overlap_note, told
-from charrnn.scoring.score import score_of
+from charrnn.scoring.score import characters_in
 from charrnn.text.corpus import Sources
 from charrnn.text.origin import reading_for_validation
 from charrnn.text.records import PAD, Records, Text, beginning, entropy, holds
@@ -282,8 +282,7 @@ class LanguageModelling:
     @cached_property
     def _tokens_per_character(self) -> float:
         ids = self.val.targets() if isinstance(self.val, Records) else self.val
-        scored = score_of(0.0, self.tokenizer, ids)
-        return scored.tokens / max(scored.characters, 1)
+        return len(ids) / max(characters_in(self.tokenizer, ids), 1)
 
     def bits(self, nats: float) -> float:
         """See `Task`."""

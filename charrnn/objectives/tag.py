@@ -42,9 +42,9 @@ from charrnn.objectives.validation import (
     label_notes,
     overlap_of,
 )
+from charrnn.scoring.batches import places_alike
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
-from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.thresholds import thresholds
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types

@@ -19,7 +19,7 @@ from charrnn.arrays import Floats, Ids, Places, product, target_log_probs, under
 from charrnn.cells.rules import See, unseen
 from charrnn.models.hooks import EMBED, OUT, Recorder
 from charrnn.models.model import Model
-from charrnn.scoring.score import score_of
+from charrnn.scoring.score import characters_in
 
 __all__ = ["Ablation"]
 
@@ -99,7 +99,7 @@ class Ablation:
         """
         places = np.linspace(0, len(self.targets) - 1, lanes).astype(np.intp)
         predicted = self.targets[places].ravel()
-        characters = score_of(0.0, self.model.tokenizer, predicted).characters
+        characters = characters_in(self.model.tokenizer, predicted)
         whole = self.costs[places].sum()
         at_once, size = max(1, ROWS // lanes), self.model.config.hidden_size
         found: dict[int, float] = {}
