@@ -80,7 +80,7 @@ def activity(
 ) -> Iterator[Block]:
     """What a network computes at every token of a text; each token comes once.
 
-    A text shorter than `scoring.lanes.SPLIT_FROM` tokens is read from its first token to its last, as
+    A text of fewer tokens than `scoring.lanes.SPLIT_FROM` is read from its first to its last, as
     `run_with_cache` reads it. A longer one is read in up to 64 lanes side by side; each begins 512
     tokens before its part, with an empty state, so that its values are nearly those of a single
     pass. (The first lane's are those, but for rounding.)

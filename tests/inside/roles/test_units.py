@@ -159,12 +159,10 @@ def test_units_side_by_side_lose_what_each_loses_alone(monkeypatch: pytest.Monke
     ids = model.tokenizer.encode(text)
     ablation, means = Ablation(model, ids), np.linspace(-0.5, 0.5, L * H)
     work: list[int] = []
-    together = ablation.bits_lost(range(L * H), means, 2, work.append)
-    # Without a unit of the first layer, the second has two products to compute.
-    assert work == [3 * H * 2 * LENGTH, H * 2 * LENGTH]
-    assert sum(work) == ablation.products(range(L * H)) * 2 * LENGTH
+    together, _ = ablation.bits_lost(range(L * H), means, 2 * LENGTH, work.append)
+    assert work == [H] * L
     monkeypatch.setattr("charrnn.inside.roles.ablation.ROWS", 1)
-    alone = ablation.bits_lost(range(L * H), means, 2, work.append)
+    alone, _ = ablation.bits_lost(range(L * H), means, 2 * LENGTH, work.append)
     assert len(work) == L + L * H
     assert together == pytest.approx(alone, abs=1e-6)
     assert len(set(alone.values())) == L * H
@@ -198,8 +196,8 @@ def test_every_unit_of_a_large_network_is_taken_away_on_less_of_the_text(
         (512, 1e9, 8),
         (8192, 1e9, 9),  # the text has no more
         (100, 1e9, 1),
-        (512, 300 * H * H * 4 * 7, 4),
-        (512, 600 * H * H * 4 * 7, 8),
+        (512, 300 * 7 * L * 4 * H * H, 4),
+        (512, 600 * 7 * L * 4 * H * H, 8),
         (512, 0, LEAST // LENGTH),
         (128, 0, 2),
     ],
@@ -210,7 +208,9 @@ def test_how_much_of_the_text_is_used_depends_on_the_work(
     monkeypatch.setattr("charrnn.inside.roles.ablation.WORK", work)
     text = planted_text(3000, seed=4)
     model = a_model(text, "lstm")
-    assert Ablation(model, model.tokenizer.encode(text)).lanes(tokens, 7) == expected
+    ablation = Ablation(model, model.tokenizer.encode(text))
+    _, tried_on = ablation.bits_lost(range(7), np.zeros(L * H), tokens, lambda _units: None)
+    assert tried_on == expected * LENGTH
 
 
 def slow_coin(text: str) -> NDArray[np.bool_]:
