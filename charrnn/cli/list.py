@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from charrnn.checkpoints import CHECKPOINTS, CONFIG, METRICS, WEIGHTS
 from charrnn.config import TaskName
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
 from charrnn.task_config import SCORES
@@ -55,7 +56,6 @@ class Entry(msgspec.Struct, kw_only=True):
 
 def list_models(json: JsonOption = False) -> None:
     """List the models in checkpoints/, the newest first."""
-    from charrnn.outputs import CHECKPOINTS
     from charrnn.text.origin import working_folder
 
     there = CHECKPOINTS.iterdir() if CHECKPOINTS.is_dir() else ()
@@ -97,7 +97,6 @@ def _describe(entry: Entry) -> None:
     from charrnn.cells.layout import parameter_count
     from charrnn.folder.files import is_first_save
     from charrnn.folder.reading import checked_record, checked_tokenizer, read_metrics
-    from charrnn.folder.record import CONFIG, METRICS, WEIGHTS
 
     if not (entry.path / CONFIG).exists():
         entry.status = "no model"
@@ -131,7 +130,6 @@ def _describe(entry: Entry) -> None:
 def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
     """After how many updates the weights were saved, from their header alone."""
     from charrnn.folder.files import read_header, read_manifest
-    from charrnn.folder.record import WEIGHTS
     from charrnn.folder.untrusted import damaged, opened
 
     with opened(path / WEIGHTS) as file:

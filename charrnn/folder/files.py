@@ -22,6 +22,7 @@ import safetensors.numpy
 from msgspec import Meta
 
 from charrnn.arrays import Weights
+from charrnn.checkpoints import MANIFEST, RESUME, STATE
 from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
 from charrnn.folder.untrusted import damaged, opened, parse, read_bytes
 from charrnn.settings import Settings
@@ -29,9 +30,6 @@ from charrnn.words import as_argument
 
 __all__ = [
     "LOCK",
-    "MANIFEST",
-    "RESUME",
-    "STATE",
     "cannot_create",
     "check_file",
     "checked_metadata",
@@ -49,10 +47,7 @@ __all__ = [
     "write_files",
 ]
 
-MANIFEST = "manifest.json"
 LOCK = ".lock"  # the names of lock files begin with it; see `locking`
-RESUME = "resume"  # the folder of what resuming needs; see `resuming`
-STATE = f"{RESUME}/state.safetensors"
 INCOMPLETE = ".charrnn-new"  # the temporary names of files end with it
 
 Found = TypeVar("Found")

@@ -15,11 +15,19 @@ import msgspec
 
 from charrnn.arguments import checked
 from charrnn.cells.heads import shapes_of
+from charrnn.checkpoints import (
+    CHECKPOINTS,
+    CONFIG,
+    MANIFEST,
+    METRICS,
+    MODEL_FILES,
+    STATE,
+    TOKENIZER,
+    WEIGHTS,
+)
 from charrnn.config import MUON_ROWS
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError, warn
 from charrnn.folder.files import (
-    MANIFEST,
-    STATE,
     Manifest,
     check_file,
     checked_metadata,
@@ -30,21 +38,15 @@ from charrnn.folder.files import (
 )
 from charrnn.folder.hub import download, is_on_hub
 from charrnn.folder.record import (
-    CONFIG,
     FORMAT_VERSION,
-    METRICS,
-    MODEL_FILES,
     NO_TEXT,
     TASK_FORMAT_VERSION,
-    TOKENIZER,
-    WEIGHTS,
     Evaluation,
     ModelFolder,
     ModelRecord,
     extra_files,
 )
 from charrnn.folder.untrusted import damaged, parse, read_bytes
-from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import Forecast
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import as_argument, beginning, is_path

@@ -19,9 +19,10 @@ from charrnn.arrays import Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import is_hidden
 from charrnn.cells.rules import CELLS
+from charrnn.checkpoints import STATE
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, checked_metadata, read_settled, read_tensors
+from charrnn.folder.files import checked_metadata, read_settled, read_tensors
 from charrnn.folder.reading import (
     can_start_others,
     checked_record,

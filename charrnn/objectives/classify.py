@@ -20,11 +20,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
+from charrnn.checkpoints import LABELS
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import printable
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, CorpusRecord, ModelFolder
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros

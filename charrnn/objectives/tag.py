@@ -22,11 +22,12 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Floats, Ids, Weights
 from charrnn.cells.layout import HEAD_BIAS
+from charrnn.checkpoints import LABELS
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import check_types, read_tagged
 from charrnn.examples.tags import OUTSIDE, RULES, Tagged
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, CorpusRecord, ModelFolder
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros

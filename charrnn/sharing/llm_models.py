@@ -18,12 +18,11 @@ from typing import Any
 import llm
 import msgspec
 
+from charrnn.checkpoints import CHECKPOINTS, CONFIG, WEIGHTS
 from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.folder.record import CONFIG, WEIGHTS
 from charrnn.folder.untrusted import parse, read_bytes
 from charrnn.models.loading import load
-from charrnn.outputs import CHECKPOINTS
 from charrnn.use_config import SampleConfig
 
 __all__ = ["CharRNNModel", "register_models"]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from charrnn.checkpoints import is_model
 from charrnn.decoding.containers import is_hidden
 from charrnn.errors import MissingInputError
-from charrnn.outputs import is_model
 from charrnn.words import by_number, counted, first_few
 
 __all__ = ["Doubles", "below"]

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from charrnn.checkpoints import CHECKPOINTS, is_model
 from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
 from charrnn.decoding.containers import LOCKS
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.formats import registry
-from charrnn.outputs import CHECKPOINTS, is_model
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.finding import Doubles

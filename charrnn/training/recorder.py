@@ -12,17 +12,14 @@ import msgspec
 import numpy as np
 
 from charrnn.arrays import Weights
+from charrnn.checkpoints import CARD, CONFIG, METRICS, STATE, WEIGHTS
 from charrnn.config import BudgetName, Correction, DeviceName, Threads, TrainConfig
 from charrnn.errors import BadDataError, CharRNNError
 from charrnn.folder import card
-from charrnn.folder.files import STATE, check_file, read_manifest, write_files
+from charrnn.folder.files import check_file, read_manifest, write_files
 from charrnn.folder.place import Place
 from charrnn.folder.record import (
-    CARD,
-    CONFIG,
-    METRICS,
     NO_TEXT,
-    WEIGHTS,
     Evaluation,
     ModelFolder,
     ModelRecord,

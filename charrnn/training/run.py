@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.arguments import checked
+from charrnn.checkpoints import CHECKPOINTS
 from charrnn.config import (
     Budget,
     ModelConfig,
@@ -35,7 +36,6 @@ from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
-from charrnn.outputs import CHECKPOINTS
 from charrnn.settings import check, refuse_unknown, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast

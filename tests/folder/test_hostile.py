@@ -21,10 +21,11 @@ from pathlib import Path
 import pytest
 
 from charrnn import CharRNNError, load, resume
+from charrnn.checkpoints import STATE
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
 from charrnn.folder.card import markdown
-from charrnn.folder.files import STATE, write_files
+from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
 from charrnn.folder.resuming import read_run

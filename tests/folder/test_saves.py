@@ -19,13 +19,12 @@ import pytest
 import safetensors.numpy
 
 from charrnn import CharRNN, CharTokenizer, load, resume
+from charrnn.checkpoints import MANIFEST, STATE
 from charrnn.cli.list import list_models
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError, ReadWriteError
 from charrnn.folder import untrusted
 from charrnn.folder.files import (
-    MANIFEST,
-    STATE,
     create_folder,
     pretty_json,
     read_manifest,

@@ -16,6 +16,7 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
+from charrnn.checkpoints import LABELS
 from charrnn.config import (
     Budget,
     CellName,
@@ -28,7 +29,6 @@ from charrnn.config import (
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder import card
 from charrnn.folder.reading import read_folder
-from charrnn.folder.record import LABELS
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.network.encoder import Encoder

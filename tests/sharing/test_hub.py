@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import charrnn
-from charrnn.folder.record import LABELS, MODEL_FILES, SERIES
+from charrnn.checkpoints import LABELS, MODEL_FILES, SERIES
 from tests import commands
 from tests.sharing.hub import TOKEN, Hub, Repository
 

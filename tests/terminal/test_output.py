@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from charrnn import CharRNN, CharTokenizer, Evaluation, load
-from charrnn.folder.record import WEIGHTS
+from charrnn.checkpoints import WEIGHTS
 from charrnn.terminal import output, progress
 from charrnn.training.events import Corrected, Evaluated, Event, Progress
 from tests.commands import start

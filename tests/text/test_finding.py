@@ -16,8 +16,9 @@ import safetensors
 import safetensors.numpy
 
 from charrnn import Reading, load, read_corpus, resume, train
+from charrnn.checkpoints import STATE
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, write_files
+from charrnn.folder.files import write_files
 from charrnn.folder.resuming import RULES
 from charrnn.training.events import Evaluated
 from tests.commands import run as command

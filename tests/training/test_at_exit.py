@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from charrnn import Run, resume, train
-from charrnn.folder.record import WEIGHTS
+from charrnn.checkpoints import WEIGHTS
 from charrnn.folder.resuming import read_run
 from charrnn.training import loop
 

@@ -19,10 +19,10 @@ import pytest
 import torch
 
 import charrnn
+from charrnn.checkpoints import STATE
 from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
 from charrnn.errors import UsageError
-from charrnn.folder.files import STATE
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import devices
 from charrnn.learning.hardware.ranks import ALONE, Ranks

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
+from charrnn.checkpoints import STATE
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
-from charrnn.folder.files import STATE
 from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Finished, Progress, Started

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from charrnn.checkpoints import CHECKPOINTS
 from charrnn.config import MAX_STEPS, STANDARD_INPUT, Budget, Reading, TaskName, TaskSettings
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.place import Place
@@ -24,7 +25,6 @@ from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.objectives.validation import refuse_useless_validation
-from charrnn.outputs import CHECKPOINTS
 from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import is_read_once
 from charrnn.text.records import Records

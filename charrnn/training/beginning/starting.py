@@ -23,6 +23,7 @@ import torch
 import charrnn
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
+from charrnn.checkpoints import CHECKPOINTS
 from charrnn.config import STANDARD_INPUT, Budget, ModelConfig, TrainConfig
 from charrnn.errors import CannotCreateError
 from charrnn.folder import card
@@ -41,7 +42,6 @@ from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.objectives.request import Data
-from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin
