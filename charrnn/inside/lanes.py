@@ -20,7 +20,7 @@ from charrnn.errors import UsageError
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
 from charrnn.scoring.lanes import chunks
-from charrnn.text.prepared import as_trained
+from charrnn.text.prepared import as_trained, refuse_file_names
 
 __all__ = ["Block", "activity", "refuse_records_and_backwards", "shares", "story_ids"]
 
@@ -63,10 +63,11 @@ def story_ids(model: Predictor, text: str, unknown: Unknown, least: int = 0) -> 
     """The ids (N,) of a text that is read from its beginning to its end, as in training.
 
     Raises:
-        UsageError: as `refuse_records_and_backwards`, for unknown characters if these are errors,
-            and for fewer than `least` tokens.
+        UsageError: as `refuse_records_and_backwards` and `refuse_file_names`, for unknown
+            characters if these are errors, and for fewer than `least` tokens.
     """
     refuse_records_and_backwards(model)
+    refuse_file_names(text=text)
     ids = model.tokenizer.encode(as_trained(text, model.tokenizer), unknown)
     if len(ids) < least:
         found = f"the text has {len(ids)} of the {least} {model.tokenizer.unit}s it needs"

@@ -26,7 +26,7 @@ from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
 from charrnn.scoring.score import characters_in
-from charrnn.text.prepared import as_trained
+from charrnn.text.prepared import as_trained, refuse_file_names
 from charrnn.words import counted
 
 __all__ = ["LEAST", "Horizon", "costs_after", "horizon"]
@@ -114,6 +114,7 @@ def horizon(
             characters if these are errors.
         BadDataError: if the model's predictions are not numbers.
     """
+    refuse_file_names(training_text=training_text)
     ids = story_ids(model, text, unknown, LEAST)
     contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]  # it has room for
     targets = _targets(model, len(ids), contexts)  # (R, RUN)
