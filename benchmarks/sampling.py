@@ -37,7 +37,7 @@ from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.sampling import generation
 from charrnn.sampling.language_model import TokenSampler
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.use_config import SampleConfig
 
@@ -113,8 +113,8 @@ def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step
 
     def write() -> object:
         if count == 1:
-            return "".join(generation.stream(wish_of(model, "!", config)))
-        return generation.generate_batch(wish_of(model, "!", config), range(count))
+            return "".join(generation.stream(request_for(model, "!", config)))
+        return generation.generate_batch(request_for(model, "!", config), range(count))
 
     return write
 

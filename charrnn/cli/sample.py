@@ -126,7 +126,7 @@ def _sample(
 ) -> None:
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
-    from charrnn.sampling.token_source import sampling_config, wish_of
+    from charrnn.sampling.token_source import request_for, sampling_config
     from charrnn.terminal.writing.sampler import Sampler
     from charrnn.text.prepared import as_trained
 
@@ -147,12 +147,12 @@ def _sample(
         reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
-    wish = wish_of(model, prompt, config, options.unknown)
+    request = request_for(model, prompt, config, options.unknown)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext(), _advised(options):
         copies, known = _compared(models, model.tokenizer, options, reading, json=json)
         sampler = Sampler(
-            wish=wish,
+            request=request,
             prompt=prompt,
             unknown=options.unknown,
             out=output or sys.stdout,

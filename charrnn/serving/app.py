@@ -36,7 +36,7 @@ from charrnn.models.model import Model
 from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
-from charrnn.sampling.token_source import Wish, sampling_config
+from charrnn.sampling.token_source import GenerationRequest, sampling_config
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
 from charrnn.serving.answers import Completion, described, score_body, whole_text
@@ -192,10 +192,10 @@ class Service:
         for prompt in given.prompts:
             ids = self._ids(model, "prompt", prompt, given.unknown)
             read += len(ids)
-            wish = Wish(model, after_start(model.tokenizer, ids), config)
+            request = GenerationRequest(model, after_start(model.tokenizer, ids), config)
             texts += [
                 Text(
-                    wish,
+                    request,
                     seed,
                     given.logprobs,
                     echo=bool(given.echo and len(ids)),
@@ -212,22 +212,22 @@ class Service:
         body = await read_body(request, self.config.max_body)
         given = shapes.decode(body, ScoreRequest)
         name, model = self.model(given.model)
-        config = SampleConfig(max_new_tokens=0)
         ids = self._ids(model, "text", given.text, given.unknown)
         if not len(ids):
             found = "text: there is no text to score; send a character that the model knows"
             raise ApiError(422, found, param="text")
-        wish = Wish(model, after_start(model.tokenizer, ids), config)
+        prompt = after_start(model.tokenizer, ids)
         if model.tokenizer.end is not None:  # what ends a record has its cost, too
-            wish = wish._replace(prompt=np.append(wish.prompt, wish.prompt[:1]))
-        text = Text(wish, 0, 0, echo=True, streamed=False)
+            prompt = np.append(prompt, prompt[:1])
+        asked = GenerationRequest(model, prompt, SampleConfig(max_new_tokens=0))
+        text = Text(asked, 0, 0, echo=True, streamed=False)
         async with self.written([text]):
             piece = await self._while_there(request.receive, whole_text(text))
         nats = [-cost.log_prob for cost in piece.costs if cost.log_prob is not None]
         costs = np.array([0.0, *nats], np.float32)
-        first, rest = int(wish.prompt[0]), wish.prompt[1:]
-        total = score_of(float(costs.sum(dtype=np.float64)), model.tokenizer, rest, first)
-        return _json(score_body(name, by_character(model.tokenizer, wish.prompt, costs), total))
+        cost = float(costs.sum(dtype=np.float64))
+        total = score_of(cost, model.tokenizer, prompt[1:], int(prompt[0]))
+        return _json(score_body(name, by_character(model.tokenizer, prompt, costs), total))
 
     def _ids(self, model: Model, field: str, text: str, unknown: Any) -> Ids:
         """The ids (N,) of what was sent.

@@ -11,7 +11,7 @@ import pytest
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
 from charrnn.sampling import generation
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.scoring.novelty import Copies, Novelty
 from charrnn.terminal.writing.sampler import Sampler
 from charrnn.text.tokenizer import Tokenizer
@@ -35,7 +35,7 @@ def sampler_of(model: Model, length: int, **options: Any) -> Sampler:
         "copies": None,
     }
     config_of_texts = SampleConfig(max_new_tokens=length, seed=7)
-    return Sampler(wish=wish_of(model, "", config_of_texts), **(settings | options))
+    return Sampler(request=request_for(model, "", config_of_texts), **(settings | options))
 
 
 def written(sampler: Sampler) -> list[Any]:
@@ -48,7 +48,7 @@ def test_texts_are_written_as_they_end_and_are_those_of_their_seeds(
 ) -> None:
     sampler = make_sampler("\nabcdefghij", 9)
     draw, seen = generation.generate_batch, []
-    expected = draw(sampler.wish, range(7, 15))
+    expected = draw(sampler.request, range(7, 15))
 
     def watched(*given: Any, **options: Any) -> Any:
         seen.append(len(written(sampler)))
@@ -65,7 +65,7 @@ def test_texts_are_written_as_they_end_and_are_those_of_their_seeds(
 
 def test_the_best_of_many_is_the_best_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = make_sampler("\nabcdefghij", 9)
-    texts = generation.generate_batch(sampler.wish, range(7, 15))
+    texts = generation.generate_batch(sampler.request, range(7, 15))
     best = max(texts, key=lambda text: text.mean_log_prob)
     monkeypatch.setattr(generation, "MAX_GROUP", 3)
     sampler.best_of(8)
