@@ -127,8 +127,8 @@ def horizon(
         costs = costs_after(model, ids, targets, k)  # (R, RUN)
         # Read in a shuffled order for some runs: what that changes there is added for all.
         change = costs_after(model, ids, targets[::SHUFFLED], k, DISTANT) - costs[::SHUFFLED]
-        bits.append(_mean(costs) * scale)
-        shuffled.append(bits[-1] + _mean(change) * scale)
+        bits.append(float(costs.mean(dtype=np.float64)) * scale)
+        shuffled.append(bits[-1] + float(change.mean(dtype=np.float64)) * scale)
         done(_steps(k))
     refuse_diverged(np.array(bits))
     return Horizon(
@@ -190,10 +190,6 @@ def costs_after(
                 nats = -target_log_probs(logits, rows[:, t + 1])
                 costs[start : start + BATCH, scored] = nats
     return costs.reshape(targets.shape)
-
-
-def _mean(costs: Costs) -> float:
-    return float(costs.mean(dtype=np.float64))
 
 
 def _ngrams(model: Predictor, training_text: str | None, ids: Ids, targets: Places) -> list[float]:
