@@ -25,6 +25,7 @@ from charrnn.native import tiles
 from charrnn.native.processor import Target
 from charrnn.native.writing import byte_tiles
 from tests import amx, commands
+from tests.tasks.shelf import write_examples, write_models
 
 # Some processes of the tests may write small files only: what Python compiles in them would be cut
 # off, and the next process would fail to read it.
@@ -51,17 +52,27 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("repeatable")
 
-# What people set to their taste, and what a terminal hands on.
-TASTES = (
+# What people set to their taste, and what a terminal or a launcher of processes hands on.
+KEPT_OUT = (
+    "CHARRNN_API_KEY",
+    "CHARRNN_MODELS",
     "CLICOLOR",
     "CLICOLOR_FORCE",
     "COLUMNS",
     "FORCE_COLOR",
     "LINES",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
     "NO_COLOR",
+    "OMP_THREAD_LIMIT",
     "PYTEST_ADDOPTS",
+    "PYTHONIOENCODING",
     "PYTHONWARNINGS",
+    "RANK",
     "TQDM_DISABLE",
+    "WORLD_SIZE",
 )
 
 B, T, E, H, L, V = 3, 7, 4, 5, 2, 11
@@ -108,7 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return  # it has the environment of the process that started it, compiled code included
     for name in list(os.environ):
-        if name in TASTES or name.startswith("HF_"):
+        if name in KEPT_OUT or name.startswith("HF_"):
             del os.environ[name]
     caches = TemporaryDirectory(prefix="charrnn-tests-")
     config.add_cleanup(caches.cleanup)
@@ -164,6 +175,16 @@ def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pass
     with unchanged(path):
         yield path / "model"
+
+
+@pytest.fixture(scope="session")
+def trained_tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with examples for tasks, and models of them; to be copied."""
+    path = tmp_path_factory.mktemp("trained-tasks")
+    write_examples(path)
+    write_models(path)
+    with unchanged(path):
+        yield path
 
 
 @pytest.fixture

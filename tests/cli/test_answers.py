@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -18,16 +19,12 @@ from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
 from charrnn.text.bundled import BUNDLED
 from tests import commands
-from tests.tasks.shelf import write_examples, write_models
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def desk(trained_tasks: Path, tmp_path: Path) -> Path:
     """A folder with examples, and models of them."""
-    path = tmp_path_factory.mktemp("desk")
-    write_examples(path)
-    write_models(path)
-    return path
+    return Path(shutil.copytree(trained_tasks, tmp_path / "desk"))
 
 
 def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None:
