@@ -15,6 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck
 
 import charrnn
 from charrnn import Model
@@ -35,13 +36,14 @@ torch.set_num_threads(1)
 # In fp32, a GPU's results are compared with a CPU's; cuDNN would round products to ten bits.
 torch.backends.cudnn.allow_tf32 = False
 
-# The same examples in every run, however slow or old the machine. `make test-slow` tries new ones.
+# The same examples in every run, however slow or old the machine; those of a test share its folder.
+# `make test-slow` tries new ones.
 hypothesis.settings.register_profile(
     "repeatable",
     derandomize=True,
     database=None,
     deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.register_profile(
     "explore",
