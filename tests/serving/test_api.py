@@ -248,17 +248,16 @@ def test_unknown_characters_can_be_skipped(server: Server, model: Model) -> None
     assert found["choices"][0]["text"] == "the" + model.generate("the", max_new_tokens=9, seed=1)
 
 
-def test_what_a_model_does_not_know_is_told_of_what_was_sent(names: Path) -> None:
+def test_what_a_model_does_not_know_is_told_of_what_was_sent(names_server: Server) -> None:
     """A text to score was called a prompt, and one character "them"."""
-    with started(names, "names") as server:
-        for sent, found in (
-            ("ag\nb", "the text has a line end, where records of this model end"),
-            ("bgΩ", "the model does not know a character of the text: 'Ω' (U+03A9)"),
-        ):
-            for field, path in (("text", "score"), ("prompt", "completions")):
-                reply = server.ask("POST", f"/v1/{path}", {field: sent})
-                advice = 'leave that out, or send "unknown": "skip" or "replace"'
-                assert reply.json["error"]["message"] == f"{field}: {found}; {advice}"
+    for sent, found in (
+        ("ag\nb", "the text has a line end, where records of this model end"),
+        ("bgΩ", "the model does not know a character of the text: 'Ω' (U+03A9)"),
+    ):
+        for field, path in (("text", "score"), ("prompt", "completions")):
+            reply = names_server.ask("POST", f"/v1/{path}", {field: sent})
+            advice = 'leave that out, or send "unknown": "skip" or "replace"'
+            assert reply.json["error"]["message"] == f"{field}: {found}; {advice}"
 
 
 def test_what_is_skipped_whole_is_neither_shown_nor_counted_nor_scored(
@@ -606,54 +605,52 @@ def test_an_open_door_is_said(trained_home: Path) -> None:
     assert process.returncode == -15
 
 
-def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None:
-    with started(names, "names", "bytes") as server:
-        for name in ("names", "bytes"):
-            model = charrnn.load(names / name)
-            reply = server.complete(model=name, prompt="b", n=4, seed=3).json
-            for k, choice in enumerate(reply["choices"]):
-                assert choice["text"] == model.generate("b", seed=3 + k)
-                assert choice["finish_reason"] == "stop"
-            assert reply["usage"]["prompt_tokens"] == 1
-            (short,) = server.complete(model=name, prompt="b", max_tokens=0).json["choices"]
-            assert (short["text"], short["finish_reason"]) == ("", "length")
+def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path, names_server: Server) -> None:
+    for name in ("names", "bytes"):
+        model = charrnn.load(names / name)
+        reply = names_server.complete(model=name, prompt="b", n=4, seed=3).json
+        for k, choice in enumerate(reply["choices"]):
+            assert choice["text"] == model.generate("b", seed=3 + k)
+            assert choice["finish_reason"] == "stop"
+        assert reply["usage"]["prompt_tokens"] == 1
+        (short,) = names_server.complete(model=name, prompt="b", max_tokens=0).json["choices"]
+        assert (short["text"], short["finish_reason"]) == ("", "length")
 
-            (echoed,) = server.complete(
-                model=name, prompt="bf", max_tokens=0, echo=True, logprobs=20
-            ).json["choices"]
-            assert echoed["text"] == "bf"
-            found = echoed["logprobs"]
-            np.testing.assert_allclose(
-                found["token_logprobs"], model.log_probs("bf")[:2], atol=1e-5
-            )
-            assert "" in found["top_logprobs"][1], "the end of a record"
+        (echoed,) = names_server.complete(
+            model=name, prompt="bf", max_tokens=0, echo=True, logprobs=20
+        ).json["choices"]
+        assert echoed["text"] == "bf"
+        found = echoed["logprobs"]
+        np.testing.assert_allclose(
+            found["token_logprobs"], model.log_probs("bf")[:2], atol=1e-5
+        )
+        assert "" in found["top_logprobs"][1], "the end of a record"
 
-            (whole,) = server.complete(model=name, prompt="b", seed=3, logprobs=1).json["choices"]
-            assert "".join(whole["logprobs"]["tokens"]) == whole["text"]
-            assert whole["logprobs"]["tokens"][-1] == "", "its end"
-            np.testing.assert_allclose(
-                whole["logprobs"]["token_logprobs"],
-                model.log_probs("b" + whole["text"])[model.tokenizer.encode("b").size :],
-                atol=1e-4,
-            )
+        (whole,) = names_server.complete(model=name, prompt="b", seed=3, logprobs=1).json["choices"]
+        assert "".join(whole["logprobs"]["tokens"]) == whole["text"]
+        assert whole["logprobs"]["tokens"][-1] == "", "its end"
+        np.testing.assert_allclose(
+            whole["logprobs"]["token_logprobs"],
+            model.log_probs("b" + whole["text"])[model.tokenizer.encode("b").size :],
+            atol=1e-4,
+        )
 
-            score = server.ask("POST", "/v1/score", {"model": name, "text": "äf"}).json
-            assert "".join(score["characters"]) == "\näf\n"
-            costs = -model.log_probs("äf")
-            assert score["nats"][0] == 0
-            assert math.isclose(sum(score["nats"]), float(costs.sum()), abs_tol=1e-4)
-        assert server.ask("GET", "/v1/models").json["data"][0]["end"] == "\n"
+        score = names_server.ask("POST", "/v1/score", {"model": name, "text": "äf"}).json
+        assert "".join(score["characters"]) == "\näf\n"
+        costs = -model.log_probs("äf")
+        assert score["nats"][0] == 0
+        assert math.isclose(sum(score["nats"]), float(costs.sum()), abs_tol=1e-4)
+    assert names_server.ask("GET", "/v1/models").json["data"][0]["end"] == "\n"
 
 
-def test_half_a_character_is_not_shown_but_has_its_cost(names: Path) -> None:
+def test_half_a_character_is_not_shown_but_has_its_cost(names_server: Server) -> None:
     """A byte that the end of the record follows, where the length is full."""
-    with started(names, "bytes") as server:
-        reply = server.complete(model="bytes", max_tokens=1, logprobs=20, n=128, seed=3).json
-        choices = reply["choices"]
-        again = [
-            server.complete(model="bytes", max_tokens=1, logprobs=1, seed=choice["seed"]).json
-            for choice in choices
-        ]
+    reply = names_server.complete(model="bytes", max_tokens=1, logprobs=20, n=128, seed=3).json
+    choices = reply["choices"]
+    again = [
+        names_server.complete(model="bytes", max_tokens=1, logprobs=1, seed=choice["seed"]).json
+        for choice in choices
+    ]
     for choice in choices:
         found = choice["logprobs"]
         assert found["tokens"]
@@ -668,15 +665,14 @@ def test_half_a_character_is_not_shown_but_has_its_cost(names: Path) -> None:
     assert alone == [choice["logprobs"]["tokens"] for choice in choices]
 
 
-def test_a_stop_in_another_normal_form_ends_the_text(names: Path) -> None:
+def test_a_stop_in_another_normal_form_ends_the_text(names: Path, names_server: Server) -> None:
     model = charrnn.load(names / "names")
     seed = next(seed for seed in range(99) if "ä" in model.generate(seed=seed))
-    with started(names, "names") as server:
-        for stop in ("ä", unicodedata.normalize("NFD", "ä")):
-            (choice,) = server.complete(seed=seed, stop=stop).json["choices"]
-            assert choice["text"] == model.generate(seed=seed, stop_strings=("ä",))
-            assert choice["finish_reason"] == "stop"
-            assert "ä" not in choice["text"]
+    for stop in ("ä", unicodedata.normalize("NFD", "ä")):
+        (choice,) = names_server.complete(seed=seed, stop=stop).json["choices"]
+        assert choice["text"] == model.generate(seed=seed, stop_strings=("ä",))
+        assert choice["finish_reason"] == "stop"
+        assert "ä" not in choice["text"]
 
 
 @pytest.mark.parametrize("sent", [b"HELO there\r\n\r\n", b"G" * 100_000, b"G" * 10_000_000])

@@ -97,10 +97,9 @@ def test_a_gpu_would_compute_what_the_loops_do(
     leaves = tensors(cell, SHAPE, FULL)
     found = run(cell, HALF, leaves, engine=PERSISTENT)
     agree(found, leaves, cell)
-    for seed in (2, 3):
-        monkeypatch.setattr(engine, "launch", partial(emulator.launch, seed=seed))
-        for one, other in zip(run(cell, HALF, leaves, engine=PERSISTENT), found, strict=True):
-            assert torch.equal(one, other)
+    monkeypatch.setattr(engine, "launch", partial(emulator.launch, seed=2))
+    for one, other in zip(run(cell, HALF, leaves, engine=PERSISTENT), found, strict=True):
+        assert torch.equal(one, other)
     single = tensors(cell, (1, *SHAPE[1:]), FULL)
     agree(run(cell, HALF, single, engine=PERSISTENT), single, cell)
 
