@@ -159,7 +159,13 @@ def test_any_bytes_may_be_a_prompt(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         with pytest.raises(SystemExit) as done:
-            app([*arguments, source.format(word), *(["--json"] if json else ["--output", "out.txt"])])
+            app(
+                [
+                    *arguments,
+                    source.format(word),
+                    *(["--json"] if json else ["--output", "out.txt"]),
+                ]
+            )
     assert (done.value.code or 0) in CODES
 
 

@@ -25,7 +25,7 @@ def described(items: list[Any]) -> Iterator[str]:
     for item in items:
         data = item.callspec.params if hasattr(item, "callspec") else {}
         shown = " ".join(ascii(data).split())
-        yield f"TEST {ascii(item.nodeid)} {re.sub(' at 0x[0-9a-f]+', '', shown)}"
+        yield f"TEST {item.nodeid!a} {re.sub(' at 0x[0-9a-f]+', '', shown)}"
     for module in {item.module.__name__: item.module for item in items}.values():
         for name, value in vars(module).items():
             if isinstance(value, GENERATORS):
@@ -36,7 +36,7 @@ class Collector:
     """A plug-in of pytest that prints what it has collected."""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        print(*described(session.items), sep="\n")
+        sys.stdout.writelines(f"{line}\n" for line in described(session.items))
 
 
 COLLECT = """

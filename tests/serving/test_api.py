@@ -605,7 +605,9 @@ def test_an_open_door_is_said(trained_home: Path) -> None:
     assert process.returncode == -15
 
 
-def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path, names_server: Server) -> None:
+def test_a_record_ends_by_itself_and_is_scored_with_its_end(
+    names: Path, names_server: Server
+) -> None:
     for name in ("names", "bytes"):
         model = charrnn.load(names / name)
         reply = names_server.complete(model=name, prompt="b", n=4, seed=3).json
@@ -621,9 +623,7 @@ def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path, names_s
         ).json["choices"]
         assert echoed["text"] == "bf"
         found = echoed["logprobs"]
-        np.testing.assert_allclose(
-            found["token_logprobs"], model.log_probs("bf")[:2], atol=1e-5
-        )
+        np.testing.assert_allclose(found["token_logprobs"], model.log_probs("bf")[:2], atol=1e-5)
         assert "" in found["top_logprobs"][1], "the end of a record"
 
         (whole,) = names_server.complete(model=name, prompt="b", seed=3, logprobs=1).json["choices"]

@@ -257,7 +257,9 @@ def test_each_failure_to_push_is_one_line(hub: Hub, home: Path, run: Run) -> Non
     assert done.returncode == 2
     assert "ann/hers is there and private; leave out --public" in done.stderr
     done = run("push", "verse", "ann/other", "--license", "none-such")
-    assert_one_line(done, 2, 'README.md. - "license" must be one of [apache-2.0, mit]; check --license')
+    assert_one_line(
+        done, 2, 'README.md. - "license" must be one of [apache-2.0, mit]; check --license'
+    )
     licensed = ("push", "verse", "ann/novel", "--license", "mit")
     done = run(*licensed, token="hf_old")  # noqa: S106
     assert_one_line(done, 1, "the token is not accepted")
