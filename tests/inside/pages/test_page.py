@@ -216,7 +216,7 @@ def test_the_keyboard_goes_on_while_the_text_scrolls_under_a_resting_pointer(
     driver = open_page(laptop, tmp_path / "page.html", model, text)
     driver.find_element(By.ID, "c800").click()
     places = []
-    for _ in range(5):
+    for _ in range(12):
         driver.find_element(By.ID, "text").send_keys(Keys.ARROW_DOWN)
         laptop.run("await new Promise((told) => setTimeout(told, 200)); return null;")
         places.append(int(driver.find_element(By.CLASS_NAME, "here").get_attribute("id")[1:]))
