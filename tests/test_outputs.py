@@ -16,7 +16,7 @@ from charrnn.errors import CannotCreateError, ReadWriteError, UsageError
 from charrnn.folder.files import RESUME
 from charrnn.folder.record import MODEL_FILES
 from charrnn.outputs import OF_A_MODEL, output_file, refuse_inputs
-from tests.commands import run, start
+from tests.commands import refused, run, run_here, start
 
 OLD, NEW = b"an old page", b"a new page, and a longer one"
 
@@ -255,11 +255,10 @@ def test_a_text_that_is_read_is_not_written_over(command: str, home: Path) -> No
     (home / "few.txt").write_text("the clerk")
     (home / "link").symlink_to("verse.txt")
     before = (home / "verse.txt").read_bytes()
-    done = run(home, *command.split())
     option, name = command.split()[-2:]
     option, name = option.replace("-o", "--output"), name.removeprefix("./")
-    assert done.stderr == f"charrnn: {option} names {name}, which is read; choose another file\n"
-    assert done.returncode == 2
+    found = f"charrnn: {option} names {name}, which is read; choose another file\n"
+    refused(run_here(home, *command.split()), 2, found)
     assert (home / "verse.txt").read_bytes() == before
 
 
@@ -270,9 +269,8 @@ def test_a_text_that_is_read_is_not_written_over(command: str, home: Path) -> No
 def test_a_model_is_not_written_over(command: str, home: Path) -> None:
     weights = home / "checkpoints" / "verse" / "model.safetensors"
     before = weights.read_bytes()
-    done = run(home, *command.split(), "checkpoints/verse/model.safetensors")
-    assert done.returncode == 2
-    assert done.stderr.endswith("/model.safetensors, a file of a model; choose another file\n")
+    done = run_here(home, *command.split(), "checkpoints/verse/model.safetensors")
+    refused(done, 2, "/model.safetensors, a file of a model; choose another file\n")
     assert weights.read_bytes() == before
 
 

@@ -311,10 +311,7 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
 def test_wrong_input_is_one_line(
     desk: Path, arguments: tuple[str, ...], code: int, found: str
 ) -> None:
-    done = commands.run(desk, *arguments)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert found in done.stderr
-    assert done.stderr.count("\n") == 1
+    commands.refused(commands.run_here(desk, *arguments), code, found)
 
 
 @pytest.mark.parametrize(
@@ -342,10 +339,8 @@ def test_output_may_be_closed(desk: Path) -> None:
 
 
 def test_a_server_has_language_models_alone(desk: Path) -> None:
-    done = commands.run(desk, "serve", "forth", "reviews", "--port", 0)
-    assert done.returncode != 0
-    assert "reviews is not a language model" in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = commands.run_here(desk, "serve", "forth", "reviews", *commands.NOWHERE)
+    commands.refused(done, 2, "reviews is not a language model")
 
 
 def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
@@ -360,10 +355,8 @@ def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
 
 @pytest.mark.parametrize("model", ["reviews", "airline"])
 def test_a_file_that_is_not_there_is_no_text(desk: Path, model: str) -> None:
-    done = commands.run(desk, "predict", model, "new-review.txt")
-    assert (done.returncode, done.stdout) == (66, "")
-    assert done.stderr.startswith("charrnn: there is no file new-review.txt; ")
-    assert done.stderr.count("\n") == 1
+    done = commands.run_here(desk, "predict", model, "new-review.txt")
+    commands.refused(done, 66, "charrnn: there is no file new-review.txt; ")
 
 
 @pytest.mark.parametrize(
@@ -373,6 +366,5 @@ def test_bundled_examples_are_evaluated_by_name(desk: Path, model: str, name: st
     done = commands.run(desk, "eval", model, name, "--json")
     assert done.returncode == 0, done.stderr
     assert f"{json.loads(done.stdout)['count']:,}" == BUNDLED[name].size.split()[0]
-    done = commands.run(desk, "eval", "airline", name)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"charrnn: {name} holds examples for the task {BUNDLED[name].task}; " in done.stderr
+    done = commands.run_here(desk, "eval", "airline", name)
+    commands.refused(done, 2, f"{name} holds examples for the task {BUNDLED[name].task}; ")

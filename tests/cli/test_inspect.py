@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, inside, load
-from charrnn.cli.app import app
 from charrnn.inside.showing import cells
-from tests.commands import run, start
+from tests.commands import refused, run, run_here, start
 from tests.conftest import small_config
 
 TEXT = "the clerk\nhas lost the book\n"
@@ -129,9 +127,8 @@ def test_a_page_is_written(desk: Path) -> None:
 def test_a_page_says_why_it_shows_less_than_all(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(desk)
     monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 2 * 12 * 6 * 7)
-    done = CliRunner().invoke(app, ["inspect", "verse", "other.txt", "--html", "page.html"])
+    done = run_here(desk, "inspect", "verse", "other.txt", "--html", "page.html")
     assert done.stderr == (
         "only the first 7 characters are shown, so that all gates fit; "
         "--characters can change that\n"
@@ -256,10 +253,7 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
 def test_mistakes_end_in_a_line(
     desk: Path, arguments: tuple[object, ...], code: int, message: str
 ) -> None:
-    done = run(desk, "inspect", *arguments)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    refused(run_here(desk, "inspect", *arguments), code, message)
     assert not (desk / "x").exists()
 
 
@@ -268,10 +262,8 @@ def test_a_model_of_records_is_refused(desk: Path, way: tuple[object, ...]) -> N
     network = CharRNN(small_config("gru", vocab_size=4))
     network.save_pretrained(desk / "records", CharTokenizer("abc", end="\n"))
     (desk / "few.txt").write_text("abcacb\n")
-    done = run(desk, "inspect", "records", "few.txt", *way)
-    assert done.returncode == 2
-    assert "this is one of records; train one with --records none" in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = run_here(desk, "inspect", "records", "few.txt", *way)
+    refused(done, 2, "this is one of records; train one with --records none")
     assert not (desk / "page.html").exists()
 
 

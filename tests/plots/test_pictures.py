@@ -28,6 +28,7 @@ from charrnn.plots.style import check_path, looks
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import CharTokenizer
+from tests.commands import refused
 from tests.conftest import VERSE, small_config
 
 pytest.importorskip("matplotlib")
@@ -211,9 +212,7 @@ def test_without_matplotlib_there_is_one_clear_line(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=home, capture_output=True, text=True
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith("charrnn: pictures need matplotlib, which is not installed; ")
-    assert done.stderr.count("\n") == 1
+    refused(done, 1, "charrnn: pictures need matplotlib, which is not installed; ")
     assert not (home / "losses.svg").exists()
 
 

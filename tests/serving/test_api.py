@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import math
-import os
 import signal
 import socket
 import threading
@@ -427,11 +426,8 @@ HOSTS = (
 def test_names_that_no_request_would_have_are_refused_when_the_server_starts(
     home: Path, option: str, value: str
 ) -> None:
-    done = commands.run(home, "serve", "verse", "--port", 0, option, value)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"charrnn: {option} is {value!r}, which ")
-    assert "such as " in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = commands.run_here(home, "serve", "verse", *commands.NOWHERE, option, value)
+    commands.refused(done, 2, f"charrnn: {option} is {value!r}, which ", "such as ")
 
 
 @pytest.mark.parametrize(
@@ -444,15 +440,14 @@ def test_origins_as_browsers_send_them_are_taken(origin: str) -> None:
 
 @pytest.mark.parametrize("key", ["clé", " key", "key ", "k\ney"])
 def test_a_key_that_clients_cannot_send_is_refused_when_the_server_starts(
-    home: Path, key: str
+    key: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some send é as UTF-8, some as Latin-1, and OpenAI's client not at all."""
-    for options, environment in ((("--api-key", key), {}), ((), {"CHARRNN_API_KEY": key})):
-        done = commands.run(
-            home, "serve", "verse", "--port", 0, *options, environment=os.environ | environment
-        )
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert done.stderr.startswith("charrnn: --api-key holds what not all clients can send")
+    serve = ("serve", "verse", *commands.NOWHERE)
+    found = "charrnn: --api-key holds what not all clients can send"
+    commands.refused(commands.run_here(home, *serve, "--api-key", key), 2, found)
+    monkeypatch.setenv("CHARRNN_API_KEY", key)
+    commands.refused(commands.run_here(home, *serve), 2, found)
 
 
 ENDLESS: dict[str, Any] = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999}
@@ -560,19 +555,15 @@ def test_a_second_ctrl_c_ends_at_once(trained_home: Path) -> None:
 def test_a_port_that_is_taken_and_a_model_that_is_missing(
     server: Server, home: Path, trained_home: Path
 ) -> None:
-    done = commands.run(home, "serve", "--port", server.port)
-    assert done.returncode == 73
-    assert done.stderr.count("\n") == 1
-    assert "choose another --port" in done.stderr
+    done = commands.run_here(home, "serve", "--port", server.port)
+    commands.refused(done, 73, "choose another --port")
     assert "while attempting" not in done.stderr
-    done = commands.run(home, "serve", "--host", "192.0.2.1")  # for documentation: nobody's
-    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
-    assert "choose another --host" in done.stderr
-    done = commands.run(home, "serve", "nothing")
-    assert (done.returncode, done.stderr.count("\n")) == (66, 1)
-    done = commands.run(home, "serve", "checkpoints/verse", trained_home / "checkpoints/verse")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "both be served as verse" in done.stderr
+    done = commands.run_here(home, "serve", *commands.NOWHERE)
+    commands.refused(done, 73, "choose another --host")
+    commands.refused(commands.run_here(home, "serve", "nothing", *commands.NOWHERE), 66, "nothing")
+    two = ("checkpoints/verse", trained_home / "checkpoints/verse")
+    done = commands.run_here(home, "serve", *two, *commands.NOWHERE)
+    commands.refused(done, 2, "both be served as verse")
 
 
 def test_a_model_is_served_under_the_name_that_its_user_gave(home: Path) -> None:

@@ -72,11 +72,7 @@ def test_scores(place: Path) -> None:
     ],
 )
 def test_mistakes(place: Path, arguments: tuple[object, ...], code: int, message: str) -> None:
-    done = commands.run(place, *arguments)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    commands.refused(commands.run_here(place, *arguments), code, message)
 
 
 def test_the_series_of_the_training_go_on_where_there_is_no_standard_input(place: Path) -> None:
@@ -106,6 +102,5 @@ def test_series_shorter_than_a_season_cost_no_other_series_its_answer(
     assert done.returncode == 0
     for arguments in (["1 2", "1 2 3"], ["b.csv"]):
         (place / "b.csv").write_text("b,1,2\nc,1\n")
-        done = commands.run(place, "predict", "m", *arguments)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "has 2 values; give at least 3, a whole season" in done.stderr
+        done = commands.run_here(place, "predict", "m", *arguments)
+        commands.refused(done, 2, "has 2 values; give at least 3, a whole season")

@@ -21,7 +21,7 @@ from charrnn.folder.files import STATE
 from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Finished, Progress, Started
-from tests.commands import Copy, run, wait_until
+from tests.commands import Copy, refused, run, run_here, wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.training.conftest import TEXT
@@ -236,11 +236,9 @@ def test_a_text_that_was_moved_is_to_be_named_where_it_is_now(text: Path, tmp_pa
     (tmp_path / "old one.txt").rename(tmp_path / "new.txt")
     gone, there = tmp_path / "old one.txt", tmp_path / "more.txt"
     for way, python in (("resume", "resume('m', …)"), ("repeat", "train(…, repeat='m')")):
-        refused = run(tmp_path, "train", f"--{way}", "m")
-        assert refused.returncode == 66
-        assert refused.stderr == (
-            f"charrnn: m was trained on {gone}, which is not there; name the text where it is now: "
-            f"charrnn train TEXT {there} --{way} m (in Python {python})\n"
+        done = run_here(tmp_path, "train", f"--{way}", "m")
+        found = f"charrnn: m was trained on {gone}, which is not there; name the text where it is now: "
+        refused(done, 66, f"{found}charrnn train TEXT {there} --{way} m (in Python {python})\n")
         )
         moved = run(tmp_path, "train", "new.txt", there, f"--{way}", "m")
         assert moved.returncode == 0, moved.stderr
@@ -255,8 +253,8 @@ def test_a_run_without_weights_is_not_to_be_started_from(text: Path, tmp_path: P
     with pytest.raises(CharRNNError) as caught:
         resume(tmp_path / "killed")
     assert caught.value.advice == "give the same text, or train anew under another --name"
-    refused = run(tmp_path, "train", "--resume", "killed", "--rnn-size", "9")
-    assert refused.stderr.endswith("; leave it out, or train anew under another --name\n")
+    done = run_here(tmp_path, "train", "--resume", "killed", "--rnn-size", "9")
+    refused(done, 2, "; leave it out, or train anew under another --name\n")
 
 
 def test_what_cannot_be_resumed_says_why(text: Path, tmp_path: Path) -> None:
@@ -399,16 +397,14 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
 )
 def test_resuming_takes_no_settings(option: tuple[str, str], home: Path) -> None:
     """Each is refused by its name, with what the run has instead."""
-    done = run(home, "train", "--resume", "verse", *option)
-    assert done.returncode == 2
-    assert option[0] in done.stderr
-    assert "can't be given" in done.stderr
     kept = {"--rnn-size": "(it has ", "--model": "(it has lstm)", "--weight-decay": "(it has 0.05)"}
+    done = run_here(home, "train", "--resume", "verse", *option)
+    refused(done, 2, option[0], "can't be given", kept.get(option[0], ""))
     assert kept.get(option[0], "") in done.stderr
 
 
 def test_training_takes_a_text(tmp_path: Path) -> None:
-    assert run(tmp_path, "train").returncode == 2
+    refused(run_here(tmp_path, "train"), 2)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -528,9 +524,8 @@ def test_a_model_without_its_state_is_repeated_with_the_encoding_of_its_text(
         )
     )
     latin = ("train", "latin.txt", "--repeat", "m", "--encoding", "latin-1", "--out")
-    refused = run(tmp_path, *latin, "kept")
-    assert refused.returncode == 2
-    assert "--encoding can't be given with --repeat" in refused.stderr
+    done = run_here(tmp_path, *latin, "kept")
+    refused(done, 2, "--encoding can't be given with --repeat")
     with pytest.raises(CharRNNError, match="reading can't be given"):
         train(repeat=tmp_path / "m", out=tmp_path / "x", reading=Reading(encoding="latin-1"))
     (tmp_path / "m" / STATE).unlink()

@@ -154,9 +154,8 @@ def test_models_of_two_directions_are_never_mixed(tmp_path: Path) -> None:
     ):
         with pytest.raises(CharRNNError, match="one model reads backwards, another reads forwards"):
             attempt()
-    done = commands.run(tmp_path, "sample", "forth", "back", "-n", 5)
-    assert done.returncode == 2
-    assert "one model reads backwards, another reads forwards" in done.stderr
+    done = commands.run_here(tmp_path, "sample", "forth", "back", "-n", 5)
+    commands.refused(done, 2, "one model reads backwards, another reads forwards")
     started = train(tmp_path / "verse.txt", init_from=paths[1], out=tmp_path / "new", steps=2)
     started.finish(progress=False)
     assert any("learnt to read backwards, and this run reads forwards" in n for n in started.notes)
@@ -169,7 +168,7 @@ def test_models_of_two_directions_are_never_mixed(tmp_path: Path) -> None:
         (("inspect", "a", "verse.txt", "--html", "page.html"), "train one without --reverse"),
         (("inspect", "a", "verse.txt", "--gradients"), "train one without --reverse"),
         (("export", "a", "--html", "page.html"), "it reads and writes from end to beginning"),
-        (("serve", "a"), "it reads and writes from end to beginning"),
+        (("serve", "a", *commands.NOWHERE), "it reads and writes from end to beginning"),
         (("sample", "a", "--novelty", "verse.txt"), "--novelty needs a model that reads forwards"),
     ],
 )
@@ -179,9 +178,7 @@ def test_what_would_read_a_text_the_other_way_refuses_such_a_model(
     (tmp_path / "verse.txt").write_text(VERSE * 3)
     run = train(tmp_path / "verse.txt", out=tmp_path / "a", reading=REVERSED, **SETTINGS)
     run.finish(progress=False)
-    done = commands.run(tmp_path, *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
+    commands.refused(commands.run_here(tmp_path, *arguments), 2, message)
     assert not (tmp_path / "page.html").exists()
 
 

@@ -25,7 +25,7 @@ from charrnn.objectives.request import Request
 from charrnn.text.records import Records, holds
 from charrnn.training.beginning.preparing import prepare
 from charrnn.training.events import Evaluated, Event
-from tests.commands import Copy, run
+from tests.commands import Copy, refused, run, run_here
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.training.watching import consume, content
@@ -247,10 +247,8 @@ def test_what_means_nothing_or_is_not_there_ends_in_a_line(
 ) -> None:
     source, held = _write("story")
     text = "-" if "-" in arguments else source
-    done = run(tmp_path, "train", text, "--validation", held, *arguments)
-    assert done.returncode == code
-    assert done.stderr.startswith(f"charrnn: {words}")
-    assert done.stderr.count("\n") == 1
+    done = run_here(tmp_path, "train", text, "--validation", held, *arguments)
+    refused(done, code, f"charrnn: {words}")
     assert not Path("checkpoints").exists()
 
 
@@ -388,9 +386,8 @@ def test_the_folder_says_what_validated(tmp_path: Path) -> None:
     assert load("m").facts["validated on"].startswith("valid, ")
     assert "validation set of its own, valid." in Path("m/README.md").read_text()
     assert "validated on     valid, " in run(tmp_path, "info", "m").stdout
-    done = run(tmp_path, "eval", "m", source, "--validation")
-    assert done.returncode == 2
-    assert "give that set as the text" in done.stderr
+    done = run_here(tmp_path, "eval", "m", source, "--validation")
+    refused(done, 2, "give that set as the text")
 
 
 def test_a_folder_of_several_files_and_a_data_set_validate() -> None:

@@ -25,7 +25,7 @@ from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.optimizer import learning_rate
 from charrnn.training.pace.deadline import Deadline
-from tests.commands import run
+from tests.commands import refused, run, run_here
 from tests.conftest import VERSE
 from tests.training.machines import Machine
 from tests.training.watching import weights
@@ -442,9 +442,7 @@ def test_settings_cannot_be_given_for_a_run_that_is_repeated(home: Path) -> None
         (("--init-from", "verse"), "did not start from another model's weights"),
         (("--resume", "verse"), "--repeat"),
     ):
-        done = run(home, "train", "--repeat", "verse", *given_)
-        assert done.returncode == 2, done.stderr
-        assert found in done.stderr
+        refused(run_here(home, "train", "--repeat", "verse", *given_), 2, found)
     for settings in ({"hidden_size": 9}, {"minutes": 2.0}, {"tokenizer": "byte"}, {"steps": 3}):
         with pytest.raises(CharRNNError, match="can't be given for a run that is repeated"):
             train(repeat=home / "checkpoints" / "verse", **settings)
