@@ -13,9 +13,7 @@ import select
 import shlex
 import shutil
 import signal
-import subprocess
 import termios
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -376,24 +374,6 @@ def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
     assert re.fullmatch(rb"seed (\d+): --seed \1 writes this text again\n", err)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
-def test_a_signal_ends_training_with_all_saved(
-    home: Path, number: signal.Signals, code: int
-) -> None:
-    name = f"stopped-{code}"
-    arguments = ("--steps", 1_000_000, "--name", name, *TINY)
-    process = start(home, "train", "verse.txt", *arguments)
-    _wait_for(process, b"parameters")
-    time.sleep(0.5)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == code
-    assert b"Traceback" not in err
-    assert run(home, "sample", name, "-n", 5).returncode == 0
-
-
 def test_how_to_go_on_with_a_text_from_standard_input_is_told_and_works(home: Path) -> None:
     command: Sequence[object] = ("train", "-", "--steps", 1_000_000, "--name", "piped", *TINY)
     for _ in range(2):
@@ -435,17 +415,6 @@ def _stopped(home: Path, command: Sequence[object], text: str) -> str:
     said, _, told = err.splitlines()[-1].partition("; continue with: ")
     assert said == "stopped"
     return told
-
-
-def _wait_for(process: subprocess.Popen[bytes], text: bytes) -> None:
-    assert process.stderr is not None
-    seen = b""
-    while text not in seen:
-        chunk = os.read(process.stderr.fileno(), 4096)
-        assert chunk, seen
-        seen += chunk
-
-
 def test_a_terminal_shows_a_bar_with_rate_and_time_left(home: Path) -> None:
     shown = _in_terminal(home, "train", "verse.txt", "--minutes", 0.05, *TINY)
     assert re.search(r"loss \d\.\d+ nats, \d\.\d+ bits, [\d,]+ characters/s", shown), shown

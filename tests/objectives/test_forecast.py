@@ -463,23 +463,6 @@ def test_a_run_begun_by_older_rules_goes_on_by_them(monkeypatch: pytest.MonkeyPa
     assert weights[0] == weights[1] == weights[2] != weights[3]
 
 
-def test_a_resumed_run_is_the_same() -> None:
-    write_series("a.csv", *random_walks(40, 30))
-    whole = charrnn.train("a.csv", **SMALL, horizon=3, season=2, steps=12, eval_every=4)
-    whole.finish(progress=False)
-    part = charrnn.train(
-        "a.csv", **SMALL | {"out": "n"}, horizon=3, season=2, steps=12, eval_every=4
-    )
-    for event in part:
-        if isinstance(event, charrnn.Evaluated):
-            break
-    charrnn.resume("n").finish(progress=False)
-    ends = [read_folder(Path(name)) for name in "mn"]
-    for name, values in ends[0].weights.items():
-        assert np.array_equal(values, ends[1].weights[name]), name
-    assert ends[0].extra == ends[1].extra
-
-
 def test_features_are_read() -> None:
     """What comes is what the feature was a step before."""
     hint = np.random.default_rng(0).normal(0, 1, 301).cumsum()

@@ -22,14 +22,9 @@ from charrnn.terminal import output, progress
 from charrnn.training.events import Corrected, Evaluated, Event, Progress
 from tests.commands import start
 from tests.conftest import small_config
-from tests.terminal.test_progress import DONE
+from tests.terminal.showing import DONE, Terminal
 
 CHARACTERS = "\n\x1b\x85 [abcЖ👩"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

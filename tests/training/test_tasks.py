@@ -181,6 +181,7 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
         assert load("stopped")
     consume(resume("stopped"))
     assert content("stopped") == content("whole")
+    assert read_folder(Path("stopped")).extra == read_folder(Path("whole")).extra
 
 
 @pytest.mark.usefixtures("_alone")
