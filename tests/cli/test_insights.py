@@ -153,7 +153,6 @@ def test_gradients_say_that_they_need_pytorch(home: Path) -> None:
     ids=lambda arguments: arguments[-3],
 )
 def test_a_picture_is_written_and_named(home: Path, arguments: tuple[str, ...]) -> None:
-    pytest.importorskip("matplotlib")
     done = run(home, *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
@@ -163,7 +162,6 @@ def test_a_picture_is_written_and_named(home: Path, arguments: tuple[str, ...]) 
 
 def test_the_losses_of_models_for_tasks_are_drawn(home: Path) -> None:
     """One that reads texts, and one that reads numbers and has no vocabulary."""
-    pytest.importorskip("matplotlib")
     (home / "pairs.tsv").write_text("".join(f"{k}\t{k * k}\n" for k in range(40)))
     (home / "series.csv").write_text("y\n" + "".join(f"{k % 7}\n" for k in range(60)))
     sizes = ("--rnn-size", 5, "--steps", 12, "--eval-every", 4, "--device", "cpu")

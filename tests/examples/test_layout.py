@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from charrnn.config import Reading
@@ -291,9 +293,7 @@ class TestRowsAsSeries:
 
 
 def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[str]]:
-    pa = pytest.importorskip("pyarrow")
-    written = pytest.importorskip("pyarrow.parquet")
-    written.write_table(pa.table(table), tmp_path / "x.parquet")
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
     notes: list[str] = []
     return read_series([tmp_path / "x.parquet"], Reading(), notes), notes
 

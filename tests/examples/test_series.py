@@ -8,7 +8,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, CharRNNError, UsageError
@@ -169,8 +171,6 @@ def test_json_lines(tmp_path: Path) -> None:
 
 
 def test_parquet(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pa.table({"ds": [1, 2], "y": [3, 4.5]}), tmp_path / "x.parquet")
     (only,) = read_series([tmp_path / "x.parquet"], Reading(), [])
     assert only.values[:, 0].tolist() == [3, 4.5]

@@ -31,8 +31,6 @@ from charrnn.text.tokenizer import CharTokenizer
 from tests.commands import refused
 from tests.conftest import VERSE, small_config
 
-pytest.importorskip("matplotlib")
-
 ROOT = Path(__file__).parent.parent.parent
 TEXT = VERSE * 6
 

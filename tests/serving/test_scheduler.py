@@ -139,7 +139,6 @@ def model_in_machine_code(
     cell: CellName, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Model, type[Any]]:
     """A model whose texts of ten tokens are long already, and the class of its samplers."""
-    pytest.importorskip("llvmlite")
     monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
     model = small_model(cell, hidden_size=32)
     sampler = model.sampler(model.start(), 100)

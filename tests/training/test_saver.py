@@ -249,7 +249,6 @@ class TestSaver:
                     saver.wait()
             lock.let_go()  # as the save could not
 
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not copied here")
     def test_a_copy_of_the_process_waits_for_no_save(self, tmp_path: Path) -> None:
         code = (
             "import os, sys, threading\n"

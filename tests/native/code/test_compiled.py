@@ -139,10 +139,6 @@ def test_a_damaged_file_is_made_anew(
     assert kept_file().read_bytes() == whole
 
 
-needs_owners = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
-
-
-@needs_owners
 @pytest.mark.parametrize("which", ["cache", "folder", "file"])
 def test_code_that_others_could_have_written_is_not_loaded(
     another_process: Callable[[], Keep], which: str
@@ -155,7 +151,6 @@ def test_code_that_others_could_have_written_is_not_loaded(
     assert made == [3, 3]
 
 
-@needs_owners
 def test_code_of_another_user_is_not_loaded(
     another_process: Callable[[], Keep], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +161,6 @@ def test_code_of_another_user_is_not_loaded(
     assert made == [3, 3]
 
 
-@needs_owners
 def test_only_the_user_may_look_into_the_folder(another_process: Callable[[], Keep]) -> None:
     another_process()(3)
     for folder in (cache.location(), kept_file().parent):
