@@ -331,10 +331,7 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
         charrnn.evaluate(tmp_path / "one", "a")
 
 
-def test_the_name_of_a_file_is_not_scored_for_its_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_name_of_a_file_is_not_scored_for_its_text() -> None:
     """And a word that is meant was refused where a file happens to have its name."""
     Path("bad.txt").write_text("a\nfed\ncab\n")
     Path("bad").touch()

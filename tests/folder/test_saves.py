@@ -347,7 +347,6 @@ def test_a_damaged_file_is_read_six_times_at_most(
         return opened(file)
 
     monkeypatch.setattr("charrnn.folder.files.opened", counted)
-    monkeypatch.chdir(tmp_path)
     for reader in (read_run, read_model, lambda _: list_models()):
         with suppress(BadDataError):
             reader(path)

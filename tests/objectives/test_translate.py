@@ -35,6 +35,7 @@ from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.translate import Translator, report_of
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.events import Progress
+from tests.training.watching import weights
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
 LEARNING: dict[str, Any] = {
@@ -464,8 +465,7 @@ def test_tables_with_and_without_a_header_are_read_again_together() -> None:
     for name, files in (("m", several), ("w", several[::-1])):
         charrnn.train(files, task="translate", out=name, **SMALL).finish(progress=False)
         charrnn.train(repeat=name, out=f"{name}-again").finish(progress=False)
-        weights = [(Path(n) / "model.safetensors").read_bytes() for n in (name, f"{name}-again")]
-        assert weights[0] == weights[1]
+        assert weights(name) == weights(f"{name}-again")
         model = charrnn.resume(name).finish(progress=False)
         for file in files:
             assert model.evaluate(file).baselines["nearest source"]["exact match"] == 1

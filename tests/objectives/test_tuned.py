@@ -40,9 +40,8 @@ def write(path: str, count: int, share: float, seed: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def files() -> None:
     """To learn from, sentences with few names; to validate and to test, others with many."""
-    monkeypatch.chdir(tmp_path)
     write("few.conll", 150, 0.06, seed=1)
     write("many.conll", 150, 0.5, seed=2)
     write("test.conll", 150, 0.5, seed=3)

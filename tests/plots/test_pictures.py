@@ -226,7 +226,6 @@ def test_the_script_of_the_page_draws_its_pictures(
     (tmp_path / "text.txt").write_text(TEXT * 3)
     monkeypatch.setitem(script["main"].__globals__, "PICTURES", tmp_path / "pictures")
     monkeypatch.setattr(sys, "argv", ["pictures.py", "text.txt", "."])
-    monkeypatch.chdir(tmp_path)
     script["main"]()
     diagrams = runpy.run_path(str(ROOT / "docs" / "diagrams.py"))
     diagrams["draw_diagrams"](tmp_path / "diagrams")

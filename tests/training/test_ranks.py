@@ -222,8 +222,7 @@ def test_two_processes_make_the_run_of_one_whatever_kills_them(tmp_path: Path, v
         assert resumed.returncode == 0, err
         assert "rounding" not in err
     assert _metrics(killed) == _metrics(tmp_path / "two")
-    weights = [tmp_path / name / "model.safetensors" for name in ("killed", "two")]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert weights(killed) == weights(tmp_path / "two")
 
 
 @pytest.mark.slow
@@ -329,6 +328,7 @@ import os
 import sys
 import charrnn
 from charrnn.training import loop
+from tests.training.watching import weights
 settings = eval(sys.argv[1])
 loop.REPORT_SECONDS = 0.0
 run, other = (charrnn.train("story.txt", out=name, **settings) for name in ("story", "other"))

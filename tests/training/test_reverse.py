@@ -1,3 +1,4 @@
+"""A language model that reads from the end of a text is one of the reversed text."""
 
 from __future__ import annotations
 

@@ -366,8 +366,7 @@ class Disk:
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+def disk(report_each_update: None, monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 

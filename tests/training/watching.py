@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from charrnn.training.events import Event, Progress
+from charrnn.training.events import Evaluated, Event, Progress
 
 
 def consume(events: Iterable[Event], updates: int | None = None) -> list[Event]:
@@ -34,3 +34,8 @@ def content(folder: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
     for line in lines:
         del line["seconds"], line["tokens_per_second"]
     return weights(folder), lines
+
+
+def losses(events: Iterable[Event]) -> list[float]:
+    """The validation losses among them."""
+    return [event.evaluation.val_nats for event in events if isinstance(event, Evaluated)]

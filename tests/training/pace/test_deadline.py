@@ -172,11 +172,11 @@ def test_a_run_that_is_killed_goes_on_with_its_corrections(
         assert weights(folder) == weights(repeated)
 
 
+@pytest.mark.usefixtures("report_each_update")
 def test_a_run_that_is_stopped_again_and_again_keeps_to_its_minutes(
-    text: Path, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    text: Path, tmp_path: Path, machine: Machine
 ) -> None:
     """Pauses between are not counted, and what it ended as can be made again."""
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
     changed(machine, 2000, 3.0)
     path = tmp_path / "model"
     events: Iterable[Any] = train(text, out=path, **SMALL, minutes=MINUTES)
