@@ -17,13 +17,14 @@ import pytest
 import torch
 
 import charrnn
-from charrnn import Model
+from charrnn import CharRNN, Model
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.native import processor as processors
 from charrnn.native import tiles
 from charrnn.native.processor import Target
 from charrnn.native.writing import byte_tiles
+from charrnn.text.tokenizer import Tokenizer
 from tests import amx, commands
 
 # Some processes of the tests may write small files only: what Python compiles in them would be cut
@@ -90,6 +91,12 @@ def small_config(cell: str, **changes: object) -> ModelConfig:
         "num_layers": L,
     }
     return ModelConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def random_model(cell: str, tokenizer: Tokenizer, **changes: object) -> Model:
+    """A small model of random weights, whose tokens are those of the tokenizer."""
+    config = small_config(cell, vocab_size=tokenizer.vocab_size, **changes)
+    return Model(config, tokenizer, CharRNN(config).weights())
 
 
 @pytest.fixture(params=sorted(CELLS))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, CharRNNError, CharTokenizer, Model, inside
+from charrnn import CharRNNError, CharTokenizer, Model, inside
 from charrnn.config import CellName
 from charrnn.inside.pages.page import page
-from tests.conftest import VERSE, small_config
+from tests.conftest import VERSE, random_model
 
 WAYS: dict[str, Callable[..., object]] = {
     "units": inside.units,
@@ -30,8 +30,7 @@ A_MODEL = "model is 'big'; it must be a Model or a Mixture, as charrnn.load retu
 
 def a_model(cell: CellName, end: str | None = None) -> Model:
     tokenizer = CharTokenizer(CharTokenizer.from_text(VERSE).characters, end=end)
-    config = small_config(cell, vocab_size=tokenizer.vocab_size)
-    return Model(config, tokenizer, CharRNN(config).weights())
+    return random_model(cell, tokenizer)
 
 
 @pytest.mark.parametrize("way", ["units", "horizon", "gradients", "saliency"])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
+from charrnn import ByteTokenizer, CharTokenizer, SampleConfig
 from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.sampling import generation
@@ -24,7 +24,7 @@ from charrnn.sampling.growing import MAX_OVER
 from charrnn.sampling.language_model import LanguageModel
 from charrnn.sampling.token_source import wish_of
 from charrnn.text.tokenizer import Tokenizer
-from tests.conftest import small_config
+from tests.conftest import random_model
 
 ASTRONAUT = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{ROCKET}"
 FLAG = "\N{REGIONAL INDICATOR SYMBOL LETTER D}\N{REGIONAL INDICATOR SYMBOL LETTER E}"
@@ -154,9 +154,7 @@ def test_a_beam_ends_with_a_whole_cluster_where_a_drawn_text_does(kind: str, bea
 @pytest.mark.filterwarnings("ignore:no text will end at")
 @pytest.mark.parametrize("stops", [(), (ACCENT + "\n",)])
 def test_beams_beyond_the_length_score_all_that_they_show(stops: tuple[str, ...]) -> None:
-    tokenizer = CharTokenizer.from_text(f"\nabe{ACCENT}")
-    config = small_config("lstm", vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model("lstm", CharTokenizer.from_text(f"\nabe{ACCENT}"))
     longer = 0
     for length in range(1, 12):
         found = model.beam_search(4, "a", max_new_tokens=length, stop_strings=stops, ban="b")
@@ -180,9 +178,7 @@ def test_beams_whose_cluster_has_no_end_have_no_half_of_it() -> None:
 @pytest.mark.parametrize("settings", [{}, {"top_k": 4}, {"stop_strings": ("ab", "e\u0301")}])
 def test_batches_streams_and_lengths_agree(characters: str, settings: dict[str, Any]) -> None:
     """A text is the beginning of every longer one; with what it always was where nothing joins."""
-    tokenizer = CharTokenizer.from_text(characters)
-    config = small_config("gru", vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model("gru", CharTokenizer.from_text(characters))
     options: dict[str, Any] = {"temperature": 1.5} | settings
     longest = model.generate("a", seed=5, max_new_tokens=60, **options)
     ends = list(itertools.accumulate(map(len, regex.findall(r"\X", "a" + longest))))
@@ -235,8 +231,7 @@ def test_half_a_cluster_is_known() -> None:
 
 
 def test_many_texts_are_drawn_in_groups_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = small_config("gru")
-    model = Model(config, CharTokenizer("\nabcdefghij"), CharRNN(config).weights())
+    model = random_model("gru", CharTokenizer("\nabcdefghij"))
     settings = SampleConfig(max_new_tokens=12)
     whole = generate_batch(wish_of(model, "a", settings), range(7, 20))
     monkeypatch.setattr(generation, "MAX_GROUP", 5)

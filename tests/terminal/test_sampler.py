@@ -9,20 +9,17 @@ from typing import Any
 
 import pytest
 
-from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
+from charrnn import ByteTokenizer, CharTokenizer, Model, SampleConfig
 from charrnn.sampling import generation
 from charrnn.sampling.token_source import wish_of
 from charrnn.scoring.novelty import Copies, Novelty
 from charrnn.terminal.writing.sampler import Sampler
 from charrnn.text.tokenizer import Tokenizer
-from tests.conftest import small_config
+from tests.conftest import random_model
 
 
 def make_sampler(characters: str, length: int, **options: Any) -> Sampler:
-    config = small_config("gru", vocab_size=len(characters))
-    return sampler_of(
-        Model(config, CharTokenizer(characters), CharRNN(config).weights()), length, **options
-    )
+    return sampler_of(random_model("gru", CharTokenizer(characters)), length, **options)
 
 
 def sampler_of(model: Model, length: int, **options: Any) -> Sampler:
@@ -86,9 +83,7 @@ def test_what_a_text_costs_is_said_per_token_by_its_name(
     tokenizer: Tokenizer, unit: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A model in bytes was said to have nats per character."""
-    config = small_config("gru", vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
-    sampler = sampler_of(model, 7, json=False)
+    sampler = sampler_of(random_model("gru", tokenizer), 7, json=False)
     sampler.best_of(3)
     sampler.beams(2, 1.0)
     assert capsys.readouterr().err.count(f" nats per {unit}") == 3

@@ -18,7 +18,6 @@ from charrnn import (
     Mixture,
     Model,
     Progress,
-    Run,
     Started,
     load,
     resume,

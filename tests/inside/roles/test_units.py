@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 import charrnn
-from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn import CharRNNError, Mixture, Model
 from charrnn.arrays import Floats, Ids
 from charrnn.inside import units
 from charrnn.inside.roles.ablation import LEAST, LENGTH, WARM_UP, Ablation
@@ -18,7 +18,7 @@ from charrnn.inside.roles.features import FEATURES, Feature
 from charrnn.inside.roles.findings import CLOSEST, Unit
 from charrnn.inside.roles.following import by_chance, follow, likely_higher
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
-from tests.conftest import VERSE, H, L, changed, small_config
+from tests.conftest import VERSE, H, L, changed, random_model
 from tests.inside.roles.planted import (
     COUNTER,
     LINE_END,
@@ -42,9 +42,7 @@ def by_place(found: list[Unit]) -> dict[tuple[int, int], Unit]:
 
 def a_model(text: str, cell: str = "gru", **changes: object) -> Model:
     """A network of random weights that knows the characters of a text."""
-    tokenizer = CharTokenizer.from_text(text)
-    config = small_config(cell, vocab_size=tokenizer.vocab_size, **changes)
-    return Model(config, tokenizer, CharRNN(config).weights())
+    return random_model(cell, CharTokenizer.from_text(text), **changes)
 
 
 def test_planted_units_are_explained() -> None:
@@ -235,8 +233,7 @@ def test_slow_units_do_not_follow_a_slow_feature_by_chance(
 
 def test_bytes_have_the_features_of_their_characters() -> None:
     text = VERSE.replace("e", "é") * 8
-    config = small_config("lstm", vocab_size=256)
-    found = units(Model(config, ByteTokenizer(), CharRNN(config).weights()), text)
+    found = units(random_model("lstm", ByteTokenizer()), text)
     assert len(found) == L * H
     for unit in found:
         assert len(unit.passages) > 0
