@@ -17,9 +17,9 @@ import pytest
 import torch
 
 import charrnn
-from charrnn import CharRNN, Model
+from charrnn import CharRNN, Evaluation, Model
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName, ModelConfig
+from charrnn.config import CellName, ModelConfig, TrainConfig
 from charrnn.native import processor as processors
 from charrnn.native import tiles
 from charrnn.native.processor import Target
@@ -91,6 +91,29 @@ def small_config(cell: str, **changes: object) -> ModelConfig:
         "num_layers": L,
     }
     return ModelConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def small_training(**changes: object) -> TrainConfig:
+    """Settings of a short run."""
+    values: dict[str, object] = {
+        "batch_size": 4,
+        "seq_length": 64,
+        "steps": 10,
+        "learning_rate": 0.01,
+        "warmup_steps": 1,
+        "weight_decay": 0.0,
+        "val_frac": 0.2,
+        "eval_every": 5,
+        "patience": 3,
+    }
+    return TrainConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def evaluation(**values: Any) -> Evaluation:
+    """What a run notes: these values, and ones."""
+    ones = ("epoch", "seconds", "train_nats", "val_nats", "learning_rate", "grad_norm")
+    usual = {"step": 1} | dict.fromkeys((*ones, "tokens_per_second"), 1.0)
+    return Evaluation(**usual | values)
 
 
 def random_model(cell: str, tokenizer: Tokenizer, **changes: object) -> Model:

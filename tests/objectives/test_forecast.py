@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName, Reading, TaskSettings, TrainConfig
+from charrnn.config import CellName, Reading, TaskSettings
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder import card
 from charrnn.folder.reading import read_folder
@@ -29,6 +30,7 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.measures import smape
 from tests.commands import run
+from tests.conftest import small_training
 
 SMALL: dict[str, Any] = {"task": "forecast", "out": "m", "device": "cpu", "hidden_size": 8}
 
@@ -44,19 +46,7 @@ def random_walks(*lengths: int) -> list[np.ndarray]:
     return [random.normal(0, 1, length).cumsum() for length in lengths]
 
 
-def settings(**changed: Any) -> TrainConfig:
-    usual: dict[str, Any] = {
-        "batch_size": 4,
-        "seq_length": 6,
-        "steps": 10,
-        "learning_rate": 0.01,
-        "warmup_steps": 1,
-        "weight_decay": 0.0,
-        "val_frac": 0.1,
-        "eval_every": 5,
-        "patience": 3,
-    }
-    return TrainConfig(**usual | changed)
+settings = partial(small_training, seq_length=6, val_frac=0.1)
 
 
 def data_of(*lengths: int, horizon: int = 2, season: int | None = 2) -> ForecastData:

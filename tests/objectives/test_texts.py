@@ -16,15 +16,7 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import (
-    Budget,
-    CellName,
-    ModelConfig,
-    Reading,
-    TaskName,
-    TaskSettings,
-    TrainConfig,
-)
+from charrnn.config import Budget, CellName, ModelConfig, Reading, TaskName, TaskSettings
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder import card
 from charrnn.folder.reading import read_folder
@@ -45,6 +37,7 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.tag import Tagger
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import CharTokenizer
+from tests.conftest import small_training
 from tests.training.watching import weights
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
@@ -156,21 +149,6 @@ def test_the_depth_of_brackets_is_learnt() -> None:
     )
 
 
-def settings(seed: int = 0, batch_size: int = 4) -> TrainConfig:
-    return TrainConfig(
-        batch_size=batch_size,
-        seq_length=64,
-        steps=10,
-        learning_rate=0.01,
-        warmup_steps=1,
-        weight_decay=0.0,
-        val_frac=0.2,
-        eval_every=5,
-        patience=3,
-        seed=seed,
-    )
-
-
 def task_of(name: str, seed: int = 0) -> Any:
     """A task, its data and the shape of its network."""
     source = {"classify": "bits.csv", "tag": "brackets.conll"}[name]
@@ -180,7 +158,7 @@ def task_of(name: str, seed: int = 0) -> Any:
         write_brackets(source, 60, seed=1)
     objective = OBJECTIVES[name]  # type: ignore[index]
     data = objective.read(request_of(name, [source]), None)
-    return data, data.divided(settings(seed))
+    return data, data.divided(small_training(seed=seed))
 
 
 def request_of(task: Any, sources: Sequence[str] = (), **given: Any) -> Request:
@@ -271,7 +249,7 @@ def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
 ) -> None:
     """But in runs begun before, whose evaluations stay alike."""
     data, _ = task_of("classify")
-    task = data.divided(msgspec.structs.replace(settings(), rules=rules))
+    task = data.divided(small_training(rules=rules))
     network = network_of(task, model_of(data, "gru"))
     scoring = Scoring(task, network)
     for _ in scoring:
@@ -316,7 +294,7 @@ def test_a_tagger_is_validated_by_the_cost_that_its_training_makes_small() -> No
 def test_the_training_loss_is_the_mean_over_all_that_was_predicted(name: str) -> None:
     """A batch of a few words once weighed as much as one of many."""
     data, task = task_of(name)
-    learner = Learner(task, model_of(data, "gru"), settings(batch_size=7))
+    learner = Learner(task, model_of(data, "gru"), small_training(batch_size=7))
     losses, numbers = list[float](), list[float]()
     for step in range(learner.batches.steps_per_epoch):
         batch = learner.batches.batch(step)
@@ -347,7 +325,7 @@ def test_a_word_at_which_a_text_is_cut_is_scored_as_it_is_alone() -> None:
 def test_padding_never_changes_the_cost(name: str) -> None:
     data, task = task_of(name)
     network = network_of(task, model_of(data, "gru"))
-    batches = task.batches(settings(batch_size=6))
+    batches = task.batches(small_training(batch_size=6))
     generator = torch.Generator()
     together = task.cost(network, batches.batch(3), None, generator)
     alone = []
@@ -369,8 +347,8 @@ def test_padding_never_changes_the_cost(name: str) -> None:
 @pytest.mark.parametrize("name", ["classify", "tag"])
 def test_a_batch_is_a_function_of_its_number_and_the_seed(name: str) -> None:
     _, task = task_of(name)
-    first, again = task.batches(settings(seed=5)), task.batches(settings(seed=5))
-    other = task.batches(settings(seed=6))
+    first, again = task.batches(small_training(seed=5)), task.batches(small_training(seed=5))
+    other = task.batches(small_training(seed=6))
     for step in (31, 2, 17):
         for one, same in zip(first.batch(step).rows, again.batch(step).rows, strict=True):
             assert np.array_equal(one, same)
@@ -501,7 +479,7 @@ def test_what_the_order_of_words_says_is_learnt() -> None:
 def test_all_batches_of_a_run_are_made_of_the_same_rows(name: str) -> None:
     """Preparing a million texts takes longer than many an update."""
     _, task = task_of(name)
-    one, other = (task.batches(settings(seed=seed)) for seed in (1, 2))
+    one, other = (task.batches(small_training(seed=seed)) for seed in (1, 2))
     for row, same, example in zip(one.rows, other.rows, task.train, strict=True):
         assert np.shares_memory(row, same)
         assert np.array_equal(row, task.rows_of([example])[0][: len(row)])
@@ -621,7 +599,7 @@ def test_passes_are_as_before_in_runs_begun_when_all_characters_counted() -> Non
     write_long("long.csv", 20_000)
     data = classify.read(request_of("classify", ["long.csv"]), None)
     for rules, epochs in ((RULES, 16), (1, 20)):
-        config = msgspec.structs.replace(settings(), rules=rules)
+        config = small_training(rules=rules)
         assert data.divided(config).max_epochs == epochs
 
 
@@ -654,7 +632,7 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
         return read(own, ids, lengths)
 
     monkeypatch.setattr(encoder.Encoder, "read", noted)
-    sample = sample_of(data, data.divided(settings()))
+    sample = sample_of(data, data.divided(small_training()))
     assert widths == [64]
     assert sample.startswith(f"{'ab' * 150}…\n→ ")
 
@@ -662,7 +640,7 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
 def test_of_a_long_text_with_marks_the_beginning_is_shown() -> None:
     Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 500 for k in range(20)))
     data = tag.read(request_of("tag", ["a.conll"]), None)
-    sample = sample_of(data, data.divided(settings()))
+    sample = sample_of(data, data.divided(small_training()))
     assert len(sample) == 301
     assert sample.endswith("…")
 

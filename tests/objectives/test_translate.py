@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,11 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
+from charrnn.config import Budget, CellName, Reading, TaskSettings
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.pairs import Pair
 from charrnn.folder import card
 from charrnn.folder.reading import read_folder
-from charrnn.folder.record import Evaluation
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
@@ -35,6 +35,7 @@ from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.translate import Translator, report_of
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.events import Progress
+from tests.conftest import evaluation, small_training
 from tests.training.watching import weights
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
@@ -101,22 +102,7 @@ def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_pairs() -
     assert chosen(Budget(epochs=0.2), 1e12, learning_rate=0.01)["learning_rate"] == 0.01
 
 
-def settings(
-    seed: int = 0, batch_size: int = 4, seq_length: int = 64, rules: int = RULES
-) -> TrainConfig:
-    return TrainConfig(
-        batch_size=batch_size,
-        seq_length=seq_length,
-        steps=10,
-        learning_rate=0.01,
-        warmup_steps=1,
-        weight_decay=0.0,
-        val_frac=0.2,
-        eval_every=5,
-        patience=3,
-        seed=seed,
-        rules=rules,
-    )
+settings = partial(small_training, rules=RULES)
 
 
 def request_of(**given: Any) -> Request:
@@ -270,17 +256,7 @@ def test_what_the_score_of_an_evaluation_is_of_is_said() -> None:
     assert many.metric == "character error rate (greedy, first 300)"
     network = network_of(some, data_of())
     folder = some.folder(network.config, network.weights())
-    losses = Evaluation(
-        step=5,
-        epoch=0.5,
-        seconds=1.0,
-        train_nats=1.0,
-        val_nats=1.5,
-        learning_rate=0.1,
-        grad_norm=1.0,
-        tokens_per_second=9.0,
-        score=0.25,
-    )
+    losses = evaluation(step=5, score=0.25)
     shown = card.facts(replace(folder, step=5, metrics=(losses,)))["validation score"]
     assert shown == "0.25, character error rate of greedy translations of at most 300 pairs"
 

@@ -11,17 +11,16 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from charrnn import CharRNN, CharTokenizer, Evaluation, load
+from charrnn import CharRNN, CharTokenizer, load
 from charrnn.folder.record import WEIGHTS
 from charrnn.terminal import output, progress
-from charrnn.training.events import Corrected, Evaluated, Event, Progress
+from charrnn.training.events import Corrected, Evaluated, Progress
 from tests.commands import start
-from tests.conftest import small_config
+from tests.conftest import evaluation, small_config
 from tests.terminal.showing import DONE, Terminal
 
 CHARACTERS = "\n\x1b\x85 [abcЖ👩"
@@ -122,10 +121,8 @@ def test_a_sample_of_a_training_moves_no_cursor(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    values: Any = dict.fromkeys(Evaluation.__struct_fields__, 1.0) | {"step": 1, "measure": None}
-    evaluation = Evaluation(**values)
-    events: list[Event] = [Evaluated(evaluation=evaluation, best=True, sample="a\x1b[2Jb"), DONE]
-    progress.show(events)
+    sampled = Evaluated(evaluation=evaluation(), best=True, sample="a\x1b[2Jb")
+    progress.show([sampled, DONE])
     assert "a\\x1b[2Jb" in terminal.getvalue()
 
 

@@ -15,9 +15,10 @@ import msgspec
 import pytest
 
 from charrnn import train
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import ModelConfig
 from charrnn.terminal.progress import Interrupted, show
 from charrnn.training.events import Event, Progress, Started
+from tests.conftest import small_training
 from tests.terminal.showing import DONE, Terminal
 
 STARTED = Started(
@@ -26,17 +27,7 @@ STARTED = Started(
     notes=(),
     summary="chosen for 300 characters",
     model=ModelConfig(cell="gru", vocab_size=5, embed_size=3, hidden_size=4, num_layers=2),
-    training=TrainConfig(
-        batch_size=2,
-        seq_length=3,
-        steps=300,
-        learning_rate=0.1,
-        warmup_steps=1,
-        weight_decay=0.0,
-        val_frac=0.5,
-        eval_every=7,
-        patience=4,
-    ),
+    training=small_training(steps=300),
     parameters=2759,
     unit="character",
     device="cpu",

@@ -12,23 +12,14 @@ from msgspec.structs import replace
 
 from charrnn import Corpus, Evaluation, Finished, resume, train
 from charrnn.objectives.plans.advice import for_language, for_task
-from tests.conftest import VERSE
+from tests.conftest import VERSE, evaluation
 
 
 def metrics(*losses: tuple[float, float], step: int = 1000) -> list[Evaluation]:
     """Evaluations with these training and validation losses."""
     return [
-        Evaluation(
-            step=step * (number + 1),
-            epoch=number + 1.0,
-            seconds=1.0,
-            train_nats=training,
-            val_nats=validation,
-            learning_rate=0.1,
-            grad_norm=1.0,
-            tokens_per_second=1.0,
-        )
-        for number, (training, validation) in enumerate(losses)
+        evaluation(step=step * k, epoch=float(k), train_nats=training, val_nats=validation)
+        for k, (training, validation) in enumerate(losses, 1)
     ]
 
 

@@ -26,7 +26,7 @@ from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.optimizer import learning_rate
 from charrnn.training.pace.deadline import Deadline
 from tests.commands import refused, run, run_here
-from tests.conftest import VERSE
+from tests.conftest import VERSE, small_training
 from tests.training.machines import Machine
 from tests.training.watching import weights
 
@@ -247,17 +247,7 @@ def test_updates_in_no_time_are_nothing_to_plan_with() -> None:
     assert deadline.steps(12, 30.0, config) > 12
 
 
-CONFIG = TrainConfig(
-    batch_size=3,
-    seq_length=4,
-    steps=1000,
-    learning_rate=0.01,
-    warmup_steps=60,
-    weight_decay=0.1,
-    val_frac=0.1,
-    eval_every=100,
-    patience=9,
-)
+CONFIG = small_training(steps=1000, warmup_steps=60, eval_every=100)
 
 
 @given(
