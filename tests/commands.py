@@ -5,11 +5,13 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import pty
 import re
 import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir, suppress
@@ -27,6 +29,8 @@ __all__ = [
     "NOWHERE",
     "TINY",
     "Copy",
+    "all_from",
+    "in_terminal",
     "line_from",
     "refused",
     "run",
@@ -85,6 +89,34 @@ def line_from(process: subprocess.Popen[bytes]) -> bytes:
     has_come, _, _ = select.select([process.stdout], [], [], 120)
     assert has_come, "there is no answer"
     return process.stdout.readline()
+
+
+def in_terminal(
+    cwd: Path,
+    *arguments: object,
+    streams: Sequence[str] = ("stdin", "stdout", "stderr"),
+    typed: bytes = b"",
+) -> str:
+    """What a terminal of 120 columns that has these streams shows of it, to its good end."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    os.write(ours, typed)
+    process = start(cwd, *arguments, **dict.fromkeys(streams, theirs))
+    os.close(theirs)
+    shown = all_from(ours)
+    process.communicate(timeout=120)
+    assert process.returncode == 0, shown
+    return shown.replace("\r\n", "\n")
+
+
+def all_from(terminal: int) -> str:
+    """What was written to a terminal, until nobody writes any more; it is closed."""
+    shown = b""
+    with suppress(OSError):  # Linux's way to say so
+        while data := os.read(terminal, 4096):
+            shown += data
+    os.close(terminal)
+    return shown.decode()
 
 
 class Copy:

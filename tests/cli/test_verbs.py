@@ -7,13 +7,10 @@ import io
 import json
 import math
 import os
-import pty
 import re
-import select
 import shlex
 import shutil
 import signal
-import termios
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -26,7 +23,7 @@ from charrnn import CharRNN, CharTokenizer
 from charrnn.cli.app import VERBS as CALLED
 from charrnn.cli.app import app
 from charrnn.text.bundled import BUNDLED
-from tests.commands import TINY, Copy, refused, run, run_anew, run_here, start
+from tests.commands import TINY, Copy, in_terminal, refused, run, run_anew, run_here, start
 from tests.conftest import small_config
 from tests.kills import interrupt_at_update
 
@@ -415,28 +412,10 @@ def _stopped(home: Path, command: Sequence[object], text: str) -> str:
     said, _, told = err.splitlines()[-1].partition("; continue with: ")
     assert said == "stopped"
     return told
+
+
 def test_a_terminal_shows_a_bar_with_rate_and_time_left(home: Path) -> None:
-    shown = _in_terminal(home, "train", "verse.txt", "--minutes", 0.05, *TINY)
+    shown = in_terminal(home, "train", "verse.txt", "--minutes", 0.05, *TINY)
     assert re.search(r"loss \d\.\d+ nats, \d\.\d+ bits, [\d,]+ characters/s", shown), shown
     assert re.search(r"\d+/\d+ updates, \d+:\d+ left", shown), shown
     assert "write with it: charrnn sample checkpoints/verse" in shown
-
-
-def _in_terminal(cwd: Path, *arguments: object) -> str:
-    """What a terminal shows while the command runs in it."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 120))
-    process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while select.select([ours], [], [], 60)[0]:
-        try:
-            chunk = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    os.close(ours)
-    assert process.wait(120) == 0, shown
-    return shown.decode()

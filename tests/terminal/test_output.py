@@ -19,7 +19,7 @@ from charrnn import CharRNN, CharTokenizer, load
 from charrnn.folder.record import WEIGHTS
 from charrnn.terminal import output, progress
 from charrnn.training.events import Corrected, Evaluated, Progress
-from tests.commands import start
+from tests.commands import all_from, in_terminal
 from tests.conftest import evaluation, small_config
 from tests.terminal.showing import DONE, Terminal
 
@@ -88,32 +88,10 @@ def test_json_is_whole_whatever_the_stream_carries(encoding: str, model: Path) -
 def test_samples_on_a_terminal_move_no_cursor(model: Path) -> None:
     """Drawn alone, together, and one character after the other by hand."""
     for arguments in (("--num-samples", 2, "--seed", 3), ("--seed", 3), ("--interactive", 9)):
-        shown = _on_terminal(model.parent, "sample", "wild", "-n", 60, "-t", 2, *arguments)
+        command = ("sample", "wild", "-n", 60, "-t", 2, *arguments)
+        shown = in_terminal(model.parent, *command, typed=b"1\n" * 60)
         assert "\\x1b" in shown
         assert "\x1b" not in shown
-
-
-def _on_terminal(cwd: Path, *arguments: object) -> str:
-    """What a terminal gets of a command; its user types 1 again and again."""
-    ours, theirs = pty.openpty()
-    os.write(ours, b"1\n" * 60)
-    process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = _all_from(ours)
-    assert process.wait(120) == 0, shown
-    return shown.decode()
-
-
-def _all_from(terminal: int) -> bytes:
-    """What was written to a terminal, until nobody writes any more."""
-    shown = b""
-    try:
-        while data := os.read(terminal, 4096):
-            shown += data
-    except OSError:  # Linux's way to say so
-        pass
-    os.close(terminal)
-    return shown
 
 
 def test_a_sample_of_a_training_moves_no_cursor(
@@ -143,7 +121,7 @@ def test_in_a_narrow_terminal_the_bar_gives_way(
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         progress.show([CORRECTED[1], progressed, DONE])
-    shown = _all_from(ours).decode()
+    shown = all_from(ours)
     (*_, line) = (one for one in re.split(r"[\r\n]", shown) if "1000/1260" in one)
     assert last in line
     assert len(line) <= columns
