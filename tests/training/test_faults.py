@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from charrnn.folder.resuming import read_run
 from charrnn.training.events import Started
 from tests.commands import Copy, run, start, wait_until
 from tests.conftest import VERSE
-from tests.training.watching import weights
+from tests.training.watching import waits_for_a_save, weights
 
 TINY = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
 
@@ -165,7 +166,7 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
 
 # The disk is stuck at the end of the first save, or of the one after so many evaluations, which is
 # written by another thread; says so, and when the run waits for it after the first signal.
-STUCK = """
+STUCK = getsource(waits_for_a_save) + """
 import contextlib, os, runpy, sys, threading, time, traceback
 import charrnn.signals
 fsync, evaluations = os.fsync, int(os.environ["EVALUATIONS"])
@@ -185,8 +186,7 @@ def evaluated():
 def waits():
     if threading.get_ident() == main:
         return True
-    stack = traceback.extract_stack(sys._current_frames()[main])
-    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
+    return waits_for_a_save(main)
 def stuck(handle):
     if os.path.exists("model/resume/state.safetensors") and evaluated() >= evaluations:
         print("stuck", flush=True)

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
+from inspect import getsource
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,7 +33,7 @@ from charrnn.training.pace.deadline import Deadline
 from charrnn.training.saver import Saver
 from tests.commands import Copy, run, wait_until
 from tests.kills import kill_at_save
-from tests.training.watching import content
+from tests.training.watching import content, waits_for_a_save
 
 SECONDS = 600.0  # after which a test that hangs ends
 SMALL: dict[str, Any] = {
@@ -57,11 +57,6 @@ def _free(folder: Path) -> bool:
     except LockedError:
         return False
     return True
-
-
-def _waits_for_a_save(thread: int) -> bool:
-    stack = traceback.extract_stack(sys._current_frames()[thread])
-    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
 
 
 def _again_and_again(call: Callable[[], None]) -> None:
@@ -156,7 +151,7 @@ class TestSaver:
         assert main == threading.get_ident()
 
         def write() -> None:
-            wait_until(lambda: _waits_for_a_save(main))
+            wait_until(lambda: waits_for_a_save(main))
             signal.pthread_kill(main, signal.SIGINT)
             assert may_end.wait(SECONDS)
             (tmp_path / "saved").touch()
@@ -279,19 +274,16 @@ class TestSaver:
 
 
 # The disk hangs in the save of the second evaluation. Once somebody waits for it, Ctrl-C comes.
-HANGING = """
+HANGING = getsource(waits_for_a_save) + """
 import os, signal, sys, threading, time, traceback
 from charrnn import Evaluated, train
 from charrnn.training import recorder
 main, write, count = threading.main_thread().ident, recorder.write_files, 0
-def waits():
-    stack = traceback.extract_stack(sys._current_frames()[main])
-    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
 def hang(path, files):
     global count
     count += 1  # the first save is that of the beginning
     if count == 3:
-        while not waits():
+        while not waits_for_a_save(main):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1000)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -39,3 +41,9 @@ def content(folder: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
 def losses(events: Iterable[Event]) -> list[float]:
     """The validation losses among them."""
     return [event.evaluation.val_nats for event in events if isinstance(event, Evaluated)]
+
+
+def waits_for_a_save(thread: int) -> bool:
+    """Whether a thread of this process waits for one; its source goes into programs, too."""
+    stack = traceback.extract_stack(sys._current_frames()[thread])
+    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
