@@ -21,7 +21,7 @@ from tests import commands
 from tests.conftest import VERSE
 from tests.formats.shelf import write_shelf
 from tests.tasks.shelf import write_examples, write_models
-from tests.text.test_division import Writer
+from tests.text.writer import Writer
 
 ROOT = Path(__file__).parent.parent
 PAGES = {

@@ -19,7 +19,7 @@ import charrnn
 from tests.commands import TINY, refused, start
 from tests.commands import run_here as run
 from tests.conftest import unchanged
-from tests.text.test_division import Writer
+from tests.text.writer import Writer
 
 
 @pytest.fixture(scope="module")

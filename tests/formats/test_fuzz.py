@@ -24,7 +24,7 @@ from charrnn import CharRNNError, Reading
 from charrnn.decoding import streams
 from charrnn.decoding.cleaning import clean
 from charrnn.text.corpus import documents
-from tests.formats.test_documents import PAGE_FILES, docx_files, zip_of
+from tests.formats.documents import PAGE_FILES, docx_files, zip_of
 from tests.text.reading import gzipped
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gb18030")

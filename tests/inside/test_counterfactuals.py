@@ -14,7 +14,7 @@ from charrnn.arrays import log_softmax
 from charrnn.config import CellName
 from charrnn.inside.counterfactuals import changes, read
 from tests.conftest import random_model, small_config
-from tests.models.test_model import TOKENIZER, make
+from tests.models.small import TOKENIZER, make
 
 TEXT = "bad cab\nhead fig"
 

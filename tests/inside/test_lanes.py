@@ -11,7 +11,7 @@ from charrnn.config import CellName
 from charrnn.inside.lanes import activity
 from charrnn.scoring.lanes import EXACT
 from tests.conftest import H, V, small_config
-from tests.models.test_model import make
+from tests.models.small import make
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 700, EXACT - 1, EXACT, EXACT + 1, 3 * EXACT + 11])

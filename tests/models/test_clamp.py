@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from charrnn import CharRNNError, CharTokenizer, Mixture, Model
 from charrnn.config import CellName
 from tests.conftest import B, H, V, changed, random_model
-from tests.models.test_model import IDS
+from tests.models.small import IDS
 
 TOKENIZER = CharTokenizer("\nabcdefghij")
 CLAMP = {"0.3": 0.9, "1.0": -1.0, "1.4": 0.25}

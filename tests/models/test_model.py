@@ -14,24 +14,13 @@ import torch
 
 from charrnn import CharRNN, CharRNNError, Mixture, Model, evaluate, inside, load
 from charrnn.cells.heads import shapes_of
-from charrnn.config import CellName, ModelConfig
+from charrnn.config import CellName
 from charrnn.folder.reading import read_model
 from charrnn.models.loading import of_folder
 from charrnn.sampling.language_model import TIME_CHUNK
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
 from tests.conftest import VERSE, B, H, L, T, V, changed, random_model, small_config
-
-TOKENIZER = CharTokenizer("\n abcdefghi")
-IDS = np.random.default_rng(0).integers(0, V, (B, T)).astype(np.int32)
-
-
-def make(config: ModelConfig) -> tuple[CharRNN, Model]:
-    """A network, and the NumPy model of the same weights; no bias is zero."""
-    network = CharRNN(config).eval()
-    for name, weight in network.named_parameters():
-        if "bias" in name:
-            torch.nn.init.normal_(weight)
-    return network, Model(config, TOKENIZER, network.weights())
+from tests.models.small import IDS, TOKENIZER, VARIANTS, make
 
 
 def test_a_record_to_score_does_not_hold_the_end_of_one() -> None:
@@ -40,9 +29,6 @@ def test_a_record_to_score_does_not_hold_the_end_of_one() -> None:
     with pytest.raises(CharRNNError, match="the text has a line end, where records of this model"):
         model.log_probs("ab\ncd")
     np.testing.assert_array_equal(model.log_probs("ab\ncd", "skip"), model.log_probs("abcd"))
-
-
-VARIANTS = [{}, {"skip": True}, {"skip": True, "embed_size": H}, {"num_layers": 1}]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

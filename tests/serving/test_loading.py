@@ -23,7 +23,7 @@ from charrnn.serving.server import listen, serve
 from charrnn.use_config import ServeConfig
 from tests import commands
 from tests.conftest import small_config
-from tests.serving.test_scheduler import small_model
+from tests.serving.small import small_model
 
 
 class Noting(socket.socket):

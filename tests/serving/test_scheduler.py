@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-import charrnn
-from charrnn import CharRNN, CharTokenizer
+from charrnn import CharTokenizer
 from charrnn.config import CellName
 from charrnn.models import model as models
 from charrnn.models.model import Model
@@ -26,11 +24,10 @@ from charrnn.serving.answers import whole_text
 from charrnn.serving.limits import ApiError
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.texts import Piece, Text, joined
-from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
+from charrnn.text.tokenizer import ByteTokenizer
 from charrnn.use_config import SampleConfig
-from tests.conftest import small_config
+from tests.serving.small import small_model
 
-ALPHABET = "\n abcdefgh"
 WAYS: list[dict[str, Any]] = [
     {"temperature": 0.8},
     {"temperature": 1.3, "top_p": 0.9},
@@ -38,15 +35,6 @@ WAYS: list[dict[str, Any]] = [
     {"temperature": 1.0, "top_k": 4},
     {"temperature": 1.0, "stop_strings": ("ab", "\n\n")},
 ]
-
-
-def small_model(cell: CellName, tokenizer: Tokenizer | None = None, **size: int) -> Model:
-    tokenizer = tokenizer or CharTokenizer(ALPHABET)
-    torch.manual_seed(5)
-    network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size, skip=True, **size))
-    network.save_pretrained("model", tokenizer)
-    model: Model = charrnn.load("model")
-    return model
 
 
 def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, **how: Any) -> Text:

@@ -22,8 +22,8 @@ from charrnn.folder.resuming import RULES
 from charrnn.training.events import Evaluated
 from tests.commands import run as command
 from tests.conftest import VERSE
-from tests.formats.test_documents import TEXT as LETTER
-from tests.formats.test_documents import write_docx
+from tests.formats.documents import TEXT as LETTER
+from tests.formats.documents import write_docx
 from tests.text.reading import PNG, text_of
 
 TINY: dict[str, Any] = {"steps": 20, "hidden_size": 8, "embed_size": 4, "batch_size": 4}

@@ -35,7 +35,7 @@ from tests.commands import wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_rank
 from tests.ranks import start_ranks, torchrun
-from tests.training.test_tasks import WRITERS
+from tests.training.task_examples import WRITERS
 
 SETTINGS: dict[str, Any] = {
     "hidden_size": 12,

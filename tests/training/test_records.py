@@ -30,7 +30,7 @@ from charrnn.training.beginning import starting
 from charrnn.training.beginning.preparing import prepare
 from charrnn.training.events import Evaluated, Started
 from tests.conftest import VERSE
-from tests.text.test_division import Writer
+from tests.text.writer import Writer
 from tests.training.watching import consume, losses, weights
 
 pytestmark = pytest.mark.usefixtures("report_each_update")

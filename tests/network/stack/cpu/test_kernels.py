@@ -27,6 +27,7 @@ from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
+from tests.network.stack.layers import run, table, tensors
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
 SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
@@ -51,49 +52,6 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     if not found.takes(16, torch.float32, torch.float32):
         pytest.skip(f"there are no {found.name} here")
     return found
-
-
-def tensors(cell: CellName, shape: tuple[int, ...], full: torch.dtype) -> list[Tensor]:
-    """x, four weights and the parts of a state, all of which want a gradient."""
-    steps, batch, inputs, hidden = shape
-    rows, parts = CELLS[cell].gates * hidden, len(CELLS[cell].state)
-    x = torch.randn(steps, batch, inputs, dtype=full)
-    weights = [
-        torch.randn(size, dtype=full) / hidden**0.5
-        for size in ((rows, inputs), (rows, hidden), (rows,), (rows,))
-    ]
-    state = [torch.randn(batch, hidden, dtype=full) for _ in range(parts)]
-    return [leaf.requires_grad_() for leaf in (x, *weights, *state)]
-
-
-def table(leaves: list[Tensor], rows: int = 7) -> tuple[Tensor, list[Tensor]]:
-    """Ids (T, B), all but one of a table's rows, and leaves of which the first is the table."""
-    (steps, batch, inputs), full = leaves[0].shape, leaves[0].dtype
-    ids = torch.arange(steps * batch).view(steps, batch) * 3 % rows
-    ids[ids == rows - 2] = 0  # a row that is never read has no gradient
-    return ids, [torch.randn(rows, inputs, dtype=full, requires_grad=True), *leaves[1:]]
-
-
-def first_engine(leaves: list[Tensor], dtype: torch.dtype) -> Engine:
-    """The first that can, whatever PyTorch has."""
-    width, full = leaves[2].shape[1], leaves[2].dtype
-    return next(engine for engine in STEP_ENGINES.values() if engine.takes(width, dtype, full))
-
-
-def run(
-    cell: CellName,
-    dtype: torch.dtype,
-    leaves: list[Tensor],
-    ids: Tensor | None = None,
-    engine: Engine | None = None,
-) -> tuple[Tensor, ...]:
-    """Outputs, final state, and all gradients of a random sum of these."""
-    engine = engine or first_engine(leaves, dtype)
-    results = sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], ids, engine)
-    torch.manual_seed(1)
-    loss = sum((result * torch.randn(result.shape, dtype=torch.double)).sum() for result in results)
-    assert isinstance(loss, Tensor)
-    return (*(result.detach() for result in results), *torch.autograd.grad(loss, leaves))
 
 
 # All shapes for this processor; two as for another, and the rest of those in `make test-slow`: each

@@ -30,7 +30,7 @@ from charrnn.network.stack.gpu.layout import (
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
-from tests.network.stack.cpu.test_kernels import run, tensors
+from tests.network.stack.layers import run, tensors
 from tests.network.stack.gpu import emulator
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
