@@ -25,9 +25,7 @@ from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.network.encoder import Encoder
 from charrnn.objectives import classify, tag
-from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import start_capitals
-from charrnn.objectives.batches.groups import Groups
 from charrnn.objectives.plans.plan import RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
@@ -391,72 +389,6 @@ def test_each_class_has_a_text_to_train_on() -> None:
     assert record.training.keep_classes
 
 
-def test_words_are_left_out_whole_and_never_all() -> None:
-    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
-    texts = ["ab c de", "fg", " a  b", "abcdefg " * 50]
-    own = [as_ids(text, tokenizer) for text in texts]
-    kept, number = 0, 0
-    for step in range(40):
-        found = rows.without_some_words(own, tokenizer, 0.25, 7, step)
-        again = rows.without_some_words(own, tokenizer, 0.25, 7, step)
-        for row, same, text in zip(found, again, texts, strict=True):
-            assert np.array_equal(row, same)
-            assert row[0] == row[-1] == tokenizer.end_id
-            words = iter(text.split())
-            left = tokenizer.decode(row[1:-1]).split()
-            assert left or text == " a  b"  # of which a space may stay
-            assert all(word in words for word in left)  # in their order
-            kept, number = kept + len(left), number + len(text.split())
-    assert kept / number == pytest.approx(0.75, abs=0.03)
-    assert not np.array_equal(found[3], rows.without_some_words(own, tokenizer, 0.25, 8, step)[3])
-
-
-def test_of_a_text_that_was_cut_the_last_word_is_left_out_or_moved_whole() -> None:
-    """Its last letter always stayed where it was, and stuck to another word."""
-    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
-    text = "ab cd ef"
-    cut = as_ids(f"{text}g", tokenizer)[: 1 + len(text)]
-    fewer, moved = set[str](), set[str]()
-    for step in range(40):
-        (left,) = rows.without_some_words([cut], tokenizer, 0.5, 7, step)
-        (other,) = rows.in_other_orders([cut], tokenizer, 1.0, 7, step)
-        assert left[0] == other[0] == tokenizer.end_id
-        fewer.add(tokenizer.decode(left[1:]))
-        moved.add(tokenizer.decode(other[1:]))
-    assert {"ab", "ab cd", "ab ef", " cd ef"} < fewer
-    assert {one for found in fewer for one in found.split()} == {"ab", "cd", "ef"}
-    assert {"ef ab cd", "cd ef ab"} <= moved
-    assert all(sorted(one.split()) == ["ab", "cd", "ef"] for one in moved)
-    for way in (rows.without_some_words, rows.in_other_orders):
-        (older,) = way([cut], tokenizer, 0.9, 7, 1, whole=True)
-        assert older[-1] == cut[-1]  # as in runs begun before
-
-
-def test_words_that_change_places_stay_whole_and_mostly_together() -> None:
-    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
-    texts = ["ab c de", "fg", " a  b", "", "a b c d e f g ab cd ef"]
-    own = [as_ids(text, tokenizer) for text in texts]
-    moved, together = 0, 0
-    for step in range(200):
-        found = rows.in_other_orders(own, tokenizer, 0.5, 7, step)
-        again = rows.in_other_orders(own, tokenizer, 0.5, 7, step)
-        for row, same, text in zip(found, again, texts, strict=True):
-            assert np.array_equal(row, same)
-            assert row[0] == row[-1] == tokenizer.end_id
-            other = tokenizer.decode(row[1:-1])
-            assert len(other) == len(text)
-            assert sorted(other.split()) == sorted(text.split())
-        assert tokenizer.decode(found[1][1:-1]) == "fg"
-        last = tokenizer.decode(found[4][1:-1])
-        moved += last != texts[4]
-        together += sum(pair in last for pair in ("a b", "b c", "c d", "d e", "e f", "f g"))
-    assert moved / 200 == pytest.approx(0.5, abs=0.1)
-    assert together / 1200 > 0.75
-    assert [len(row) for row in rows.in_other_orders(own, tokenizer, 0.0, 7, 1)] == [
-        len(row) for row in own
-    ]
-
-
 def test_what_the_order_of_words_says_is_learnt() -> None:
     """Although in training some texts have their words in another order."""
     random = np.random.default_rng(3)
@@ -517,34 +449,6 @@ def test_the_length_that_a_user_gives_is_of_characters(given: int, read: int) ->
     assert config.seq_length == read + ENDS
     longest = max(map(len, data.divided(config).train_rows)) - ENDS
     assert longest == min(read, max(len(one.text) for one in data.examples))
-
-
-def test_groups_read_each_row_once_in_an_epoch() -> None:
-    lengths = np.random.default_rng(0).integers(1, 100, 53)
-    groups = Groups(lengths, batch_size=8, seed=1)
-    for epoch in range(3):
-        steps = range(epoch * groups.steps_per_epoch, (epoch + 1) * groups.steps_per_epoch)
-        seen = np.concatenate([groups.chosen(step) for step in steps])
-        assert sorted(seen.tolist()) == list(range(53))
-    spread = [np.ptp(lengths[groups.chosen(step)]) for step in range(groups.steps_per_epoch)]
-    assert np.mean(spread) < 25  # of 99
-    assert groups.tokens_per_step * groups.steps_per_epoch == lengths.sum()
-
-
-@pytest.mark.parametrize("mixed", [True, False])
-def test_the_smaller_group_is_of_rows_of_any_length(mixed: bool) -> None:
-    """It was of the longest in every epoch, which then counted for more than others."""
-    lengths = np.arange(1, 54)
-    groups = Groups(lengths, batch_size=8, seed=1, mixed=mixed)
-    means = []
-    for epoch in range(40):
-        chosen = [groups.chosen(epoch * 7 + step) for step in range(7)]
-        assert sorted(np.concatenate(chosen).tolist()) == list(range(53))
-        (smaller,) = [lengths[rows] for rows in chosen if len(rows) < 8]
-        means.append(smaller.mean())
-        spread = [np.ptp(lengths[rows]) for rows in chosen if len(rows) == 8]
-        assert max(spread) < 14
-    assert np.mean(means) == (pytest.approx(27, abs=4) if mixed else pytest.approx(51))
 
 
 def test_long_texts_are_cut_and_that_is_told() -> None:

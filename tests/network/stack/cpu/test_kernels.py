@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from typing import Any, get_args
 
 import numpy as np
@@ -11,13 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.cells.gradients import RULES
 from charrnn.cells.layout import layer_names
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, EngineName
 from charrnn.native.code import machine
 from charrnn.native.processor import Target
-from charrnn.native.processor import target as this_processor
 from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, candidates
 from charrnn.network.stack.cpu import kernels, matrices, team
@@ -149,35 +145,6 @@ def test_gradcheck_of_the_loops(cell: CellName, by_id: bool) -> None:
     assert torch.autograd.gradcheck(call, leaves)
 
 
-def test_the_rules_forward_are_the_cells(cell: CellName) -> None:
-    rule, gates = RULES[cell], CELLS[cell].gates
-    gx, gh = torch.randn(2, 3, gates * 4).double()
-    before = tuple(torch.randn(3, 4).double() for _ in CELLS[cell].state)
-    kept, after = rule.forward(gx.chunk(gates, -1), gh.chunk(gates, -1), before)
-    output, expected = CELLS[cell].combine(gx, gh, before)
-    assert len(kept) == rule.kept
-    torch.testing.assert_close(after, expected)
-    torch.testing.assert_close(after[0], output)
-
-
-def test_the_rules_backward_are_the_derivatives_of_the_cells(cell: CellName) -> None:
-    rule, gates = RULES[cell], CELLS[cell].gates
-    gx, gh = (torch.randn(3, gates * 4).double().requires_grad_() for _ in range(2))
-    before = tuple(torch.randn(3, 4).double().requires_grad_() for _ in CELLS[cell].state)
-    kept, after = rule.forward(gx.chunk(gates, -1), gh.chunk(gates, -1), before)
-    d_after = tuple(torch.randn_like(part) for part in after)
-    dxs, dhs, d_before = rule.backward(kept, before, after, d_after)
-    expected = torch.autograd.grad(
-        CELLS[cell].combine(gx, gh, before)[1], (gx, gh, *before), d_after, materialize_grads=True
-    )
-    torch.testing.assert_close(torch.cat(tuple(dxs), -1), expected[0])
-    torch.testing.assert_close(torch.cat(tuple(dhs), -1), expected[1])
-    for one, other in zip(d_before, expected[2:], strict=True):
-        torch.testing.assert_close(torch.zeros_like(other) if one is None else one, other)
-    assert rule.split is not torch.equal(expected[0], expected[1])
-    assert rule.memory is (d_before[-1] is not None)
-
-
 def test_rows_of_a_table_are_what_an_embedding_would_give(cell: CellName) -> None:
     ids, leaves = table(tensors(cell, (6, 5, 3, 4), torch.float64))
     found = run(cell, torch.float64, leaves, ids)
@@ -307,67 +274,6 @@ def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
         output, _ = stack(x)
         expected, _ = module(x)
     assert torch.equal(output, expected)
-
-
-@pytest.mark.parametrize(
-    ("features", "expected"),
-    [
-        ("avx2 fma avx512f avx512bw avx512vnni avx512bf16", (16, 32, True, "fours")),
-        ("avx2 fma avx512f avx512bw avx512vnni", (16, 32, False, "fours")),
-        ("avx2 fma avx512f avx512bw", (16, 32, False, "pairs")),
-        ("avx2 fma avx512f", (8, 16, False, "pairs")),
-        ("avx2 fma avxvnni", (8, 16, False, "fours")),
-        ("avx2 fma", (8, 16, False, "pairs")),
-        ("avx2", None),
-        ("", None),
-    ],
-)
-def test_what_a_processor_offers_follows_from_its_features(
-    features: str, expected: tuple[object, ...] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llvm = pytest.importorskip("llvmlite.binding")
-    found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
-    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    assert this_processor.__wrapped__() == (expected and (*expected, found.flatten()))
-
-
-@pytest.mark.parametrize(
-    ("system", "features", "expected"),
-    [
-        ("linux", "neon dotprod", (4, 32, False, "sdot", "+dotprod,+neon")),
-        ("linux", "aes", (4, 32, False, None, "+aes,+neon")),
-        ("darwin", "", (4, 32, False, "sdot", "+dotprod,+neon")),  # LLVM finds none there
-    ],
-)
-def test_what_an_arm_processor_offers(
-    system: str, features: str, expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llvm = pytest.importorskip("llvmlite.binding")
-    found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
-    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
-    monkeypatch.setattr(platform, "machine", lambda: "arm64" if system == "darwin" else "aarch64")
-    monkeypatch.setattr(sys, "platform", system)
-    assert this_processor.__wrapped__() == expected
-
-
-@needs_kernels
-def test_code_keeps_to_what_its_processor_has(
-    processor: Processor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llvm = pytest.importorskip("llvmlite.binding")
-    given, original = list[str](), llvm.Target.create_target_machine
-
-    def spy(self: Any, **options: Any) -> Any:
-        given.append(options["features"])
-        return original(self, **options)
-
-    monkeypatch.setattr(llvm.Target, "create_target_machine", spy)
-    for target in PROCESSORS:
-        assert target is not None
-        processor(target)
-        assert machine.Code("nothing", []).object_code()
-        assert given[-1] == target.features
 
 
 @pytest.mark.parametrize("hidden_size", [32, 33])
