@@ -185,7 +185,7 @@ def test_the_losses_of_models_for_tasks_are_drawn(home: Path) -> None:
         (("verse", "verse.txt", "--horizon", "-o", "a.pdf"), 2, "a.pdf: not the name of a picture"),
         (("verse", "verse", "verse.txt", "--units"), 2, "2 models are named"),
         (("verse", "one.txt", "--units"), 2, "has 1 of the 200 characters"),
-        (("verse", "one.txt", "--horizon"), 2, "has 1 of the 196 characters it needs; use a longer"),
+        (("verse", "one.txt", "--horizon"), 2, "1 of the 196 characters it needs; use a longer"),
         (("verse", "greek.txt", "--units"), 2, "'Ω' (U+03A9)"),
     ],
     ids=lambda value: str(value)[:20],

@@ -8,8 +8,8 @@ from typing import Any
 
 from charrnn.serving.app import Service, create_app
 from charrnn.use_config import ServeConfig
-from tests.serving.test_loading import SCOPE
 from tests.serving.small import small_model
+from tests.serving.test_loading import SCOPE
 
 TEXTS = 12  # whose pieces come in bursts
 

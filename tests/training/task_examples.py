@@ -10,24 +10,24 @@ import numpy as np
 
 from charrnn.config import TaskName
 
-__all__ = ["WRITERS"]
+__all__ = ["WRITERS", "texts"]
 
 
-def _texts(count: int) -> list[str]:
+def texts(count: int) -> list[str]:
     draw = random.Random(4)  # noqa: S311
     each = ("".join(draw.choices("abcdef ", k=draw.randint(3, 9))) for _ in range(count))
     return [text.strip() or "a" for text in each]
 
 
 def _classify() -> str:
-    rows = "".join(f"{text},{'ab'[text.count('a') > 1]}\n" for text in _texts(80))
+    rows = "".join(f"{text},{'ab'[text.count('a') > 1]}\n" for text in texts(80))
     Path("examples.csv").write_text(f"text,label\n{rows}")
     return "examples.csv"
 
 
 def _tag() -> str:
     sentences = []
-    for text in _texts(60):
+    for text in texts(60):
         words = text.split() or ["a"]
         sentences.append("".join(f"{word}\t{'B-A' if 'a' in word else 'O'}\n" for word in words))
     Path("examples.conll").write_text("\n".join(sentences))
@@ -43,7 +43,7 @@ def _forecast() -> str:
 
 
 def _translate() -> str:
-    Path("examples.tsv").write_text("".join(f"{text}\t{text[::-1]}\n" for text in _texts(70)))
+    Path("examples.tsv").write_text("".join(f"{text}\t{text[::-1]}\n" for text in texts(70)))
     return "examples.tsv"
 
 

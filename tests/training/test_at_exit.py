@@ -14,6 +14,7 @@ import pytest
 
 from charrnn import Run, resume, train
 from charrnn.folder.resuming import read_run
+from tests.training.watching import weights
 
 BEGINNING = """
 import itertools, os, sys

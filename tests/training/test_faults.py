@@ -166,7 +166,7 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
 
 # The disk is stuck at the end of the first save, or of the one after so many evaluations, which is
 # written by another thread; says so, and when the run waits for it after the first signal.
-STUCK = getsource(waits_for_a_save) + """
+STUCK = """
 import contextlib, os, runpy, sys, threading, time, traceback
 import charrnn.signals
 fsync, evaluations = os.fsync, int(os.environ["EVALUATIONS"])
@@ -205,7 +205,14 @@ runpy.run_module("charrnn", run_name="__main__")
 @pytest.mark.parametrize("evaluations", [0, 1, 2])
 def test_a_second_signal_does_not_wait(evaluations: int, tmp_path: Path, verse: Path) -> None:
     """The first one waits for a save that never ends."""
-    command = [sys.executable, "-c", STUCK, "train", str(verse), *map(str, TINY)]
+    command = [
+        sys.executable,
+        "-c",
+        getsource(waits_for_a_save) + STUCK,
+        "train",
+        str(verse),
+        *map(str, TINY),
+    ]
     command += ["--steps", "1000000", "--eval-every", "20", "--out", "model"]
     process = subprocess.Popen(
         command,

@@ -31,6 +31,7 @@ from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.resuming import read_run
 from tests.conftest import VERSE
+from tests.training.watching import weights
 
 CORPUS = Corpus("verse", VERSE * 20)
 SMALL: dict[str, Any] = {

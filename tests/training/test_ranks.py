@@ -36,6 +36,7 @@ from tests.conftest import VERSE
 from tests.kills import kill_rank
 from tests.ranks import start_ranks, torchrun
 from tests.training.task_examples import WRITERS
+from tests.training.watching import weights
 
 SETTINGS: dict[str, Any] = {
     "hidden_size": 12,

@@ -236,9 +236,10 @@ def test_a_text_that_was_moved_is_to_be_named_where_it_is_now(text: Path, tmp_pa
     gone, there = tmp_path / "old one.txt", tmp_path / "more.txt"
     for way, python in (("resume", "resume('m', …)"), ("repeat", "train(…, repeat='m')")):
         done = run_here(tmp_path, "train", f"--{way}", "m")
-        found = f"charrnn: m was trained on {gone}, which is not there; name the text where it is now: "
-        refused(done, 66, f"{found}charrnn train TEXT {there} --{way} m (in Python {python})\n")
+        said = (
+            f"m was trained on {gone}, which is not there; name the text where it is now: charrnn "
         )
+        refused(done, 66, f"charrnn: {said}train TEXT {there} --{way} m (in Python {python})\n")
         moved = run(tmp_path, "train", "new.txt", there, f"--{way}", "m")
         assert moved.returncode == 0, moved.stderr
 

@@ -92,6 +92,7 @@ def test_writing_goes_on_while_the_caller_does(tmp_path: Path) -> None:
     assert written == [1, 2]
     assert not list(tmp_path.iterdir()), "no lock is left"
 
+
 @pytest.mark.parametrize("how", ["check", "wait"])
 def test_what_a_save_failed_with_is_raised_once(how: str, tmp_path: Path) -> None:
     with locked(tmp_path) as lock:
@@ -103,6 +104,7 @@ def test_what_a_save_failed_with_is_raised_once(how: str, tmp_path: Path) -> Non
             ask()
         saver.check()
         saver.wait()
+
 
 def test_without_another_thread_it_writes_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,9 +120,8 @@ def test_without_another_thread_it_writes_itself(
         saver.wait()
     assert _free(tmp_path)
 
-def test_ctrl_c_ends_the_waiting_but_the_save_goes_on_and_holds_the_lock(
-    tmp_path: Path
-) -> None:
+
+def test_ctrl_c_ends_the_waiting_but_the_save_goes_on_and_holds_the_lock(tmp_path: Path) -> None:
     may_end, main = threading.Event(), threading.main_thread().ident
     assert main == threading.get_ident()
 
@@ -145,6 +146,7 @@ def test_ctrl_c_ends_the_waiting_but_the_save_goes_on_and_holds_the_lock(
     assert [file.name for file in tmp_path.iterdir()] == ["saved"]
     saver.wait()
 
+
 def test_a_wait_for_some_seconds_ends_and_the_save_goes_on(tmp_path: Path) -> None:
     may_end = threading.Event()
     with locked(tmp_path) as lock:
@@ -155,6 +157,7 @@ def test_a_wait_for_some_seconds_ends_and_the_save_goes_on(tmp_path: Path) -> No
     assert not _free(tmp_path)
     may_end.set()
     wait_until(lambda: _free(tmp_path))
+
 
 def test_what_fails_when_nobody_waits_any_more_is_reported_by_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -173,6 +176,7 @@ def test_what_fails_when_nobody_waits_any_more_is_reported_by_python(
     may_end.set()
     wait_until(lambda: reported == [ReadWriteError])
 
+
 def test_what_fails_while_the_waiting_ends_is_raised_or_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +191,7 @@ def test_what_fails_while_the_waiting_ends_is_raised_or_reported(
         assert sum(raised) + len(reported) == moment
     assert any(raised)
     assert reported
+
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
 def test_a_thread_that_does_not_start_is_not_waited_for(
@@ -203,6 +208,7 @@ def test_a_thread_that_does_not_start_is_not_waited_for(
                 saver.begin(bool)
         saver.wait()
 
+
 def test_a_lock_that_cannot_be_released_is_no_reason_to_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +223,7 @@ def test_a_lock_that_cannot_be_released_is_no_reason_to_wait_for_ever(
             with pytest.raises(OSError, match="Input/output"):
                 saver.wait()
         lock.let_go()  # as the save could not
+
 
 def test_a_copy_of_the_process_waits_for_no_save(tmp_path: Path) -> None:
     code = (

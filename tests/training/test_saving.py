@@ -48,7 +48,7 @@ SAVES = {0: 1, 13: 2, 26: 3, 39: 4, 52: 5, 60: 6}
 
 
 # The disk hangs in the save of the second evaluation. Once somebody waits for it, Ctrl-C comes.
-HANGING = getsource(waits_for_a_save) + """
+HANGING = """
 import os, signal, sys, threading, time, traceback
 from charrnn import Evaluated, train
 from charrnn.training import recorder
@@ -82,7 +82,7 @@ def test_ctrl_c_ends_a_run_whose_disk_hangs_whatever_it_waits_for(
 ) -> None:
     """A caller who leaves where nothing is left to save, and the end of the run."""
     done = subprocess.run(
-        [sys.executable, "-c", HANGING, str(closed_at)],
+        [sys.executable, "-c", getsource(waits_for_a_save) + HANGING, str(closed_at)],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -28,7 +28,7 @@ from tests.commands import Copy, refused, run, run_here
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.modes import default_dtype
-from tests.training.task_examples import WRITERS
+from tests.training.task_examples import WRITERS, texts
 from tests.training.watching import consume, content, weights
 
 pytestmark = pytest.mark.usefixtures("report_each_update")
@@ -180,7 +180,7 @@ def test_a_run_of_a_tagger_goes_on_with_its_words_as_they_were(
     """By other rules its texts would be another corpus; what it is asked is divided likewise."""
     lines = (
         {"text": f"¿{text}؟ so", "spans": [{"start": 1, "end": 1 + len(text), "label": "A"}]}
-        for text in _texts(40)
+        for text in texts(40)
     )
     Path("a.jsonl").write_text("\n".join(map(json.dumps, lines)))
     settings: dict[str, Any] = SMALL | {"task": "tag"}

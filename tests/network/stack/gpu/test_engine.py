@@ -30,8 +30,8 @@ from charrnn.network.stack.gpu.layout import (
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
-from tests.network.stack.layers import run, tensors
 from tests.network.stack.gpu import emulator
+from tests.network.stack.layers import run, tensors
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 needs_gpp = pytest.mark.skipif(
