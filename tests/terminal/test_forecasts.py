@@ -28,7 +28,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_answers(place: Path) -> None:
-    own = commands.run(place, "predict", "m")  # standard input is a pipe without anything in it
+    # Standard input is a pipe without anything in it.
+    named = commands.run(place, "predict", "m", "-")
+    commands.refused(named, 65, "standard input is empty; give a series, or leave - out")
+    own = commands.run(place, "predict", "m")
     assert own.returncode == 0, own.stderr
     assert own.stderr == "standard input is empty: the series of the training go on\n"
     answers = [json.loads(line) for line in own.stdout.splitlines()]
@@ -56,7 +59,6 @@ def test_scores(place: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("predict", "m", "1 b 3"), 65, "neither a file nor numbers"),
-        (("predict", "m", "-"), 65, "standard input is empty; give a series, or leave - out"),
         (("predict", "m", "--plot", "a.txt"), 2, "not the name of a picture"),
         (("predict", "m", "--horizon", 0), 2, "--horizon"),
         (("eval", "m", "x.csv"), 65, "the model was trained on it up to 2024-12"),
