@@ -356,13 +356,13 @@ def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, text: Path, tmp_path: Path
 ) -> None:
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
-    options = (*shape, "--steps", 100_000, "--out", "model")
+    options = (*shape, "--steps", 40, "--eval-every", 5, "--out", "model")
     stop = partial(interrupt_at_update, 3, number)
     process = Copy(tmp_path, "train", text, *options, prepare=stop)
     _, err = process.communicate()
     assert process.returncode == 128 + number
     assert err.splitlines()[-1] == "stopped; continue with: charrnn train --resume model"
-    assert read_run(tmp_path / "model").progress.step == 3
+    assert read_run(tmp_path / "model").progress.step in {3, 4, 5}, "at the next sign of life"
 
 
 def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
