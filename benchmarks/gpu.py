@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from timing import keep, machine, rates
-from torch.nn.functional import cross_entropy
-from training import LAYERS, MODULES, Usual, V, plan_of, task_of, text
+from timing import MODULES, Step, keep, machine, rates
+from training import Usual, plan_of, task_of, text, trainer, whole
 
 from charrnn.config import Budget
 from charrnn.learning.graph import GraphUpdates
@@ -29,30 +27,6 @@ from charrnn.training.pace import trial
 
 SHAPES = ((256, 32, 64), (256, 128, 64), (512, 64, 128), (1024, 128, 128), (2048, 128, 128))
 ROUNDS, SECONDS, CALLS = 3, 0.4, 8
-
-Step = Callable[[], object]
-
-
-def usual(cell: str, hidden: int, batch: int, length: int) -> Step:
-    """Updates of the usual model, with the state carried on."""
-    model = Usual(cell, hidden).cuda()
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, fused=True)
-    x, y = torch.randint(V, (2, batch, length), device="cuda")
-    zeros = torch.zeros(LAYERS, batch, hidden, device="cuda")
-    state: Any = (zeros, zeros) if cell == "lstm" else zeros
-
-    def step() -> None:
-        nonlocal state
-        with torch.autocast("cuda", torch.bfloat16):
-            logits, after = model(x, state)
-        loss = cross_entropy(logits.flatten(0, 1).float(), y.flatten())
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
-        optimizer.step()
-        state = tuple(s.detach() for s in after) if cell == "lstm" else after.detach()
-
-    return step
 
 
 def own(cell: str, hidden: int, batch: int, length: int) -> tuple[Step, Step, str]:
@@ -80,7 +54,8 @@ def synchronized(step: Step) -> Step:
 def row(cell: str, hidden: int, batch: int, length: int) -> dict[str, Any]:
     """Characters per second of each contestant, and the ratios that count."""
     update, replay, engine = own(cell, hidden, batch, length)
-    steps = {"nn": usual(cell, hidden, batch, length), "charrnn": update, "replays": replay}
+    nn = trainer(Usual(cell, hidden), batch, length, whole, bf16=True, device="cuda")
+    steps = {"nn": nn, "charrnn": update, "replays": replay}
     waiting = {name: synchronized(step) for name, step in steps.items()}
     found = rates(waiting, float(CALLS * batch * length), ROUNDS, SECONDS)
     found = {name: round(rate) for name, rate in found.items()}

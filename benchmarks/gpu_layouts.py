@@ -1,6 +1,6 @@
-"""Whether the kernels that stay on a GPU are right there, and which of their layouts is fastest.
+"""Which layout of the kernels that stay on a GPU is fastest, beside which its rule takes.
 
-    python benchmarks/gpu_layouts.py [--quick] [--output layouts.json]
+    python benchmarks/gpu_layouts.py [--output layouts.json]
 
 It takes less than a minute. Each part is a process of its own with a time limit, lest a kernel
 that waits for ever takes more. Times are microseconds for each step of time, forward and backward;
@@ -26,26 +26,15 @@ from torch import Tensor
 
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
+from charrnn.config import ModelConfig
 from charrnn.network.stack.gpu import driver, engine
 from charrnn.network.stack.gpu.layout import Layout, Limits, Way, best_layout, layouts
 from charrnn.network.stack.gpu.source import defines, source
-from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
-from charrnn.network.stack.sequences import sequence
 
 DEVICE, HALF = "cuda", torch.bfloat16
 NAMES = ("lstm", "gru", "rnn")
 TIMED = ((256, 32), (384, 32), (512, 32), (512, 64), (768, 32), (1024, 32), (1024, 128))
-CHECKED = (
-    (128, 8, 20),
-    (256, 32, 40),
-    (352, 24, 11),
-    (384, 64, 9),
-    (512, 64, 20),
-    (768, 40, 7),
-    (1024, 32, 10),
-    (1024, 128, 10),
-)
 SHORT, LONG = 32, 160  # steps; a step's time is from their difference
 WAYS: tuple[Way, ...] = ("forward", "backward")
 NEAR = 1.03  # times as long as the best is near enough
@@ -135,88 +124,6 @@ def tried(cell: Any, way: Way, hidden: int, batch: int, limits: Limits) -> set[L
     return {layout for layout in found if layout}
 
 
-# ------------------------------------------------------------------------------- correctness
-def leaves_of(cell: Any, hidden: int, batch: int, steps: int) -> list[Tensor]:
-    """x, weights and state of a layer, all of bfloat16's values where they are multiplied."""
-    rows, parts = CELLS[cell].gates * hidden, len(CELLS[cell].state)
-    generator = torch.Generator(DEVICE).manual_seed(hidden + batch)
-
-    def draw(*shape: int, scale: float = 1.0) -> Tensor:
-        drawn = torch.randn(shape, generator=generator, device=DEVICE) * scale
-        return drawn.bfloat16().float().requires_grad_()
-
-    return [
-        draw(steps, batch, 64),
-        draw(rows, 64, scale=0.1),
-        draw(rows, hidden, scale=hidden**-0.5),
-        draw(rows, scale=0.3),
-        draw(rows, scale=0.3),
-        *(draw(batch, hidden, scale=0.5) for _ in range(parts)),
-    ]
-
-
-def gradients(cell: Any, dtype: Any, leaves: list[Tensor], steps: Any) -> list[Tensor]:
-    """Outputs, states after, and gradients of a loss of all of them."""
-    outputs = sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], None, steps)
-    loss = sum((o.to(leaves[0].dtype) * _weights(o)).sum() for o in outputs)
-    found = torch.autograd.grad(loss, leaves)  # type: ignore[arg-type]
-    return [*(o.detach() for o in outputs), *found]  # what is kept of a graph knows its stream
-
-
-def _weights(like: Tensor) -> Tensor:
-    flat = torch.arange(like.numel(), device=like.device, dtype=torch.float64)
-    return (flat * 0.7).sin().view_as(like).to(torch.float32 if like.dtype == HALF else like.dtype)
-
-
-def error(one: Tensor, other: Tensor) -> float:
-    """Relative to the norm."""
-    return float((one.detach().double() - other.detach()).norm() / other.detach().norm())
-
-
-def check(cell: Any, shapes: Any) -> list[Any]:
-    """Errors of the kernels and of loops in bfloat16 by float64, and whether bits repeat."""
-    rows, ratios = [], []
-    for hidden, batch, steps in shapes:
-        leaves = leaves_of(cell, hidden, batch, steps)
-        doubled = [leaf.detach().double().requires_grad_() for leaf in leaves]
-        exact = gradients(cell, torch.float64, doubled, LOOPS)
-        fast, again = (gradients(cell, HALF, leaves, engine.PERSISTENT) for _ in range(2))
-        slow = gradients(cell, HALF, leaves, LOOPS)
-        ours = [error(f, e) for f, e in zip(fast, exact, strict=True)]
-        theirs = [error(s, e) for s, e in zip(slow, exact, strict=True)]
-        same = all(torch.equal(f, a) for f, a in zip(fast, again, strict=True))
-        ratios.append(max(f / max(s, 1e-3) for f, s in zip(ours, theirs, strict=True)))
-        if not same or not ratios[-1] < 1.5:
-            say(f"WRONG: {cell} {hidden}×{batch}, {steps} steps: same bits {same}")
-            say("  errors", *(f"{f:.4f} ({s:.4f})" for f, s in zip(ours, theirs, strict=True)))
-        rows.append([cell, hidden, batch, steps, ours, theirs, same])
-    say(f"{cell}: {len(rows)} shapes, errors at most {max(ratios):.2f} times those of loops")
-    return rows
-
-
-def check_graph(cell: Any) -> str:
-    """Whether a layer can be recorded, gives the same in replays, and NaNs don't make it wait."""
-    leaves = leaves_of(cell, 256, 32, 16)
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        expected = gradients(cell, HALF, leaves, engine.PERSISTENT)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        found = gradients(cell, HALF, leaves, engine.PERSISTENT)
-    for _ in range(20):
-        graph.replay()
-    torch.cuda.synchronize()
-    same = all(torch.equal(f, e) for f, e in zip(found, expected, strict=True))
-    with torch.no_grad():
-        leaves[0][3] = float("nan")
-    broken = gradients(cell, HALF, leaves, engine.PERSISTENT)
-    nan = bool(broken[0][3:].isnan().all()) and not bool(broken[0][:3].isnan().any())
-    return f"{cell} in a graph: same bits {same}; NaN goes through {nan}"
-
-
-# ------------------------------------------------------------------------------------ timing
 def replayed(work: Callable[[], object], times: int = 3) -> float:
     """Microseconds of work that is recorded as a graph, the best of some replays."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -317,7 +224,10 @@ def time_layers(cell: Any, shapes: Any) -> list[Any]:
 def layer_time(cell: Any, hidden: int, batch: int, name: Any) -> tuple[float, float]:
     """Microseconds for each step, forward and backward."""
     torch.manual_seed(1)
-    stack, steps = Recurrent(cell, hidden, hidden).to(DEVICE), 128
+    config = ModelConfig(
+        cell=cell, vocab_size=2, embed_size=hidden, hidden_size=hidden, num_layers=1
+    )
+    stack, steps = Recurrent(config).to(DEVICE), 128
     stack.engine = name
     x = torch.randn(steps, batch, hidden, device=DEVICE, requires_grad=True)
     slope = torch.randn(steps, batch, hidden, device=DEVICE, dtype=HALF)
@@ -337,19 +247,18 @@ def layer_time(cell: Any, hidden: int, batch: int, name: Any) -> tuple[float, fl
 
 
 def main() -> None:
-    """Check, then time."""
+    """Time all, and keep it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="check alone")
     parser.add_argument("--cells", nargs="+", default=list(NAMES))
     parser.add_argument("--output", type=Path, default=Path("layouts.json"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
-        results = run(options.cells, quick=options.quick)
+        results = run(options.cells)
     options.output.write_text(json.dumps(results))
 
 
-def run(cells: list[Any], *, quick: bool) -> dict[str, Any]:
+def run(cells: list[Any]) -> dict[str, Any]:
     """All results, by their names."""
     found = guarded("facts", 60, facts)
     if found is None:
@@ -357,22 +266,17 @@ def run(cells: list[Any], *, quick: bool) -> dict[str, Any]:
     *numbers, capability, name = found
     limits = Limits(*numbers)
     say(name, limits, capability)
-    wanted: set[Layout] = set()
-    able = {cell: [s for s in CHECKED if runs(cell, *s[:2], limits)] for cell in cells}
-    timed = {cell: [s for s in TIMED if not quick and runs(cell, *s, limits)] for cell in cells}
-    for cell in cells:
-        for way in WAYS:
-            for hidden, batch, _ in able[cell]:
-                wanted |= {best_layout(cell, way, hidden, batch, limits)} - {None}  # type: ignore[arg-type]
-            for shape in timed[cell]:
-                wanted |= tried(cell, way, *shape, limits)
+    timed = {cell: [s for s in TIMED if runs(cell, *s, limits)] for cell in cells}
+    wanted = {
+        layout
+        for cell in cells
+        for shape in timed[cell]
+        for way in WAYS
+        for layout in tried(cell, way, *shape, limits)
+    }
     compile_all(wanted, (capability[0], capability[1]))
     results: dict[str, Any] = {"gpu": name}
     for cell in cells:
-        results[f"graph {cell}"] = guarded(f"graph {cell}", 25, check_graph, cell)
-        say(results[f"graph {cell}"])
-        results[f"check {cell}"] = guarded(f"check {cell}", 25, check, cell, able[cell])
-    for cell in cells if not quick else ():
         results[f"layers {cell}"] = guarded(f"layers {cell}", 25, time_layers, cell, timed[cell])
         arguments = (cell, timed[cell], limits)
         results[f"layouts {cell}"] = guarded(f"layouts {cell}", 40, time_layouts, *arguments)

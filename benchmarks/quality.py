@@ -16,21 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from timing import RESULTS, machine
-
-
-def charrnn(*arguments: object) -> dict[str, Any]:
-    """What a command prints with `--json`."""
-    command = [sys.executable, "-m", "charrnn", *map(str, arguments), "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+from timing import RESULTS, charrnn, machine
 
 
 def run(

@@ -26,8 +26,6 @@ import math
 import random
 import re
 import resource
-import subprocess
-import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -35,9 +33,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import keep
+from timing import charrnn, keep
 
-import charrnn
+from charrnn import load
 
 HELD_OUT, SAMPLES, WHOLE = 1000, 5000, 200
 ORDER = 6  # of the n-gram
@@ -45,20 +43,12 @@ ORDER = 6  # of the n-gram
 
 def train(text: Path, model: Path, *options: object) -> dict[str, Any]:
     """What `charrnn train` says at its end."""
-    command = ["train", text, "--out", model, "--seed", 0, *options]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, "-m", "charrnn", *map(str, command), "--json"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    found = charrnn("train", text, "--out", model, *options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found: dict[str, Any] = json.loads(done.stdout)
     kept = ("parameters", "epochs", "steps", "seconds", "stopped_early", "train_nats", "val_nats")
-    shown = ["charrnn", "train", text.name, *map(str, options), "--seed", "0"]
     return {
-        "command": " ".join(shown),
+        "command": " ".join(["charrnn", "train", text.name, *map(str, options)]),
         "processor_seconds": after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime,
     } | {name: found[name] for name in kept}
 
@@ -145,7 +135,7 @@ def names(sources: list[Path], folder: Path, minutes: float) -> dict[str, Any]:
     for label, options, end in (("records", (), ""), ("story", ("--records", "none"), "\n")):
         model_path = folder / label
         row = train(text, model_path, "--minutes", minutes, *options)
-        model = charrnn.load(model_path)
+        model = load(model_path)
         scores = model.score_lines(f"{name}{end}" for name in scored)
         row |= per_character(scored, (score.nats for score in scores), known)
         if label == "records":
@@ -239,7 +229,7 @@ def wholes(label: str, folder: Path, minutes: float) -> dict[str, Any]:
     text = folder / f"{label}.txt"
     text.write_text("\n\n".join(texts) + "\n")
     row = train(text, folder / label, "--minutes", minutes)
-    drawn = charrnn.load(folder / label).generate_batch(WHOLE, seed=1)
+    drawn = load(folder / label).generate_batch(WHOLE, seed=1)
     ends = {"tunes": ("X:", "|]"), "recipes": ("Title:", "minutes")}[label]
     row |= {
         "drawn": WHOLE,

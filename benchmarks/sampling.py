@@ -23,12 +23,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from timing import Step, keep, rates, title
-from torch import nn
+from timing import MODULES, Step, keep, rates, title
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
@@ -37,16 +35,14 @@ from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.sampling import generation
 from charrnn.sampling.language_model import TokenSampler
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.use_config import SampleConfig
 
-HERE = Path(__file__).parent
 SIZES = ((2, 128), (2, 256), (2, 512), (3, 1024))  # L, H
 V, E, LENGTH, MANY = 65, 64, 250, 64
 LONG, SCORED = 20_000, 20_000
 ROUNDS, SECONDS, TEMPERATURE = 5, 1.0, 0.8
-MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def by_module(network: CharRNN) -> Step:
@@ -113,8 +109,8 @@ def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step
 
     def write() -> object:
         if count == 1:
-            return "".join(generation.stream(wish_of(model, "!", config)))
-        return generation.generate_batch(wish_of(model, "!", config), range(count))
+            return "".join(generation.stream(request_for(model, "!", config)))
+        return generation.generate_batch(request_for(model, "!", config), range(count))
 
     return write
 

@@ -29,7 +29,6 @@ from charrnn.config import ModelConfig
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.tokenizer import CharTokenizer
 
-HERE = Path(__file__).parent
 CLIENTS = (1, 16, 64, 256)
 LENGTHS = (300, 2000)  # characters of a text
 ROUNDS = 3  # of which the median counts

@@ -1,4 +1,4 @@
-"""Rates of several contestants, measured in turn, so that a disturbance hits all of them."""
+"""What the benchmarks share: commands, rates of contestants that take turns, facts, and results."""
 
 from __future__ import annotations
 
@@ -6,16 +6,30 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from charrnn.native import tiles
 
 RESULTS = Path(__file__).parent / "results"
+PEERS = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"  # see `make bench-peers`
+MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 Step = Callable[[], object]
+
+
+def charrnn(*arguments: object) -> dict[str, Any]:
+    """What a command prints with `--json`; its progress is shown."""
+    command = [sys.executable, "-m", "charrnn", *map(str, arguments), "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def rates(steps: Mapping[str, Step], work: float, rounds: int, seconds: float) -> dict[str, float]:

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from timing import keep, product_peak, rates, title
+from timing import MODULES, PEERS, Step, keep, product_peak, rates, title
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -39,22 +39,17 @@ from charrnn.config import Budget
 from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.learner import Learner
 from charrnn.objectives.language import LanguageModelling
-from charrnn.objectives.plans import planning
+from charrnn.objectives.plans import language
 from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.pace import trial
 
 HERE = Path(__file__).parent
-PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 SIZES = ((128, 64, 64), (256, 32, 64), (512, 64, 128), (1024, 64, 64))  # H, B, T
 V, E, LAYERS = 65, 64, 2
 ROUNDS, SECONDS = 5, 1.0
 DUELS, DUEL_SECONDS = 15, 0.5  # of the two that count
-MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-Step = Callable[[], object]
 
 
 class Usual(nn.Module):
@@ -88,11 +83,16 @@ def by_character(model: nn.Module, x: torch.Tensor, y: torch.Tensor, state: Any)
 
 
 def trainer(
-    model: nn.Module, batch: int, length: int, loss_of: Callable[..., Any], bf16: bool = False
+    model: nn.Module,
+    batch: int,
+    length: int,
+    loss_of: Callable[..., Any],
+    bf16: bool = False,
+    device: str = "cpu",
 ) -> Step:
     """Updates of `model` on the same batch over and over, with the state carried."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    x, y = torch.randint(V, (2, batch, length))
+    optimizer = torch.optim.AdamW(model.to(device).parameters(), lr=1e-3, fused=True)
+    x, y = torch.randint(V, (2, batch, length), device=device)
     state: Any = None
 
     def cut(part: Any) -> Any:
@@ -100,7 +100,7 @@ def trainer(
 
     def update() -> None:
         nonlocal state
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
             loss, after = loss_of(model, x, y, state)
         optimizer.zero_grad()
         loss.backward()
@@ -154,7 +154,7 @@ def plan_of(
         "device": device,
         "optimizer": "adamw",  # as the others have
     }
-    return planning.plan(characters, V, Budget(3.0), given, speed=1e12)
+    return language.plan_of(characters, V, Budget(3.0), given, speed=1e12)
 
 
 class Peer:

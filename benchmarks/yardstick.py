@@ -15,8 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from quality import charrnn
-from timing import keep
+from timing import charrnn, keep
 
 HERE = Path(__file__).parent
 LENGTH = 500_000

@@ -2,8 +2,8 @@
 
 Each setting stands here once: its type, its bounds, its default where one fits every text, one
 line of help and the names of its option. `settings` says what is made from that. What depends on
-the text and the machine is chosen in `objectives.plans.planning`. What using a model needs besides
-is in `use_config`.
+the text and the machine is chosen in `objectives.plans`. What using a model needs besides is in
+`use_config`.
 
 Annotations are not strings here: reading each field's from a string would take every command 3 ms.
 """
@@ -117,6 +117,11 @@ class Reading(Settings, frozen=True):
         except (LookupError, ValueError):  # the latter for "undefined", which Python does know
             advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
             raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
+
+    @property
+    def keeps_bytes(self) -> bool:
+        """Whether bytes that are not in the encoding are learnt as they are."""
+        return self.errors == "surrogateescape"
 
     def for_tokens(self, kind: str) -> Self:
         """Keep every byte if the tokens are bytes, rather than refuse some."""
@@ -364,7 +369,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ] = ()
 
     def training_tokens(self, tokens: int) -> int:
-        """How many of a corpus's tokens are for training; the rest, its end, is for validation."""
+        """How many of a corpus's tokens are for training; the rest, its end, is for validation.
+
+        If the user did not give a validation set: `ModelRecord.training_tokens` heeds that, too.
+        """
         return tokens - round(tokens * self.val_frac)
 
 

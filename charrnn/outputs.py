@@ -14,23 +14,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from charrnn.checkpoints import MODEL_FILES, RESUME, is_model
 from charrnn.config import STANDARD_INPUT
 from charrnn.errors import UsageError, not_written
 from charrnn.signals import tidied
 
-__all__ = ["CHECKPOINTS", "descriptor", "is_model", "output_file", "refuse_inputs"]
+__all__ = ["PICTURES", "descriptor", "output_file", "refuse_inputs"]
 
-CHECKPOINTS = Path("checkpoints")  # where models go that are given no other place
 # Regular files may stand behind these, but they are open already: another would not be seen.
 STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
 # Where a folder takes no other file, or lets none go, such as one mounted by itself.
 FIXED = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS)
 STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 NUMBERED = re.compile(r"(?:/dev|/proc/self)/fd/(\d{1,9})")
-PICTURES = (".svg", ".png")  # which nobody reads as text
-RECORD, BESIDE = "config.json", ("tokenizer.json", "series.json")  # what a model folder has
-OF_A_MODEL = {RECORD, *BESIDE, "labels.json", "manifest.json", "metrics.jsonl", "README.md"}
-OF_A_MODEL |= {"model.safetensors", "resume"}
+PICTURES = (".svg", ".png")  # that are drawn; nobody reads them as text
 
 
 @contextmanager
@@ -111,36 +108,30 @@ def descriptor(path: Path) -> int | None:
     return int(found[1]) if found else STANDARD.get(str(path))
 
 
-def refuse_inputs(path: Path, option: str, inputs: Iterable[str | Path] = ()) -> None:
+def refuse_inputs(path: Path | None, option: str, inputs: Iterable[str | Path] = ()) -> None:
     """See that nothing is written over what is read, nor over a file of a model.
 
     Args:
-        path: where an output goes.
+        path: where an output goes, if there is one.
         option: that chose the path, for errors.
         inputs: what is read, as the user named it; "-" for standard input.
 
     Raises:
         UsageError: if it would be.
     """
-    if descriptor(path) is not None:
+    if path is None or descriptor(path) is not None:
         return
     try:
         place = Path(os.path.realpath(path))
     except OSError:  # the working folder was deleted: told by what writes there
         return
     for inner in (place, place.parent):
-        if inner.name in OF_A_MODEL and is_model(inner.parent):
+        if inner.name in (*MODEL_FILES, RESUME) and is_model(inner.parent):
             raise UsageError(f"{option} names {path}, a file of a model", "choose another file")
     if not place.is_file():  # a terminal may be both
         return
     if any(_reads(str(one), place) for one in inputs):
         raise UsageError(f"{option} names {path}, which is read", "choose another file")
-
-
-def is_model(folder: Path) -> bool:
-    """Whether a folder is a model of ours, or one of those that are kept in the same form."""
-    has = [os.path.isfile(folder / name) for name in (RECORD, *BESIDE)]  # noqa: PTH113
-    return has[0] and any(has[1:])  # a forecaster has no tokenizer
 
 
 def _reads(source: str, place: Path) -> bool:

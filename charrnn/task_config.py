@@ -131,8 +131,8 @@ class Translate(_Record, frozen=True, kw_only=True, tag="translate"):
 
     Attributes:
         reach: R, how far a move of the attention goes at most, in tokens of the source.
-        longest_source, longest_target: tokens of the longest that were trained on, each with its
-            end; they limit how long an answer may become.
+        longest_source, longest_target: tokens of the longest of the corpus, each with its end; they
+            limit how long an answer may become.
         translated: validation pairs that are translated at an evaluation, greedily: the score in a
             run's metrics is of these.
     """

@@ -5,24 +5,44 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import pty
+import re
 import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import chdir, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 from unittest import mock
 
-from charrnn.cli.app import main
+from typer.testing import CliRunner
 
-__all__ = ["TINY", "Copy", "line_from", "run", "run_anew", "start", "wait_until"]
+from charrnn.cli.app import app, main
+
+__all__ = [
+    "NOWHERE",
+    "TINY",
+    "Copy",
+    "all_from",
+    "in_terminal",
+    "line_from",
+    "refused",
+    "run",
+    "run_anew",
+    "run_here",
+    "start",
+    "wait_until",
+]
 
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
+# An address for documentation, which no machine has: a server that is not refused ends there.
+NOWHERE = ("--host", "192.0.2.1")
 # A process that has imported what training needs, which takes two seconds of a processor, and has
 # computed nothing: threads are not copied.
 SERVER = multiprocessing.get_context("forkserver")
@@ -69,6 +89,35 @@ def line_from(process: subprocess.Popen[bytes]) -> bytes:
     has_come, _, _ = select.select([process.stdout], [], [], 120)
     assert has_come, "there is no answer"
     return process.stdout.readline()
+
+
+def in_terminal(
+    cwd: Path,
+    *arguments: object,
+    streams: Sequence[str] = ("stdin", "stdout", "stderr"),
+    typed: bytes = b"",
+) -> str:
+    """What a terminal of 120 columns that has these streams shows of it, to its good end."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    os.write(ours, typed)
+    options: dict[str, Any] = dict.fromkeys(streams, theirs)
+    process = start(cwd, *arguments, **options)
+    os.close(theirs)
+    shown = all_from(ours)
+    process.communicate(timeout=120)
+    assert process.returncode == 0, shown
+    return shown.replace("\r\n", "\n")
+
+
+def all_from(terminal: int) -> str:
+    """What was written to a terminal, until nobody writes any more; it is closed."""
+    shown = b""
+    with suppress(OSError):  # Linux's way to say so
+        while select.select([terminal], [], [], 120)[0] and (data := os.read(terminal, 4096)):
+            shown += data
+    os.close(terminal)
+    return shown.decode()
 
 
 class Copy:
@@ -152,6 +201,25 @@ def run(
     out, err = copy.communicate()
     assert copy.returncode is not None
     return subprocess.CompletedProcess([], copy.returncode, out, err)
+
+
+def run_here(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """As `run`, in this process, at no cost: for what `charrnn.cli.app.app` does.
+
+    That is how its errors end it; not how its warnings are shown, nor what its streams can carry.
+    """
+    words = [*map(str, arguments)]
+    with chdir(cwd):
+        done = CliRunner().invoke(app, words, data, catch_exceptions=False, prog_name="charrnn")
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """See that a command ended with this code and one line, which has these words, and no more."""
+    assert (done.returncode, done.stdout) == (code, ""), (done.stdout, done.stderr)
+    assert re.fullmatch(r"charrnn: [^\n]+; [^\n]+\n", done.stderr), done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
 
 
 def _become(

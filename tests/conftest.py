@@ -15,16 +15,19 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck
 
 import charrnn
-from charrnn import Model
+from charrnn import CharRNN, Evaluation, Model
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName, ModelConfig
+from charrnn.config import CellName, ModelConfig, TrainConfig
 from charrnn.native import processor as processors
 from charrnn.native import tiles
 from charrnn.native.processor import Target
 from charrnn.native.writing import byte_tiles
+from charrnn.text.tokenizer import Tokenizer
 from tests import amx, commands
+from tests.tasks.shelf import write_examples, write_models
 
 # Some processes of the tests may write small files only: what Python compiles in them would be cut
 # off, and the next process would fail to read it.
@@ -34,13 +37,14 @@ torch.set_num_threads(1)
 # In fp32, a GPU's results are compared with a CPU's; cuDNN would round products to ten bits.
 torch.backends.cudnn.allow_tf32 = False
 
-# The same examples in every run, however slow or old the machine. `make test-slow` tries new ones.
+# The same examples in every run, however slow or old the machine; those of a test share its folder.
+# `make test-slow` tries new ones.
 hypothesis.settings.register_profile(
     "repeatable",
     derandomize=True,
     database=None,
     deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.register_profile(
     "explore",
@@ -51,17 +55,27 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("repeatable")
 
-# What people set to their taste, and what a terminal hands on.
-TASTES = (
+# What people set to their taste, and what a terminal or a launcher of processes hands on.
+KEPT_OUT = (
+    "CHARRNN_API_KEY",
+    "CHARRNN_MODELS",
     "CLICOLOR",
     "CLICOLOR_FORCE",
     "COLUMNS",
     "FORCE_COLOR",
     "LINES",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
     "NO_COLOR",
+    "OMP_THREAD_LIMIT",
     "PYTEST_ADDOPTS",
+    "PYTHONIOENCODING",
     "PYTHONWARNINGS",
+    "RANK",
     "TQDM_DISABLE",
+    "WORLD_SIZE",
 )
 
 B, T, E, H, L, V = 3, 7, 4, 5, 2, 11
@@ -92,6 +106,35 @@ def small_config(cell: str, **changes: object) -> ModelConfig:
     return ModelConfig(**(values | changes))  # type: ignore[arg-type]
 
 
+def small_training(**changes: object) -> TrainConfig:
+    """Settings of a short run."""
+    values: dict[str, object] = {
+        "batch_size": 4,
+        "seq_length": 64,
+        "steps": 10,
+        "learning_rate": 0.01,
+        "warmup_steps": 1,
+        "weight_decay": 0.0,
+        "val_frac": 0.2,
+        "eval_every": 5,
+        "patience": 3,
+    }
+    return TrainConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def evaluation(**values: Any) -> Evaluation:
+    """What a run notes: these values, and ones."""
+    ones = ("epoch", "seconds", "train_nats", "val_nats", "learning_rate", "grad_norm")
+    usual = {"step": 1} | dict.fromkeys((*ones, "tokens_per_second"), 1.0)
+    return Evaluation(**usual | values)
+
+
+def random_model(cell: str, tokenizer: Tokenizer, **changes: object) -> Model:
+    """A small model of random weights, whose tokens are those of the tokenizer."""
+    config = small_config(cell, vocab_size=tokenizer.vocab_size, **changes)
+    return Model(config, tokenizer, CharRNN(config).weights())
+
+
 @pytest.fixture(params=sorted(CELLS))
 def cell(request: pytest.FixtureRequest) -> CellName:
     """Each cell of the registry in turn, so that a new one is tested by existing."""
@@ -108,7 +151,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return  # it has the environment of the process that started it, compiled code included
     for name in list(os.environ):
-        if name in TASTES or name.startswith("HF_"):
+        if name in KEPT_OUT or name.startswith("HF_"):
             del os.environ[name]
     caches = TemporaryDirectory(prefix="charrnn-tests-")
     config.add_cleanup(caches.cleanup)
@@ -164,6 +207,16 @@ def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pass
     with unchanged(path):
         yield path / "model"
+
+
+@pytest.fixture(scope="session")
+def trained_tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with examples for tasks, and models of them; to be copied."""
+    path = tmp_path_factory.mktemp("trained-tasks")
+    write_examples(path)
+    write_models(path)
+    with unchanged(path):
+        yield path
 
 
 @pytest.fixture

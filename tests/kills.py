@@ -46,13 +46,13 @@ def kill_at_update(step: int, calls: int = 0) -> None:
     Learner.update = counted  # type: ignore[method-assign]
 
 
-def interrupt_at_update(number: int) -> None:
-    """Have Ctrl-C come as an update begins: the one with this number in this process."""
+def interrupt_at_update(number: int, signum: int = signal.SIGINT) -> None:
+    """Have a signal come as an update begins: the one with this number in this process."""
     update, numbers = Learner.update, itertools.count(1)
 
     def counted(self: Learner) -> None:
         if next(numbers) == number:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signum)
         update(self)
 
     Learner.update = counted  # type: ignore[method-assign]

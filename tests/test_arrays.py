@@ -9,11 +9,11 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, Model, arrays
+from charrnn import arrays
 from charrnn.arrays import Floats, in_bytes, product
 from charrnn.config import CellName
 from charrnn.text.tokenizer import CharTokenizer
-from tests.conftest import small_config
+from tests.conftest import random_model
 
 SIGNALLING = 0x7FA00000  # a NaN that a processor reports as soon as it computes with it
 WORDS = 2**15  # of the stack that are written over, more than a product uses
@@ -65,9 +65,7 @@ def test_what_stands_beside_a_product_is_no_error(dirty: Callable[[], None], row
 def test_nor_beside_those_of_a_model(
     dirty: Callable[[], None], cell: CellName, hidden_size: int
 ) -> None:
-    tokenizer = CharTokenizer("\nabc")
-    config = small_config(cell, vocab_size=tokenizer.vocab_size, hidden_size=hidden_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model(cell, CharTokenizer("\nabc"), hidden_size=hidden_size)
     ids = np.zeros(1, np.int32)
 
     def watch(_place: str, _time: int, value: Floats) -> Floats:

@@ -17,8 +17,8 @@ from charrnn.config import MAX_STEPS, Budget, ModelConfig, Reading, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.objectives.forecast import LONGEST_HORIZON
 from charrnn.objectives.plans import pairs, series, texts
+from charrnn.objectives.plans.language import plan_of
 from charrnn.objectives.plans.plan import UNSTOPPED, schedule
-from charrnn.objectives.plans.planning import plan
 from charrnn.settings import (
     Setting,
     Settings,
@@ -186,7 +186,7 @@ def test_infinity_is_no_learning_rate() -> None:
 
 def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None:
     tokens = 1_000_000
-    made = plan(tokens, 60, Budget(), {}, speed=90e9)
+    made = plan_of(tokens, 60, Budget(), {}, speed=90e9)
     config = schedule(made, 1500)
     shown = {
         setting.name: setting.unset for setting in settings_of(Budget, ModelConfig, TrainConfig)
@@ -195,14 +195,14 @@ def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None
         assert shown[name].startswith(f"{getattr(made.model, name)}, but ")
     assert shown["skip"].startswith("yes, but ") is made.model.skip
     sized = {"hidden_size": 256}
-    often = plan(100_000, 60, Budget(epochs=60), sized, speed=90e9).settings["weight_decay"]
-    rarely = plan(tokens, 60, Budget(epochs=1), sized, speed=90e9).settings["weight_decay"]
+    often = plan_of(100_000, 60, Budget(epochs=60), sized, speed=90e9).settings["weight_decay"]
+    rarely = plan_of(tokens, 60, Budget(epochs=1), sized, speed=90e9).settings["weight_decay"]
     decays = f"{often} or {rarely}, by the text, and less in long runs"
     decays += f"; to forecast {series.WEIGHT_DECAY}"
     assert shown["weight_decay"] == decays
     assert shown["minutes"] == f"{Budget().minutes:g}"
     assert shown["val_frac"].startswith(f"{made.val_tokens / tokens:g},")
-    most = plan(10**8, 60, Budget(), {}, speed=90e9).val_tokens
+    most = plan_of(10**8, 60, Budget(), {}, speed=90e9).val_tokens
     assert f", but at most {most:,} characters; to forecast," in shown["val_frac"]
     assert "tenth" in shown["warmup_steps"]
     assert config.warmup_steps == 150

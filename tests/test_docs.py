@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ import pytest
 
 import charrnn
 from tests import commands
-from tests.conftest import VERSE
+from tests.conftest import VERSE, unchanged
 from tests.formats.shelf import write_shelf
-from tests.tasks.shelf import write_examples, write_models
-from tests.text.test_division import Writer
+from tests.tasks.shelf import write_examples
+from tests.text.writer import Writer
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -70,27 +71,6 @@ OUTPUTS = (
 EXAMPLES = {line: page for page in reversed(PAGES) for line in examples(page)}
 
 
-@pytest.fixture(scope="session")
-def trained_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a list of names and a model of it."""
-    path, writer = tmp_path_factory.mktemp("list"), Writer()
-    names = {writer.name() for _ in range(150)} | {"Anna"}
-    (path / "names.txt").write_text("\n".join(sorted(names)) + "\n")
-    settings: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "batch_size": 4, "steps": 200}
-    run = charrnn.train(path / "names.txt", out=path / "names", **settings)
-    run.finish(progress=False)
-    return path
-
-
-@pytest.fixture(scope="session")
-def trained_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with examples for tasks and models of them."""
-    path = tmp_path_factory.mktemp("tasks")
-    write_examples(path)
-    write_models(path)
-    return path
-
-
 def write_two_units(path: Path) -> None:
     """The network that the lecture computes by hand, made by the code that stands there."""
     code = blocks(LECTURE)
@@ -99,9 +79,12 @@ def write_two_units(path: Path) -> None:
     exec(code.replace("checkpoints/tiny", str(path)), known)  # noqa: S102
 
 
-@pytest.fixture
-def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
+@pytest.fixture(scope="session")
+def furnished_desk(
+    trained_home: Path, trained_tasks: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """`home` with what the examples need: texts of many kinds, and models by other names."""
+    home = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("desk") / "home"))
     (home / "prompt.txt").write_text("the clerk")
     (home / "chat.txt").write_text("31/12/23, 23:59 - Ann: " + VERSE)
     (home / "gutenberg.txt").write_text(f"*** START OF TIDES ***\n{VERSE}*** END OF TIDES ***\n")
@@ -116,9 +99,12 @@ def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
     write_shelf(home, VERSE * 20)
     for name in ("book", "gru", "lstm", "rnn", "poem", "short", "long"):
         shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / name)
-    write_two_units(home / "checkpoints" / "tiny")
-    shutil.copy(trained_list / "names.txt", home)
-    shutil.copytree(trained_list / "names", home / "checkpoints" / "names")
+    writer = Writer()
+    names = {writer.name() for _ in range(150)} | {"Anna"}
+    (home / "names.txt").write_text("\n".join(sorted(names)) + "\n")
+    settings: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "batch_size": 4, "steps": 200}
+    run = charrnn.train(home / "names.txt", out=home / "checkpoints" / "names", **settings)
+    run.finish(progress=False)
     write_examples(home)
     shutil.copytree(trained_tasks / "places", home / "checkpoints" / "places-tagged")
     for name in ("reviews", "second", "words", "airline", "forth", "back"):
@@ -131,7 +117,18 @@ def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
         csv.writer(file).writerows([["text"], *([f"Card {k * k}\n\nIt is."] for k in range(40))])
     (home / "tunes.txt").write_text("\n\n".join(f"X:{k}\nK:G\n{k * k}" for k in range(40)))
     (home / "fortunes.txt").write_text("\n%\n".join(f"Fortune {k * k}" for k in range(40)))
-    return home
+    write_two_units(home / "checkpoints" / "tiny")  # the newest model
+    with unchanged(home):
+        yield home
+
+
+@pytest.fixture
+def desk(furnished_desk: Path, tmp_path: Path) -> Path:
+    """A copy of it, with links to models, which are replaced and never written in place."""
+    but_models = shutil.ignore_patterns("checkpoints")
+    desk = Path(shutil.copytree(furnished_desk, tmp_path / "desk", ignore=but_models))
+    shutil.copytree(furnished_desk / "checkpoints", desk / "checkpoints", copy_function=os.link)
+    return desk
 
 
 def brief(line: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn import CharRNNError, Reading, load, train
@@ -44,13 +44,7 @@ NASTY = [
 ]
 CODES = {0, 1, 2, 65, 66, 73, 74, 75}
 
-in_one_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=150,
-)
 
-
-@in_one_folder
 @given(
     st.binary(max_size=300),
     st.sampled_from(["utf-8", "utf-16", "gb18030", "cp1252"]),
@@ -100,7 +94,6 @@ json_values = st.recursive(
 
 
 @pytest.mark.parametrize("kind", [SampleConfig, ModelConfig, TrainConfig, EvalConfig])
-@in_one_folder
 @given(st.data())
 def test_settings_are_made_or_refused(kind: type[Settings], data: st.DataObject) -> None:
     fields = msgspec.structs.fields(kind)
@@ -130,7 +123,6 @@ OPTIONS = {
 USUAL = ["2", "0.5", "ab", "verse", "verse.txt", "checkpoints/verse", "skip", "windows"]
 
 
-@in_one_folder
 @given(st.data())
 def test_a_command_line_ends_in_a_code_that_is_told_and_no_traceback(
     home: Path, data: st.DataObject
@@ -151,19 +143,30 @@ def test_a_command_line_ends_in_a_code_that_is_told_and_no_traceback(
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # which the command line says
-@in_one_folder
-@given(st.binary(max_size=40), st.sampled_from(["error", "skip", "replace"]), st.booleans())
-def test_any_bytes_may_be_a_prompt(home: Path, data: bytes, unknown: str, json: bool) -> None:
+@given(
+    st.binary(max_size=40),
+    st.sampled_from(["--prompt-file=prompt.bin", "--prompt={}", "--stop={}"]),
+    st.sampled_from(["error", "skip", "replace"]),
+    st.booleans(),
+)
+def test_any_bytes_may_be_a_prompt(
+    home: Path, data: bytes, source: str, unknown: str, json: bool
+) -> None:
     """In a file, and as a word of the command line; echoed, and put into JSON."""
     (home / "prompt.bin").write_bytes(data)
     word = os.fsdecode(data.replace(b"\0", b""))
-    for source in (["--prompt-file", "prompt.bin"], [f"--prompt={word}"], [f"--stop={word}"]):
-        arguments = ["sample", "verse", "-n", "3", "--seed", "1", "--unknown", unknown, *source]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(home)
-            with pytest.raises(SystemExit) as done:
-                app([*arguments, *(["--json"] if json else ["--output", "out.txt"])])
-        assert (done.value.code or 0) in CODES
+    arguments = ["sample", "verse", "-n", "3", "--seed", "1", "--unknown", unknown]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        with pytest.raises(SystemExit) as done:
+            app(
+                [
+                    *arguments,
+                    source.format(word),
+                    *(["--json"] if json else ["--output", "out.txt"]),
+                ]
+            )
+    assert (done.value.code or 0) in CODES
 
 
 @pytest.mark.slow

@@ -78,6 +78,7 @@ WRONG: list[Any] = [
 ANSWERING = ("Classifier", "Forecaster", "Tagger", "Translator")
 NAMES = [f"{type(value).__name__}-{number}" for number, value in enumerate(WRONG)]
 
+Public = dict[str, tuple[Callable[..., Any], dict[str, Any]]]
 TINY: dict[str, Any] = {"hidden_size": 4, "embed_size": 3, "batch_size": 2, "seq_length": 8}
 
 
@@ -99,10 +100,11 @@ def finished(folder: Path) -> Run:
 
 def network_of_records() -> Any:
     """Weights of a network that knows ten characters and the end of a record."""
-    return CharRNN(small_config("gru")).weights()
+    return CharRNN(small_config("gru"), torch.Generator().manual_seed(1)).weights()
 
 
-def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
+@pytest.fixture(scope="module")
+def public(folder: Path) -> Public:
     """Everything that can be called, and arguments with which it works, by name."""
     model, corpus = load(folder), Corpus("verse", VERSE)
     both = Mixture([model, model])
@@ -110,7 +112,7 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
     char, byte = CharTokenizer.from_text(VERSE), ByteTokenizer()
     ids = model.tokenizer.encode("the")
     short = {"max_new_tokens": 2}
-    found: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    found: Public = {
         "train": (train, {"sources": corpus, "reading": None, "tokenizer": "char", **TINY}),
         "resume": (resume, {"model": folder, "sources": corpus}),
         "load": (load, {"model": folder}),
@@ -211,18 +213,17 @@ def call(function: Callable[..., Any], arguments: dict[str, Any]) -> str:
     return found
 
 
-def test_every_public_name_that_can_be_called_is_in_the_table(folder: Path) -> None:
+def test_every_public_name_that_can_be_called_is_in_the_table(public: Public) -> None:
     """But those that only hold what charrnn found, and the settings, which follow."""
-    table = public(folder)
     for name in charrnn.__all__:
         value = getattr(charrnn, name)
         holds = inspect.isclass(value) and issubclass(value, msgspec.Struct)
         holds |= inspect.isclass(value) and issubclass(value, CharRNNError)
         holds |= inspect.ismodule(value)  # a room, whose functions take models
         made = name in ("Event", "Run") or name in ANSWERING  # by `train`, `resume` and `load`
-        assert name in table or holds or made, name
+        assert name in public or holds or made, name
     for name in charrnn.inside.__all__:
-        assert f"inside.{name}" in table, name
+        assert f"inside.{name}" in public, name
     for kind in (Model, Mixture, CharTokenizer, ByteTokenizer, CharRNN):
         for name, _ in inspect.getmembers(kind, inspect.isroutine):
             own = any(name in vars(base) for base in kind.__mro__ if "charrnn" in base.__module__)
@@ -231,19 +232,19 @@ def test_every_public_name_that_can_be_called_is_in_the_table(folder: Path) -> N
             # which other rooms call
             inside |= name in ("clamped", "read_rows", "read_watched", "ids_of")
             inside |= name in ("encode_as_is", "in_known_form")
-            assert not ours or inside or f"{kind.__name__}.{name}" in table, name
+            assert not ours or inside or f"{kind.__name__}.{name}" in public, name
 
 
-def test_the_table_works(folder: Path) -> None:
-    for name, (function, arguments) in public(folder).items():
+def test_the_table_works(public: Public) -> None:
+    for name, (function, arguments) in public.items():
         assert call(function, arguments) == "", name
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=NAMES)
 def test_every_argument_is_of_the_right_kind_or_refused_in_one_line(
-    wrong: Any, folder: Path
+    wrong: Any, public: Public
 ) -> None:
-    for name, (function, arguments) in public(folder).items():
+    for name, (function, arguments) in public.items():
         for argument in arguments:
             shutil.rmtree("saved", ignore_errors=True)
             try:

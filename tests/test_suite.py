@@ -4,58 +4,71 @@ from __future__ import annotations
 
 import ast
 import os
+import random
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
 
 ROOT = Path(__file__).parent.parent
+GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
 
-# Collects the tests, and prints the name and the data of each.
-COLLECT = r"""
-import random, re, sys
-import numpy, pytest, torch
 
-GENERATORS = (random.Random, numpy.random.Generator, numpy.random.RandomState, torch.Generator)
+def described(items: list[Any]) -> Iterator[str]:
+    """A line for each test, with its name and its data, and for each generator that some share."""
+    for item in items:
+        data = item.callspec.params if hasattr(item, "callspec") else {}
+        shown = " ".join(ascii(data).split())
+        yield f"TEST {item.nodeid!a} {re.sub(' at 0x[0-9a-f]+', '', shown)}"
+    for module in {item.module.__name__: item.module for item in items}.values():
+        for name, value in vars(module).items():
+            if isinstance(value, GENERATORS):
+                yield f"SHARED {module.__name__} {name}"
+
 
 class Collector:
-    def pytest_collection_finish(self, session):
-        for item in session.items:
-            data = item.callspec.params if hasattr(item, "callspec") else {}
-            shown = " ".join(ascii(data).split())  # in one line
-            print("TEST", ascii(item.nodeid), re.sub(" at 0x[0-9a-f]+", "", shown))
-        for module in {item.module.__name__: item.module for item in session.items}.values():
-            for name, value in vars(module).items():
-                if isinstance(value, GENERATORS):
-                    print("SHARED", module.__name__, name)
+    """A plug-in of pytest that prints what it has collected."""
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        sys.stdout.writelines(f"{line}\n" for line in described(session.items))
+
+
+COLLECT = """
+import sys, pytest
+from tests.test_suite import Collector
+options = ["--collect-only", "-q", "-Wignore", "-m", ""]
 plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"]
-sys.exit(pytest.main([sys.argv[1], "--collect-only", "-q", "-Wignore", *plugins], [Collector()]))
+sys.exit(pytest.main([sys.argv[1], *options, *plugins], [Collector()]))
 """
 
 
-def _collected(cwd: Path, **environment: str) -> list[str]:
+def test_every_collection_finds_the_same_tests_with_the_same_data(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Whatever the second, the seed of hashes, the folder, the time zone and the language.
+
+    Workers that run the tests side by side each collect them, and must agree.
+    """
+    others = {"PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu", "LC_ALL": "C", "HOME": "/"}
     done = subprocess.run(
         [sys.executable, "-c", COLLECT, str(ROOT / "tests")],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | others,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return [line for line in done.stdout.splitlines() if line.startswith(("TEST", "SHARED"))]
-
-
-def test_every_collection_finds_the_same_tests_with_the_same_data(tmp_path: Path) -> None:
-    """Whatever the second, the seed of hashes, the folder, the time zone and the language.
-
-    Workers that run the tests side by side each collect them, and must agree.
-    """
-    one = _collected(ROOT, PYTHONHASHSEED="1")
-    other = _collected(tmp_path, PYTHONHASHSEED="2", TZ="Asia/Kathmandu", LC_ALL="C", HOME="/")
-    assert len(one) > 1000
-    assert one == other
-    assert not [line for line in one if line.startswith("SHARED")], "each test makes its own"
+    found = {line for line in done.stdout.splitlines() if line.startswith(("TEST", "SHARED"))}
+    assert len(found) > 1000
+    assert set(described(request.session.items)) <= found, "some may not have been chosen here"
+    assert not [line for line in found if line.startswith("SHARED")], "each test makes its own"
 
 
 def test_no_test_is_skipped_because_one_of_our_own_modules_is_missing() -> None:

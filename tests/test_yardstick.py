@@ -40,6 +40,6 @@ def test_a_trained_model_comes_near_the_entropy_and_not_below(tmp_path: Path, ce
     assert isinstance(finished, Finished)
     unseen = SOURCE.text(40_000, seed=2)
     truth = -float(SOURCE.log_probs(unseen).mean())
-    for protocol in ("carried", "windows"):
+    for protocol in ("carried", "windows") if cell == "gru" else ("carried",):
         score = charrnn.evaluate(tmp_path / "model", unseen, protocol=protocol)
         assert truth - 1e-3 < score.nats_per_char < truth + 0.02, protocol

@@ -1,20 +1,19 @@
-"""What the rows of the table share: running charrnn as a user does, baselines, and figures."""
+"""What the rows of the table share: models by seeds, language models to start from, baselines."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-__all__ = ["Figure", "baseline", "by_seeds", "charrnn", "evaluated", "trained", "workplace"]
+from timing import PEERS, charrnn
+
+__all__ = ["Figure", "baseline", "by_seeds", "language_models"]
 
 SEEDS = 3  # of models that are asked together
-PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
+LANGUAGE = ("--model", "gru", "--rnn-size", 192, "--num-layers", 1, "--records", "lines")
 
 
 class Figure(NamedTuple):
@@ -37,30 +36,24 @@ class Figure(NamedTuple):
     seconds: float = 0.0
 
 
-@contextmanager
-def workplace() -> Iterator[Path]:
-    """An empty folder for data and models."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+def language_models(text: Path, minutes: float) -> tuple[list[object], float]:
+    """A small language model of a text in each direction, to start others from.
 
+    Args:
+        text: that they learn; their folders go beside it.
+        minutes: for each.
 
-def charrnn(*arguments: object, data: str = "") -> str:
-    """What a command of charrnn prints on standard output; its progress is shown."""
-    command = [sys.executable, "-m", "charrnn", *map(str, arguments)]
-    done = subprocess.run(command, check=True, input=data, stdout=subprocess.PIPE, text=True)
-    return done.stdout
-
-
-def trained(*arguments: object, seed: int = 0) -> dict[str, Any]:
-    """What `charrnn train` says at its end."""
-    found: dict[str, Any] = json.loads(charrnn("train", *arguments, "--seed", seed, "--json"))
-    return found
-
-
-def evaluated(*models_and_examples: object) -> dict[str, Any]:
-    """What `charrnn eval` says of models together and the trivial answers."""
-    found: dict[str, Any] = json.loads(charrnn("eval", *models_and_examples, "--json"))
-    return found
+    Returns:
+        starts: the options of `charrnn train` that start from them.
+        seconds: that training took.
+    """
+    starts, seconds = list[object](), 0.0
+    for way in ((), ("--reverse",)):
+        model = text.with_name(f"text{''.join(way)}")
+        options = (*way, "--minutes", minutes, *LANGUAGE)
+        seconds += charrnn("train", text, *options, "--out", model)["seconds"]
+        starts += ["--init-from", model]
+    return starts, seconds
 
 
 def by_seeds(
@@ -82,11 +75,11 @@ def by_seeds(
     """
     folders, spent = [model.with_name(f"{model.name} {seed}") for seed in range(SEEDS)], 0.0
     for seed, folder in enumerate(folders):
-        seconds = trained(*training, "--out", folder, seed=seed)["seconds"]
+        seconds = charrnn("train", *training, "--out", folder, "--seed", seed)["seconds"]
         spent += seconds
-        score = times * evaluated(folder, test)["scores"][metric]
+        score = times * charrnn("eval", folder, test)["scores"][metric]
         yield f"charrnn {folder.name}", score, seconds
-    score = times * evaluated(*folders, test)["scores"][metric]
+    score = times * charrnn("eval", *folders, test)["scores"][metric]
     yield f"charrnn {model.name}, these together", score, spent
 
 

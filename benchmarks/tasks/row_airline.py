@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common import Figure, baseline, by_seeds, evaluated
+from common import Figure, baseline, by_seeds
+from timing import charrnn
 
 MINUTES, MONTHS, LIMIT = 1, 36, 6.0
 
@@ -20,7 +21,7 @@ def measure(data: Path, folder: Path) -> list[Figure]:
     test.write_text("".join([header, *lines[-MONTHS:]]))
     training = (train, "--task", "forecast", "--horizon", 12, "--season", 12, "--minutes", MINUTES)
     errors = list(by_seeds(folder / "airline", training, test, "MAPE", times=1))
-    found = evaluated(folder / "airline 0", test)
+    found = charrnn("eval", folder / "airline 0", test)
     others = {name: scores["MAPE"] for name, scores in found["baselines"].items()}
     others |= baseline("forecast_by_smoothing", train, test, 12)
     best = min(others.values())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from common import Figure, baseline, by_seeds, trained
+from common import Figure, baseline, by_seeds, language_models
 
 MINUTES = 5
-LANGUAGE = ("--model", "gru", "--rnn-size", 192, "--num-layers", 1, "--records", "lines")
 
 
 def measure(data: Path, folder: Path) -> list[Figure]:
@@ -26,12 +25,7 @@ def measure(data: Path, folder: Path) -> list[Figure]:
     both.write_text("\n".join(sets), encoding="utf-8")
     text = folder / "text.txt"
     text.write_text("".join(line + "\n" for line in english(data)), encoding="utf-8")
-    starts, learning = list[object](), 0.0
-    for way in ((), ("--reverse",)):
-        model = folder / f"text{''.join(way)}"
-        minutes = ("--minutes", MINUTES)
-        learning += trained(text, *way, *minutes, *LANGUAGE, "--out", model)["seconds"]
-        starts += ["--init-from", model]
+    starts, learning = language_models(text, MINUTES)
 
     figures = []
     rows: list[tuple[str, list[object], float]] = [

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common import Figure, evaluated, trained
+from common import Figure
+from timing import charrnn
 
 MINUTES = 10
 LIMITS = {"sMAPE": 12.5, "MASE": 1.1}
@@ -20,8 +21,8 @@ def measure(data: Path, folder: Path) -> list[Figure]:
     train, test = (data / "series" / f"m4-hourly-{part}.csv" for part in ("train", "test"))
     model = folder / "hourly"
     options = ("--task", "forecast", "--horizon", 48, "--season", 24, "--minutes", MINUTES)
-    ended = trained(train, *options, "--out", model)
-    found = evaluated(model, test)
+    ended = charrnn("train", train, *options, "--out", model)
+    found = charrnn("eval", model, test)
     command = f"charrnn {' '.join(map(str, ('train', *options)))}"
     figures = []
     for metric, limit in LIMITS.items():

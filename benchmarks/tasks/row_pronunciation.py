@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common import Figure, evaluated, trained
+from common import Figure
+from timing import charrnn
 
 MINUTES = 5
 LANGUAGES = {"fre": 12.0, "dut": 20.0, "hun": 4.0}  # the word error rate to reach, in percent
@@ -21,8 +22,8 @@ def measure(data: Path, folder: Path) -> list[Figure]:
     for language, limit in LANGUAGES.items():
         train, test = (data / "g2p" / f"{language}_{part}.tsv" for part in ("train", "test"))
         model = folder / language
-        ended = trained(train, "--task", "translate", "--minutes", MINUTES, "--out", model)
-        found = evaluated(model, test)
+        ended = charrnn("train", train, "--task", "translate", "--minutes", MINUTES, "--out", model)
+        found = charrnn("eval", model, test)
         wrong = word_error_rate(found["scores"])
         command = f"{language}: charrnn train --task translate --minutes {MINUTES}"
         asked = f"at most {limit:g}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from common import Figure, evaluated, trained
+from common import Figure
+from timing import charrnn
 
 MINUTES = 30
 LEAST, ABOVE = 45.0, 10.0  # chrF, and above that of the most similar source
@@ -22,8 +23,8 @@ def measure(data: Path, folder: Path) -> list[Figure]:
     test = [line for line in lines[19::20] if line.partition("\t")[0] not in known]
     files = [write(folder / name, part) for name, part in (("a.tsv", train), ("b.tsv", test))]
     model = folder / "sentences"
-    ended = trained(files[0], "--task", "translate", "--minutes", MINUTES, "--out", model)
-    found = evaluated(model, files[1])
+    ended = charrnn("train", files[0], "--task", "translate", "--minutes", MINUTES, "--out", model)
+    found = charrnn("eval", model, files[1])
     others = {name: scores["chrF"] for name, scores in found["baselines"].items()}
     limit = max(LEAST, others["nearest source"] + ABOVE)
     command = f"charrnn train --task translate --minutes {MINUTES}"

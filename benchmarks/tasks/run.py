@@ -13,12 +13,13 @@ import argparse
 import importlib
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from common import Figure, workplace
+from common import Figure
 from timing import RESULTS, machine
 
 ROWS = ("names", "snippets", "entities", "airline", "hourly", "pronunciation", "sentences")
@@ -42,8 +43,8 @@ def main() -> None:
     found = json.loads(results.read_text()) if results.exists() else {}
     for name in given.rows or ROWS:
         row = importlib.import_module(f"row_{name}")
-        with workplace() as folder:
-            figures = row.measure(given.data, folder)
+        with tempfile.TemporaryDirectory() as folder:
+            figures = row.measure(given.data, Path(folder))
         print(f"{name}: {row.__doc__.splitlines()[0]}", *map(shown, figures), sep="\n", flush=True)
         found[name] = {"machine": machine(), "figures": [figure._asdict() for figure in figures]}
         results.write_text(json.dumps(found, indent=1) + "\n")

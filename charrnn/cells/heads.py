@@ -85,7 +85,7 @@ def encoder_shapes(config: ModelConfig, features: int = 0) -> Shapes:
         first[EMBEDDING_BACK] = first[EMBEDDING]
     if features:
         first = {INPUT_WEIGHT: (config.embed_size, features), INPUT_BIAS: (config.embed_size,)}
-    stack = recurrent_shapes(config.cell, config.embed_size, config.hidden_size, config.num_layers)
+    stack = recurrent_shapes(config)
     directions = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
     stacks = {start + name: shape for start in directions for name, shape in stack.items()}
     return first | stacks
@@ -100,7 +100,7 @@ def _decoder_shapes(config: ModelConfig, reach: int, width: int) -> Shapes:
         width: D·H, of the encoder's output.
     """
     hidden = config.hidden_size
-    stack = recurrent_shapes(config.cell, config.embed_size, hidden, config.num_layers)
+    stack = recurrent_shapes(config)
     states = len(CELLS[config.cell].state) * config.num_layers
     shapes: Shapes = {
         DECODER + EMBEDDING: (config.vocab_size, config.embed_size),

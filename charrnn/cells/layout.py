@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from charrnn.arrays import Floats, Weights
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName, ModelConfig
+from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 
 __all__ = [
@@ -75,16 +75,15 @@ def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]
     return layers
 
 
-def recurrent_shapes(
-    cell: CellName, input_size: int, hidden_size: int, num_layers: int
-) -> dict[str, tuple[int, ...]]:
+def recurrent_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of each weight of a recurrent stack, as in `torch.nn.LSTM`."""
-    rows = CELLS[cell].gates * hidden_size  # G·H
+    hidden_size = config.hidden_size
+    rows = CELLS[config.cell].gates * hidden_size  # G·H
     shapes: dict[str, tuple[int, ...]] = {}
-    for layer in range(num_layers):
+    for layer in range(config.num_layers):
         w_ih, w_hh, b_ih, b_hh = layer_names(layer)
         shapes |= {
-            w_ih: (rows, hidden_size if layer else input_size),
+            w_ih: (rows, hidden_size if layer else config.embed_size),
             w_hh: (rows, hidden_size),
             b_ih: (rows,),
             b_hh: (rows,),

@@ -99,8 +99,7 @@ def evaluate(
         return
     if label_column is not None:
         raise UsageError("--label-column is about tasks", "leave it out")
-    if html is not None:
-        refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
+    refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
     reading = reading_of_own(models, as_given, sources, dynamic or [])
     asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
     with not_as_bytes():

@@ -57,23 +57,24 @@ def export(
     if model is not None and len(model) > 1:
         found = f"{len(model)} models are named, and a page, script or graph holds one"
         raise UsageError(found, "name one (charrnn sample can mix several)")
-    if html is None and js is None and onnx is None:
+    outputs = {"--html": html, "--js": js, "--onnx": onnx}
+    wanted = {option: path for option, path in outputs.items() if path is not None}
+    if not wanted:
         advice = "choose --html, --js or --onnx: charrnn export MODEL --html page.html"
         raise UsageError("there is nothing to write", advice)
-    paths = [Place.of(path).path for path in (html, js, onnx) if path is not None]
-    if len(paths) > len(set(paths)):
+    if len({Place.of(path).path for path in wanted.values()}) < len(wanted):
         raise UsageError("one file is named twice", "give each kind a file of its own")
-    for path, option in ((html, "--html"), (js, "--js"), (onnx, "--onnx")):
-        if path is not None:
-            refuse_inputs(path, option)
-    if exact and html is None and js is None:
+    for option, path in wanted.items():
+        refuse_inputs(path, option)
+    with_code = html is not None or js is not None
+    if exact and not with_code:
         raise UsageError("--exact is for --html and --js", "an ONNX graph is always exact")
     folder = read_model(find_model(model[0] if model else None))
-    if html is not None or js is not None:
+    if with_code:
         refuse_backwards(folder.record, folder.path)
     say(_warning(folder))
-    told = beside(html, js, onnx)
-    if html is not None or js is not None:
+    told = beside(*wanted.values())
+    if with_code:
         from charrnn.sharing import page
         from charrnn.sharing.bundle import bundle
 

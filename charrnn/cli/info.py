@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from charrnn.checkpoints import MODEL_FILES, STATE
 from charrnn.errors import printable
 from charrnn.terminal.options import JsonOption, ModelArgument
 from charrnn.terminal.output import encode_json, write
@@ -21,9 +22,7 @@ __all__ = ["info"]
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     """Show facts about a model, its files and its loss curve."""
     from charrnn.folder import card
-    from charrnn.folder.files import STATE
     from charrnn.folder.reading import find_model, read_folder
-    from charrnn.folder.record import MODEL_FILES
 
     found = read_folder(find_model(model))
     sizes: dict[str, int] = {}

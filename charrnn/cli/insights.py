@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +11,7 @@ import msgspec
 
 from charrnn.cli.parts import the_one, trained_on
 from charrnn.errors import CharRNNError
-from charrnn.terminal.output import encode_json, say, write
+from charrnn.terminal.output import encode_json, progress_bar, say, write
 
 if TYPE_CHECKING:
     from charrnn.config import Unknown
@@ -24,17 +21,9 @@ if TYPE_CHECKING:
     from charrnn.text.corpus import Corpus
     from charrnn.text.tokenizer import Tokenizer
 
-__all__ = [
-    "Measured",
-    "give",
-    "measure_gradients",
-    "measure_horizon",
-    "measure_units",
-    "progress_bar",
-]
+__all__ = ["Measured", "give", "measure_gradients", "measure_horizon", "measure_units"]
 
 LONG = 1_000_000  # characters whose units are looked at
-BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
 
 
 class Measured(NamedTuple):
@@ -65,7 +54,8 @@ def measure_horizon(
 ) -> Measured:
     """How far back a model remembers, or a mixture of the models of these names."""
     from charrnn.folder.reading import find_model, read_record
-    from charrnn.inside.memory import horizon, ids_and_contexts
+    from charrnn.inside.lanes import story_ids
+    from charrnn.inside.memory import LEAST, horizon
     from charrnn.plots.insights import draw_horizon
     from charrnn.terminal.insights import show_horizon
 
@@ -84,7 +74,7 @@ def measure_horizon(
         else:
             say("n-grams are left out: some of the models were not trained on this text")
     else:
-        ids_and_contexts(model, text, unknown)  # what is wrong is said before what is left out
+        story_ids(model, text, unknown, LEAST)  # what is wrong is said before what is left out
         known = _training_text(folders, records, model.tokenizer)
     with progress_bar() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)
@@ -146,18 +136,3 @@ def give(found: Measured, json: bool, output: Path | None) -> None:
         write(encode_json(found.facts))
     elif output is None:
         found.show()
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[float], object]]:
-    """A bar on a terminal, while work goes on; it is told which share of the work was done.
-
-    A machine that only uses models may have no tqdm, and then no bar.
-    """
-    if not sys.stderr.isatty() or find_spec("tqdm") is None:
-        yield lambda _share: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=1, bar_format=BAR, leave=False) as bar:
-        yield bar.update

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.insights import (
-    give,
-    measure_gradients,
-    measure_horizon,
-    measure_units,
-    progress_bar,
-)
+from charrnn.cli.insights import give, measure_gradients, measure_horizon, measure_units
 from charrnn.cli.parts import reading_of_own
 from charrnn.config import Reading
 from charrnn.errors import UsageError
@@ -27,7 +21,7 @@ from charrnn.terminal.options import (
     take,
     with_settings,
 )
-from charrnn.terminal.output import encode_json, say, write
+from charrnn.terminal.output import encode_json, progress_bar, say, write
 from charrnn.words import counted, leave_out, together
 
 if TYPE_CHECKING:
@@ -128,25 +122,15 @@ def inspect(
     if output is not None:
         check_path(output)
     models, sources = models_and_texts(arguments, "inspect", USAGE)
-    for path, option in ((html, "--html"), (output, "--output")):
-        if path is not None:
-            refuse_inputs(path, option, sources)
+    refuse_inputs(html, "--html", sources)
+    refuse_inputs(output, "--output", sources)
 
     import numpy as np
 
-    from charrnn.decoding.pieces import not_as_bytes
     from charrnn.folder.hub import folder_name
-    from charrnn.inside.lanes import refuse_others
-    from charrnn.models.loading import load_together
-    from charrnn.text.corpus import read_corpus
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
-        model = load_together(models)
-        refuse_others(model)
-        reading = reading_of_own(models, as_given, sources)
-        with not_as_bytes():
-            corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
-        say(*corpus.notes)
+        model, corpus = _read(models, sources, as_given)
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:
@@ -193,6 +177,22 @@ def _given(options: Mapping[str, object]) -> list[str]:
     return [
         f"--{name}" for name, value in options.items() if value is not None and value is not False
     ]
+
+
+def _read(models: list[str], sources: list[str], given: dict[str, Any]) -> tuple[Predictor, Corpus]:
+    """The model or the mixture, and the text."""
+    from charrnn.decoding.pieces import not_as_bytes
+    from charrnn.inside.lanes import refuse_records_and_backwards
+    from charrnn.models.loading import load_together
+    from charrnn.text.corpus import read_corpus
+
+    model = load_together(models)
+    refuse_records_and_backwards(model)
+    reading = reading_of_own(models, given, sources)
+    with not_as_bytes():
+        corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
+    say(*corpus.notes)
+    return model, corpus
 
 
 def _show_what_mattered(model: Predictor, text: str, at: int, unknown: Unknown, json: bool) -> None:

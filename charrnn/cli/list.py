@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from charrnn.checkpoints import CHECKPOINTS, CONFIG, METRICS, WEIGHTS
 from charrnn.config import TaskName
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
 from charrnn.task_config import SCORES
@@ -55,7 +56,6 @@ class Entry(msgspec.Struct, kw_only=True):
 
 def list_models(json: JsonOption = False) -> None:
     """List the models in checkpoints/, the newest first."""
-    from charrnn.outputs import CHECKPOINTS
     from charrnn.text.origin import working_folder
 
     there = CHECKPOINTS.iterdir() if CHECKPOINTS.is_dir() else ()
@@ -73,12 +73,12 @@ def list_models(json: JsonOption = False) -> None:
 
 
 def _entry(path: Path) -> Entry:
-    from charrnn.folder.files import read_settled
+    from charrnn.folder.files import settled
 
     entry = Entry(name=path.name, path=path, status="ready", saved=0.0)
     try:
         entry.saved = path.stat().st_mtime
-        read_settled(path, lambda: _describe(entry))
+        settled(_describe)(path, entry)
     except BadDataError:
         entry.status = "damaged"
     except (CharRNNError, OSError):
@@ -86,8 +86,8 @@ def _entry(path: Path) -> Entry:
     return entry
 
 
-def _describe(entry: Entry) -> None:
-    """Fill in what the small files of a folder say, and the header of its weights.
+def _describe(path: Path, entry: Entry) -> None:
+    """Fill in what the small files of the folder at `path` say, and the header of its weights.
 
     Raises:
         BadDataError: if one of them is damaged or missing.
@@ -96,17 +96,16 @@ def _describe(entry: Entry) -> None:
     from charrnn.cells.heads import shapes_of
     from charrnn.cells.layout import parameter_count
     from charrnn.folder.files import is_first_save
-    from charrnn.folder.reading import checked_record, checked_tokenizer, read_metrics
-    from charrnn.folder.record import CONFIG, METRICS, WEIGHTS
+    from charrnn.folder.reading import read_metrics, read_record, read_tokenizer
 
-    if not (entry.path / CONFIG).exists():
+    if not (path / CONFIG).exists():
         entry.status = "no model"
         return
     try:
-        record = checked_record(entry.path)
-        tokenizer = checked_tokenizer(entry.path, record)
+        record = read_record(path)
+        tokenizer = read_tokenizer(path, record)
     except MissingInputError as error:
-        if is_first_save(entry.path):
+        if is_first_save(path):
             entry.status = "unfinished"
             return
         raise BadDataError(error.found, error.advice) from None
@@ -117,12 +116,12 @@ def _describe(entry: Entry) -> None:
     entry.corpus = record.corpus.name if record.corpus else None
     entry.task = None if record.task is None else record.task.name
     entry.unit = None if entry.task == "forecast" else tokenizer.loss_per
-    if not (entry.path / WEIGHTS).exists():
+    if not (path / WEIGHTS).exists():
         entry.status = "unfinished"
         return
-    entry.saved = (entry.path / WEIGHTS).stat().st_mtime
-    evaluations = {one.step: one for one in read_metrics(entry.path / METRICS)}
-    evaluation = evaluations.get(_saved_step(entry.path, shapes))
+    entry.saved = (path / WEIGHTS).stat().st_mtime
+    evaluations = {one.step: one for one in read_metrics(path / METRICS)}
+    evaluation = evaluations.get(_saved_step(path, shapes))
     if evaluation is not None:
         entry.val_nats, entry.score = evaluation.val_nats, evaluation.score
         entry.measure = evaluation.measure
@@ -130,8 +129,8 @@ def _describe(entry: Entry) -> None:
 
 def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
     """After how many updates the weights were saved, from their header alone."""
-    from charrnn.folder.files import read_header, read_manifest
-    from charrnn.folder.record import WEIGHTS
+    from charrnn.folder.files import read_manifest
+    from charrnn.folder.tensors import read_header
     from charrnn.folder.untrusted import damaged, opened
 
     with opened(path / WEIGHTS) as file:

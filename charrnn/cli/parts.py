@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ from charrnn.terminal.output import say
 if TYPE_CHECKING:
     from charrnn.config import TrainConfig
     from charrnn.folder.record import ModelRecord
+    from charrnn.text.origin import Origin
 
 __all__ = ["reading_of_own", "refuse_own_set", "the_one", "trained_on"]
 
@@ -26,7 +27,10 @@ OF_FILES = ("encoding", "errors", "text_column")  # how a run read files, that a
 
 
 def reading_of_own(
-    models: Sequence[str | None], given: Mapping[str, Any], *texts: Sequence[str | Path]
+    models: Sequence[str | None],
+    given: Mapping[str, Any],
+    *texts: Sequence[str | Path],
+    moved: bool = False,
 ) -> Reading:
     """How to read texts: the files of a model's training as then, but for what is given.
 
@@ -37,34 +41,58 @@ def reading_of_own(
         models: folders or names.
         given: settings of `Reading` that the user made.
         texts: the sources of each.
+        moved: whether they are the text of the training under any name. Under another one, the
+            first run that tells counts, but for what has no effect on a file of that name.
     """
-    from charrnn.folder.reading import find_model
-    from charrnn.folder.resuming import origin_of_run
     from charrnn.text.origin import place_of
 
     usual = settings_from(Reading, given)
     places = [{*map(place_of, sources)} for sources in texts if sources]
-    if any(place == STANDARD_INPUT or place.startswith(HUB) for place in set().union(*places)):
+    every = set[str]().union(*places)
+    if any(place.startswith(HUB) or (place == STANDARD_INPUT and not moved) for place in every):
         return usual  # what comes from there may be anything, or another split
+    own, first, names = None, None, {*OF_FILES}
+    for origin in _origins(models):
+        first = first or origin
+        if all(place in ({*origin.sources}, {*origin.validation}) for place in places):
+            own = origin
+            break
+    if moved and own is None:
+        own, names = first, names.intersection(*map(_heeded, every))
+    if own is None:
+        return usual
+    then = {name: getattr(own.reading, name) for name in OF_FILES if name in names}
+    then = {
+        name: value
+        for name, value in then.items()
+        if name not in given and value not in (getattr(usual, name), "surrogateescape")
+    }
+    if then:
+        told = [f"{option} {then[name]}" for name, option in option_names(then).items()]
+        named = ", ".join(str(source) for sources in texts for source in sources)
+        say(f"{named}: read as in training, with {' '.join(told)}")
+    return msgspec.structs.replace(usual, **then)
+
+
+def _origins(models: Sequence[str | None]) -> Iterator[Origin]:
+    """Where the texts of those models were read whose folders tell."""
+    from charrnn.folder.reading import find_model
+    from charrnn.folder.resuming import origin_of_run
+
     for path in map(find_model, models):
         origin = None
         with suppress(BadDataError):  # a model can be used whatever its run's state is like
             origin = origin_of_run(path)
-        own = ({*origin.sources}, {*origin.validation}) if origin else ()
-        if origin is None or not all(one in own for one in places):
-            continue
-        then = {name: getattr(origin.reading, name) for name in OF_FILES if name not in given}
-        then = {
-            name: value
-            for name, value in then.items()
-            if value not in (getattr(usual, name), "surrogateescape")
-        }
-        if then:
-            told = [f"{option} {then[name]}" for name, option in option_names(then).items()]
-            named = ", ".join(str(source) for sources in texts for source in sources)
-            say(f"{named}: read as in training, with {' '.join(told)}")
-        return msgspec.structs.replace(usual, **then)
-    return usual
+        if origin is not None:
+            yield origin
+
+
+def _heeded(place: str) -> frozenset[str]:
+    """The settings that have an effect on what its name says that it is."""
+    from charrnn.formats.registry import format_of
+    from charrnn.text.bundled import BUNDLED
+
+    return frozenset() if place in BUNDLED else format_of(place).settings
 
 
 def trained_on(records: list[ModelRecord], sha256: str, kind: str, name: str) -> list[TrainConfig]:

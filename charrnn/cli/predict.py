@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.checkpoints import CONFIG
 from charrnn.config import STANDARD_INPUT, Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import as_text, names_a_file, option_names, take, with_settings
@@ -94,7 +95,7 @@ def predict(
     if len(models) > 1:
         say(f"{', '.join(models)} answer together")
     if task.name == "forecast":
-        from charrnn.terminal.forecasts import show_forecasts
+        from charrnn.cli.forecasts import show_forecasts
 
         show_forecasts(model, inputs, reading, horizon, plot, label_column, plain=plain)
     else:
@@ -104,7 +105,6 @@ def predict(
 def _is_model(argument: str) -> bool:
     """Whether an argument after the first names a model, and no file or folder of texts."""
     from charrnn.folder.reading import names_model
-    from charrnn.folder.record import CONFIG
 
     is_input = os.path.exists(argument) and not os.path.isfile(f"{argument}/{CONFIG}")  # noqa: PTH110, PTH113
     return names_model(argument) and not is_input

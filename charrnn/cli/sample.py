@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Meta
-
-from charrnn.config import Reading, Unknown
+from charrnn.cli.sample_options import SampleOptions, refuse_mixed_up
+from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.outputs import refuse_inputs
-from charrnn.settings import Settings, about, settings_from
+from charrnn.settings import settings_from
 from charrnn.signals import noted
 from charrnn.terminal.options import (
     JsonOption,
@@ -26,8 +25,7 @@ from charrnn.terminal.options import (
     with_settings,
 )
 from charrnn.terminal.output import OutputFile, say
-from charrnn.use_config import LengthPenalty, SampleConfig
-from charrnn.words import leave_out
+from charrnn.use_config import SampleConfig
 
 if TYPE_CHECKING:
     from charrnn.scoring.novelty import Copies
@@ -37,56 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["sample"]
 
 ModelsArgument = Annotated[list[str] | None, several_models("several are mixed")]
-TextCount = Annotated[int, Meta(ge=1, le=10_000)]  # texts held in memory side by side
-
-
-class SampleOptions(Settings, frozen=True, kw_only=True):
-    """What `charrnn sample` can do beyond drawing a text; its options alone have these."""
-
-    prompt: Annotated[str, about("Text to continue.", "--prompt", "--start-text")] = ""
-    prompt_file: Annotated[
-        Path | None, about("File with the text to continue; - for standard input.")
-    ] = None
-    unknown: Annotated[
-        Unknown, about("What to do with characters of the prompt that the model does not know.")
-    ] = "error"
-    echo: Annotated[bool, about("Whether to repeat the prompt.", "--echo/--no-echo")] = True
-    num_samples: Annotated[TextCount, about("Number of texts to write.")] = 1
-    best_of: Annotated[TextCount | None, about("Draw this many texts and write the likeliest.")] = (
-        None
-    )
-    beam: Annotated[
-        Annotated[int, Meta(ge=1, le=1_000)] | None,
-        about("Search for the likeliest text along this many paths."),
-    ] = None
-    length_penalty: Annotated[
-        LengthPenalty, about("With --beam: above 0, longer texts are favoured.")
-    ] = 1.0
-    records: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        about("Write this many whole records, for a model of records."),
-    ] = None
-    unique: Annotated[bool, about("With --records: write no record twice.", "--unique")] = False
-    novel: Annotated[
-        bool,
-        about(
-            "With --records: write no record from the training text. If that is no longer where it "
-            "was, name it with --novelty.",
-            "--novel",
-        ),
-    ] = False
-    novelty: Annotated[
-        str | None, about("Report what was copied from this text; any source that train takes.")
-    ] = None
-    reject_copies: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        about("With --novelty: redraw a text that copies a passage of more characters than this."),
-    ] = None
-    interactive: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        about("Choose each character yourself; shows this many of the likeliest."),
-    ] = None
-    output: Annotated[Path | None, about("Write to this file instead.", "--output", "-o")] = None
 
 
 @with_settings(SampleConfig, SampleOptions, Reading, leave_out=("reverse",))
@@ -97,18 +45,15 @@ def sample(
     **given: Any,
 ) -> None:
     """Write new text with a model."""
-    _refuse_mixed_up(given | {"json": json})
+    refuse_mixed_up(given | {"json": json})
     _read_words(given)
     options = take(SampleOptions, given)
     as_given = {name: given[name] for name in Reading.__struct_fields__ if name in given}
     take(Reading, given)
-    if options.output is not None:
-        read = (options.prompt_file, options.novelty)
-        refuse_inputs(options.output, "--output", filter(None, read))
-    length = given.pop("max_new_tokens", None)
+    refuse_inputs(options.output, "--output", filter(None, (options.prompt_file, options.novelty)))
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
-    if length is not None:
-        given["max_new_tokens"] = length or None
+    if given.get("max_new_tokens") == 0:
+        given["max_new_tokens"] = None
 
     import numpy as np
 
@@ -126,7 +71,7 @@ def _sample(
 ) -> None:
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
-    from charrnn.sampling.token_source import sampling_config, wish_of
+    from charrnn.sampling.token_source import request_for, sampling_config
     from charrnn.terminal.writing.sampler import Sampler
     from charrnn.text.prepared import as_trained
 
@@ -147,12 +92,12 @@ def _sample(
         reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
-    wish = wish_of(model, prompt, config, options.unknown)
+    request = request_for(model, prompt, config, options.unknown)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext(), _advised(options):
         copies, known = _compared(models, model.tokenizer, options, reading, json=json)
         sampler = Sampler(
-            wish=wish,
+            request=request,
             prompt=prompt,
             unknown=options.unknown,
             out=output or sys.stdout,
@@ -187,22 +132,21 @@ def _compared(
         return None, ()
     from charrnn.cli.parts import reading_of_own
     from charrnn.scoring.novelty import Copies
-    from charrnn.terminal.writing.known import known_records, reading_of_moved
+    from charrnn.terminal.writing.known import known_records
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import is_read_once
 
     if options.novelty is None:
         return None, known_records(models)
-    if not options.novel:
-        how = reading_of_own(models, reading, [options.novelty]).for_tokens(tokenizer.unit)
-        corpus = read_corpus([options.novelty], how)
-        say(*corpus.notes)
-        return Copies(corpus.text), ()
-    how = reading_of_moved(models, options.novelty, reading, tokenizer.unit)
-    if not json and not is_read_once(options.novelty):  # it may be a long one
+    how = reading_of_own(models, reading, [options.novelty], moved=options.novel)
+    how = how.for_tokens(tokenizer.unit)
+    if options.novel and not json and not is_read_once(options.novelty):  # it may be a long one
         return None, known_records(models, [options.novelty], how)
     corpus = read_corpus([options.novelty], how)
-    return Copies(corpus.text) if json else None, known_records(models, corpus, how)
+    if options.novel:
+        return Copies(corpus.text) if json else None, known_records(models, corpus, how)
+    say(*corpus.notes)
+    return Copies(corpus.text), ()
 
 
 @contextmanager
@@ -274,61 +218,6 @@ def _refuse_records(tokenizer: Tokenizer, options: SampleOptions) -> None:
         "if its text is a list, train it again with --records lines, blocks or documents; else "
         f"leave {', '.join(option_names(names).values())} out",
     )
-
-
-# What can't be used beside others, and why not.
-MANY = ("num_samples", "reject_copies")
-DRAWING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "seed")
-ENDING = ("stop_strings", "max_lines")
-NOT_BY_HAND = ("beam", "best_of", "records", *MANY, "json", "novelty", "seed", *ENDING)
-EXCLUDES = {
-    "interactive": (
-        ", where you choose each character and the end",
-        (*NOT_BY_HAND, "repetition_penalty"),
-    ),
-    "beam": (", which draws nothing", ("best_of", "records", *MANY, *DRAWING)),
-    "best_of": ("", ("records", *MANY)),
-    "records": ("", MANY),
-    "prompt": ("", ("prompt_file",)),
-}
-# What changes nothing without one of others.
-NEEDS = {
-    "length_penalty": ("beam",),
-    "include_stop": ENDING,
-    "repetition_window": ("repetition_penalty",),
-    "reject_copies": ("novelty",),
-    "unique": ("records",),
-    "novel": ("records",),
-    "text_column": ("novelty",),
-    "split": ("novelty",),
-    "encoding": ("prompt_file", "novelty"),
-    "errors": ("prompt_file", "novelty"),
-}
-
-
-def _refuse_mixed_up(given: dict[str, Any]) -> None:
-    """Refuse options that don't go together, and those that would change nothing."""
-    kinds = (Reading(), SampleConfig(), SampleOptions())  # of two of a name, the last is the option
-    usual = {name: getattr(kind, name) for kind in kinds for name in kind.__struct_fields__}
-    # One that is given as it is anyway does no harm.
-    changed = {name for name, value in given.items() if value != usual.get(name, False)}
-    for name, (why, others) in EXCLUDES.items():
-        if name in changed and (refused := [other for other in others if other in changed]):
-            option, *options = option_names([name, *refused]).values()
-            found = f"{' and '.join(options)} can't be used with {option}{why}"
-            raise UsageError(found, leave_out(options))
-    for name, others in NEEDS.items():
-        if name in changed and changed.isdisjoint(others):
-            option, *options = option_names([name, *others]).values()
-            wanted = " or ".join(options)
-            raise UsageError(f"{option} needs {wanted}", f"add {wanted}, or leave {option} out")
-    if {"records", "novelty"} <= changed and changed.isdisjoint(("novel", "json")):
-        found = "with --records, --novelty works only together with --novel or --json"
-        raise UsageError(found, "give one of these, or leave it out")
-    interactive = "interactive" in changed
-    if str(given.get("prompt_file")) == "-" and (interactive or given.get("novelty") == "-"):
-        other = "your choices" if interactive else "the text to compare with"
-        raise UsageError(f"standard input can't be both the prompt and {other}", "use --prompt")
 
 
 def _read_words(given: dict[str, Any]) -> None:

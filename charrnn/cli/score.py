@@ -30,7 +30,7 @@ def score(
     """Score each line or record of standard input, as JSON."""
     from charrnn.decoding.pieces import not_as_bytes
     from charrnn.models.loading import load
-    from charrnn.scoring.score import BLOCK
+    from charrnn.scoring.batches import BLOCK
 
     model, others = (arguments[0], arguments[1:]) if arguments else (None, [])
     if others:

@@ -93,7 +93,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     from charrnn.folder.reading import find_model, read_record
     from charrnn.text.records import Records
 
-    losses.refuse_idle(config, dynamic=bool(asked.dynamic))
+    losses.refuse_unused_settings(config, dynamic=bool(asked.dynamic))
     folders = [find_model(model) for model in asked.models]
     networks, tokenizer, reverse, _ = losses.load_networks(folders)
     if tokenizer.end is not None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from charrnn.checkpoints import CHECKPOINTS, STATE
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.terminal.options import JsonOption, option_names, take, with_settings
@@ -192,7 +193,6 @@ def _one_voice() -> Iterator[bool]:
 
 def _has_state(model: str) -> bool:
     """Whether the folder of a run tells where its text was, and how it was read."""
-    from charrnn.folder.files import STATE
     from charrnn.folder.reading import find_model
 
     return (find_model(model) / STATE).exists()
@@ -224,7 +224,6 @@ def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None
     """Say at once who trains in the folder, before a text is read or PyTorch is loaded."""
     from charrnn.folder import locking
     from charrnn.folder.reading import find_model
-    from charrnn.outputs import CHECKPOINTS
 
     if resume is not None:
         locking.refuse_locked(find_model(resume))

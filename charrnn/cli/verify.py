@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from charrnn.checkpoints import CARD, MANIFEST, RESUME, STATE, WEIGHTS
 from charrnn.errors import BadDataError
 from charrnn.terminal.options import ModelArgument
 from charrnn.terminal.output import write
@@ -13,9 +14,8 @@ __all__ = ["verify"]
 
 def verify(model: ModelArgument = None) -> None:
     """Check every file that the manifest of a model folder lists."""
-    from charrnn.folder.files import MANIFEST, STATE, read_manifest
+    from charrnn.folder.files import read_manifest
     from charrnn.folder.reading import find_model, read_folder
-    from charrnn.folder.record import WEIGHTS
     from charrnn.folder.resuming import read_run
 
     path = find_model(model)
@@ -42,8 +42,7 @@ def _problems(path: Path) -> tuple[list[str], str]:
         problems: of each file that is damaged.
         card: what became of the model card, in which people write their own words.
     """
-    from charrnn.folder.files import RESUME, check_file, read_manifest
-    from charrnn.folder.record import CARD
+    from charrnn.folder.files import check_file, read_manifest
 
     while True:
         manifest = read_manifest(path) or {}

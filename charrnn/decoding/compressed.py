@@ -73,19 +73,18 @@ class _Frames:
         file: of compressed bytes.
         new_frame: what expands the next one.
         block: bytes of the file to read at a time.
-        padding: zeros may follow a frame, a multiple of so many; 0 for none.
+        padded: whether zeros may follow a frame.
     """
 
     def __init__(
-        self, file: Readable, new_frame: Callable[[], _Frame], block: int, padding: int
+        self, file: Readable, new_frame: Callable[[], _Frame], block: int, *, padded: bool
     ) -> None:
         self._file, self._new_frame = file, new_frame
-        self._block, self._padding = block, padding
+        self._block, self._padded = block, padded
         self._frame = new_frame()
         self._begun = True  # nothing pads the first frame
         self._is_empty = True  # the file, as far as it was read
         self._waiting = b""  # what was read and follows the last frame
-        self._zeros = 0  # that have followed it
 
     def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
         """At least a byte, except at the end."""
@@ -95,40 +94,23 @@ class _Frames:
             if self._frame.needs_input:
                 given, self._waiting = self._waiting or self._file.read(self._block), b""
                 if not given:
-                    self._end()
+                    if self._begun and not self._is_empty:
+                        raise EOFError("it is cut off")
                     return b""
                 self._is_empty = False
-                if not self._begun:
-                    given = self._without_padding(given)
+                if self._padded and not self._begun:
+                    given = given.lstrip(b"\0")
                 self._begun = self._begun or given != b""
             data = self._frame.decompress(given, PART)
             if self._frame.eof:
-                self._waiting, self._zeros = self._frame.unused_data, 0
+                self._waiting = self._frame.unused_data
                 self._frame, self._begun = self._new_frame(), False
         return data
-
-    def _without_padding(self, data: bytes) -> bytes:
-        """What begins the next frame."""
-        rest = data.lstrip(b"\0") if self._padding else data
-        self._zeros += len(data) - len(rest)
-        if rest:
-            self._check_padding()
-        return rest
-
-    def _end(self) -> None:
-        if self._begun and not self._is_empty:
-            raise EOFError("it is cut off")
-        self._check_padding()
-
-    def _check_padding(self) -> None:
-        if self._padding and self._zeros % self._padding:
-            multiple = f"padding is a multiple of {self._padding}"
-            raise zlib.error(f"{self._zeros} zeros follow one of its streams; {multiple}")
 
 
 OPENERS: dict[str, Callable[[Readable], Readable]] = {
     "gzip": lambda file: gzip.GzipFile(fileobj=cast(Any, file)),
-    "bzip2": lambda file: _Frames(file, bz2.BZ2Decompressor, BLOCK, padding=1),
-    "xz": lambda file: _Frames(file, lzma.LZMADecompressor, BLOCK, padding=4),
-    "zstd": lambda file: _Frames(file, _ZstdFrame, ZSTD_BLOCK, padding=0),
+    "bzip2": lambda file: _Frames(file, bz2.BZ2Decompressor, BLOCK, padded=True),
+    "xz": lambda file: _Frames(file, lzma.LZMADecompressor, BLOCK, padded=True),
+    "zstd": lambda file: _Frames(file, _ZstdFrame, ZSTD_BLOCK, padded=False),
 }

@@ -1,6 +1,6 @@
 """Files and the files in them: compressed ones, archives, standard input.
 
-    path ──sources──▶ Source, Source, …
+    file ──sources──▶ Source, Source, …
 
 Everything is read as a stream: nothing is unpacked to the disk, and of an archive only the file
 that is being read is in memory, a piece at a time. What can't be read so, or would grow past all
@@ -34,11 +34,9 @@ from charrnn.errors import (
 from charrnn.words import by_number
 
 __all__ = [
-    "HARMLESS",
     "LOCKS",
-    "RATIO",
-    "Allowance",
-    "Bounded",
+    "ExpansionLimit",
+    "LimitedFile",
     "Source",
     "is_archive",
     "is_hidden",
@@ -46,8 +44,6 @@ __all__ = [
     "plain_name",
     "reading_errors",
     "sources",
-    "sources_in",
-    "whole_file",
     "zip_archive",
 ]
 
@@ -96,67 +92,43 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", LOCKS))
 
 
-def whole_file(path: Path) -> Source:
-    """A file that is needed itself, and not only a stream of its bytes.
-
-    Raises:
-        Exception: what `reading_errors` catches.
-    """
-    with path.open("rb") as file:  # for the errors that a file can have
-        return Source(str(path), path.name, Stream(file), path)
-
-
 def sources(
-    path: Path, reading: Reading, passed: dict[str, None] | None = None
+    name: str,
+    file: BinaryIO | Arriving,
+    reading: Reading,
+    passed: dict[str, None],
+    path: Path | None = None,
 ) -> Generator[Source, None, None]:
     """What is in a file: itself, expanded if need be, or the files of an archive.
 
     Args:
-        path: of the file.
+        name: what users see.
+        file: its bytes.
         reading: its encoding, and whether bytes are learnt as they are.
         passed: gets the names of what is hidden in an archive, or no file, and never read.
+        path: where it stands; None if it can be read only once, as standard input.
 
     Raises:
         BadDataError: for a container that grows past all reason.
         Exception: what `reading_errors` catches, here or when a stream is read.
     """
-    with path.open("rb") as file:
-        yield from _sources(
-            str(path), path.name, file, reading, path, {} if passed is None else passed
-        )
-
-
-def sources_in(
-    name: str, file: BinaryIO | Arriving, reading: Reading, passed: dict[str, None]
-) -> Generator[Source, None, None]:
-    """The same for bytes that can be read only once, such as standard input."""
-    yield from _sources(name, "", file, reading, None, passed)
-
-
-def _sources(
-    name: str,
-    file_name: str,
-    file: BinaryIO | Arriving,
-    reading: Reading,
-    path: Path | None,
-    passed: dict[str, None],
-) -> Generator[Source, None, None]:
+    file_name = "" if path is None else path.name
     stream = whole = Stream(file, reading.encoding)
     kind = _container(file_name, stream.head, reading)
     if kind == "zip":
         if path is None:
             raise UsageError(f"{name}: a zip archive can't be read as it comes", "save it first")
         size = path.stat().st_size
-        yield from _zipped(name, cast(BinaryIO, file), Allowance(name, lambda: size), passed)
+        yield from _zipped(name, cast(BinaryIO, file), ExpansionLimit(name, lambda: size), passed)
         return
-    allowance = Allowance(name, lambda: whole.read_bytes)
+    limit = ExpansionLimit(name, lambda: whole.read_bytes)
     if kind in OPENERS:
-        stream = Stream(Bounded(OPENERS[kind](stream), allowance))
+        stream = Stream(LimitedFile(OPENERS[kind](stream), limit))
         file_name, path = plain_name(file_name), None
         archive = ARCHIVES.get(PurePosixPath(file_name.lower()).suffix, ("", ""))[0]
         kind = "tar" if archive == "tar" or _is_tar(stream.head) else ""
     if kind == "tar":
-        yield from _tarred(name, stream, allowance, passed)
+        yield from _tarred(name, stream, limit, passed)
     else:
         yield Source(name, file_name, stream, path)
 
@@ -168,7 +140,7 @@ def _container(file_name: str, head: bytes, reading: Reading) -> str:
     if not named and suffix.lower() in ARCHIVES:
         archive, compressed = ARCHIVES[suffix.lower()]
         named = compressed or archive
-    if not named and reading.errors == "surrogateescape":
+    if not named and reading.keeps_bytes:
         return ""  # its bytes are what is learnt
     kind = kinds.kind_of(head)
     return kind.name if kind and kind.container else named
@@ -179,31 +151,41 @@ def _is_tar(head: bytes) -> bool:
     return kind is not None and kind.name == "tar"
 
 
-class Allowance:
-    """How many bytes may come out of a container."""
+class ExpansionLimit:
+    """How many bytes may come out of a container.
 
-    def __init__(self, name: str, paid: Callable[[], int]) -> None:
-        self._name, self._paid, self._spent = name, paid, 0
+    Args:
+        name: of the container.
+        read: how many of its bytes were read.
+        advice: what to do with one that grows past all reason.
+    """
 
-    def spend(self, count: int) -> None:
-        """Let some more come out.
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], int],
+        advice: str = "expand it yourself if that is what you want",
+    ) -> None:
+        self._name, self._read, self._advice = name, read, advice
+        self._expanded = 0
+
+    def add(self, count: int) -> None:
+        """Count some more that came out.
 
         Raises:
             BadDataError: if that is more than any text would grow to.
         """
-        self._spent += count
-        if self._spent > HARMLESS and self._spent > RATIO * self._paid():
-            raise BadDataError(
-                f"{self._name}: it grows to more than {RATIO:,} times its size when it is expanded",
-                "expand it yourself if that is what you want",
-            )
+        self._expanded += count
+        if self._expanded > HARMLESS and self._expanded > RATIO * self._read():
+            found = f"it grows to more than {RATIO:,} times its size when it is expanded"
+            raise BadDataError(f"{self._name}: {found}", self._advice)
 
 
-class Bounded:
-    """A file whose bytes are paid for."""
+class LimitedFile:
+    """A file that is expanded, up to a limit."""
 
-    def __init__(self, file: Readable, allowance: Allowance) -> None:
-        self._file, self._allowance, self._left = file, allowance, b""
+    def __init__(self, file: Readable, limit: ExpansionLimit) -> None:
+        self._file, self._limit, self._left = file, limit, b""
 
     def read(self, size: int = -1, /) -> bytes:
         """`size` bytes; fewer only at the end, though the file may give fewer or more at a time."""
@@ -212,7 +194,7 @@ class Bounded:
             data = self._file.read(min(size - count, PART) if size >= 0 else PART)
             if not data:
                 break
-            self._allowance.spend(len(data))
+            self._limit.add(len(data))
             parts.append(data)
             count += len(data)
         found = b"".join(parts)
@@ -221,7 +203,7 @@ class Bounded:
 
 
 def _zipped(
-    name: str, file: BinaryIO, allowance: Allowance, passed: dict[str, None]
+    name: str, file: BinaryIO, limit: ExpansionLimit, passed: dict[str, None]
 ) -> Iterator[Source]:
     with zip_archive(file) as archive:
         members = sorted(archive.infolist(), key=lambda one: by_number(one.filename))
@@ -241,7 +223,7 @@ def _zipped(
             except UnicodeDecodeError as error:  # as in zip_archive
                 raise _broken(name, error) from None
             with opened:
-                yield _member(name, member.filename, Bounded(cast(Readable, opened), allowance))
+                yield _member(name, member.filename, LimitedFile(cast(Readable, opened), limit))
 
 
 def zip_archive(file: BinaryIO | Path) -> zipfile.ZipFile:
@@ -277,7 +259,7 @@ def _is_of_an_office(name: str) -> bool:
 
 
 def _tarred(
-    name: str, stream: Stream, allowance: Allowance, passed: dict[str, None]
+    name: str, stream: Stream, limit: ExpansionLimit, passed: dict[str, None]
 ) -> Iterator[Source]:
     """The files of an archive in its order, since it is read only once."""
     for archive, member in _members(stream):
@@ -287,7 +269,7 @@ def _tarred(
         elif member.isfile():
             opened = archive.extractfile(member)
             assert opened is not None, "it is a file"
-            yield _member(name, member.name, Bounded(cast(Readable, opened), allowance))
+            yield _member(name, member.name, LimitedFile(cast(Readable, opened), limit))
     while stream.read(1 << 20):  # what follows is looked at for damage
         pass
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 __all__ = [
     "HEAD",
     "decodes",
+    "has_many_controls",
     "is_plain",
-    "is_riddled",
     "is_wide",
     "kind_of",
     "looks_binary",
@@ -21,7 +21,6 @@ __all__ = [
 HEAD = 8192  # bytes at the start of a file by which it is recognised
 
 CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
-RIDDLES = CONTROLS.replace(b"\b", b"")  # by which old manuals make letters bold
 PADDING = re.compile(rb"\0{8,}")
 SPACES = re.compile("[ \n、。，]")
 
@@ -137,10 +136,11 @@ def looks_binary(head: bytes, encoding: str) -> bool:
     return not is_wide(encoding) and any(control in head for control in CONTROLS)
 
 
-def is_riddled(head: bytes) -> bool:
+def has_many_controls(head: bytes) -> bool:
     """Whether control characters stand all over, and not only as padding."""
     head = PADDING.sub(b"", head)
-    return (len(head) - len(head.translate(None, RIDDLES))) * 16 > len(head)
+    left = head.translate(None, CONTROLS.replace(b"\b", b""))  # old manuals have \b in bold words
+    return (len(head) - len(left)) * 16 > len(head)
 
 
 def decodes(head: bytes, encoding: str) -> bool:

@@ -214,7 +214,7 @@ def whole_lines(part: str, waiting: list[str]) -> list[str]:
 
 def _is_text(stream: Stream, reading: Reading) -> bool:
     """Whether a file is cleaned: it is no text if its bytes are learnt and look like none."""
-    if reading.errors != "surrogateescape":
+    if not reading.keeps_bytes:
         return True
     while stream.grow():  # bytes that are no text may come yet
         pass
@@ -225,7 +225,7 @@ def _is_text(stream: Stream, reading: Reading) -> bool:
 
 def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
     """Refuse what can be decoded and is yet no text, or one in another encoding."""
-    if reading.errors == "surrogateescape":
+    if reading.keeps_bytes:
         return
     encoding = reading.encoding
     if kind := kinds.kind_of(head):
@@ -241,7 +241,7 @@ def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
         read = head[:80].decode(wide, "ignore").partition("\n")[0][:30]
         found = f"{name}: this looks like UTF-16 without a byte-order mark ({read!r})"
         raise NotTextError(found, f"try --encoding {wide}")
-    if kinds.is_riddled(head):
+    if kinds.has_many_controls(head):
         raise NotTextError(f"{name}: a binary file, not text", kinds.CONVERT)
 
 

@@ -25,7 +25,11 @@ class Readable(Protocol):
     """What bytes can be read from."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """`size` bytes; fewer only at the end."""
+        """Some bytes; none only at the end.
+
+        A file gives `size` of them, fewer only at the end; what arrives may give fewer at any time,
+        and a decompressor more.
+        """
 
 
 class Arriving:
@@ -57,8 +61,8 @@ class Stream:
     """Bytes to be read once, whose head can be looked at first.
 
     Args:
-        file: what they are read from. Of what is `Arriving`, reading waits only for what decides
-            how the text begins.
+        file: gives as many bytes as are asked for, unless it ends. What is `Arriving` gives fewer;
+            reading waits only for what decides how the text begins.
         encoding: of what arrives, if it is text.
 
     Attributes:

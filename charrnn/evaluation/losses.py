@@ -6,7 +6,6 @@ evaluate("checkpoints/novel", text).bits_per_char
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,7 +28,7 @@ from charrnn.network.char_rnn import CharRNN
 from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score
 from charrnn.settings import settings_from, takes
-from charrnn.text.prepared import as_read, as_trained, same_vocabulary
+from charrnn.text.prepared import as_read, as_trained, refuse_file_names, same_vocabulary
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
 from charrnn.text.tokenizer import Tokenizer
@@ -43,7 +42,7 @@ __all__ = [
     "load_networks",
     "mixed_surprisals",
     "refuse_for_records",
-    "refuse_idle",
+    "refuse_unused_settings",
 ]
 
 
@@ -74,7 +73,7 @@ def evaluate(
             or with unknown characters; paths of files in place of texts; settings out of bounds.
     """
     config = settings_from(EvalConfig, settings)
-    _refuse_file_names(text=text, adapt_from=adapt_from)
+    refuse_file_names(text=text, adapt_from=adapt_from)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
     networks, tokenizer, reverse, records_kind = load_networks(given)
     text = as_trained(text, tokenizer)
@@ -89,17 +88,6 @@ def evaluate(
         training_ids = as_read(ids, reverse)
     nats = mixed_surprisals(networks, read, config, training_ids)
     return text_score(nats, read, config, tokenizer)
-
-
-def _refuse_file_names(**texts: str | None) -> None:
-    """Refuse to score the path of a file for its text; a word may be the name of one by chance."""
-    for argument, text in texts.items():
-        if text is None or not os.path.isfile(text):  # noqa: PTH113
-            continue
-        path = Path(text)
-        if path.suffix or path.name != text:
-            found = f"{argument} is {text!r}, the name of a file"
-            raise UsageError(found, f"give what is in it: charrnn.read_corpus({text!r}).text")
 
 
 def load_networks(
@@ -156,7 +144,7 @@ def mixed_surprisals(
         UsageError: for fewer than two tokens, a protocol for texts of another kind, dynamic
             evaluation in windows, or settings that would do nothing.
     """
-    refuse_idle(config, dynamic=training_ids is not None)
+    refuse_unused_settings(config, dynamic=training_ids is not None)
     if isinstance(text, Records):
         refuse_for_records(config, dynamic=training_ids is not None)
     elif len(text) < 2:
@@ -224,7 +212,7 @@ def refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
         )
 
 
-def refuse_idle(config: EvalConfig, *, dynamic: bool) -> None:
+def refuse_unused_settings(config: EvalConfig, *, dynamic: bool) -> None:
     """Refuse settings that change nothing without another, or beside another.
 
     Raises:

@@ -20,8 +20,9 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Surprisals
 from charrnn.cells.rules import State
 from charrnn.network.char_rnn import CharRNN
-from charrnn.scoring.lanes import CHUNK, EXACT, MAX_LANES, chunks
-from charrnn.scoring.score import Score, alike, score_of
+from charrnn.scoring.batches import alike
+from charrnn.scoring.lanes import CHUNK, MAX_LANES, SPLIT_FROM, chunks
+from charrnn.scoring.score import Score, score_of
 from charrnn.text.records import PAD, Records, Text
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import EvalConfig
@@ -90,7 +91,7 @@ def _each(
     begins = np.cumsum(records.lengths) - records.lengths  # of each record in `nats`
     for rows in alike(records.lengths, MAX_RECORDS):
         state, longest = None, int(records.lengths[rows[-1]])
-        if longest > EXACT * len(rows):
+        if longest > SPLIT_FROM * len(rows):
             for row in rows:
                 length, first = records.lengths[row], records.begins[row]
                 ids = records.ids[first : first + length + 1].astype(np.int32)

@@ -118,8 +118,8 @@ def _refuse_numbers(file: File) -> None:
     rows = [cells for sentence in sentences for cells in sentence]
     columns = min(map(len, rows), default=0)
     numbers = [[cells[0] for cells in sentence] for sentence in sentences]
-    counted = all(each == [str(k) for k in range(1, len(each) + 1)] for each in numbers)
-    if columns < 3 or len(max(numbers, key=len)) < 2 or not counted:
+    are_numbered = all(each == [str(k) for k in range(1, len(each) + 1)] for each in numbers)
+    if columns < 3 or len(max(numbers, key=len)) < 2 or not are_numbered:
         return
     tags = (k for k in range(2, columns) if all(is_tag(cells[k]) for cells in rows))
     found = next(tags, None)

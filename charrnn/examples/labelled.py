@@ -18,7 +18,6 @@ from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown, value_at
-from charrnn.words import listing
 
 __all__ = ["Labelled", "begins_with_label", "check_classes", "read_labelled", "without_labels"]
 
@@ -162,29 +161,21 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
 
 def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]) -> None:
     """Refuse a table without the columns, as its first row shows."""
-    if file.is_text and not headless:
-        if file.columns and all(name in file.columns for name in options):
-            return
-        first = file.unnamed or file.columns
-        missing = next((name for name in options if name not in first), "")
-        if file.line_with(*options):
-            raise file.no_column(missing, f"--{options[missing]}-column")
-        names = listing(first)
-        if file.form is Form.TEXT:
+    names = file.columns if headless else file.unnamed or file.columns
+    for name, kind in options.items():
+        if file.is_text:
+            is_there = name in names
+        else:  # a later record may have the text
+            is_there = kind == "text" or value_at(row.cells, name) is not MISSING
+        if is_there:
+            continue
+        if file.form is Form.TEXT and not headless and not file.line_with(*options):
             raise BadDataError(
                 f"{file.name}: neither a table with the columns {' and '.join(options)} nor lines "
                 f"that begin with {PREFIX}",
                 "name a file of examples, or choose --text-column and --label-column",
             )
-        raise UsageError(
-            f"{file.name}: its first line has no column {missing}, but {names}",
-            f"choose --{options[missing]}-column, or number the columns 1, 2, … if that line is "
-            "not a header",
-        )
-    for name, kind in options.items():
-        may_lack = kind == "text" and not file.is_text
-        if not may_lack and value_at(row.cells, name) is MISSING:
-            raise file.no_column(name, f"--{kind}-column")
+        raise file.no_column(name, f"--{kind}-column")
 
 
 def _label(file: File, row: Row, value: Any, column: str) -> str:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from charrnn.examples.numbers import is_gap, is_list, is_number, number_of, without_commas
 from charrnn.examples.rows import File, Row
-from charrnn.examples.times import are_months, is_time, join
+from charrnn.examples.times import JOIN, are_months, is_time
 from charrnn.formats.tables.delimited import DELIMITERS, longer
-from charrnn.words import listing
 
 __all__ = [
     "NAME",
@@ -146,43 +145,28 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
         column: that it is in; None if each row is a series.
         cell: what it holds.
     """
-    beside = [str(row.cells.get(column)).strip() for row in rows] if column is not None else []
-    are_free = file.is_text and not (set(DELIMITERS) - {","}).isdisjoint(file.first_line[1])
-    if commas := without_commas(cell, beside, are_free=are_free):
+    if commas := without_commas(cell):
         return commas
-    if column is not None and _are_words(row.cells.get(column) for row in rows):
+    beside = [row.cells.get(column) for row in rows] if column is not None else []
+    words = {text for one in beside if not is_gap(text := str(one).strip().lower())}
+    if words and words <= TRUE_OR_FALSE:
         return "write 1 and 0"
-    if column is not None and CLOCK.fullmatch(cell) and (day := _days_in(file, rows)) is not None:
-        return join(day, column)
-    number, names = "write a number there, with a point for decimals", listing(file.columns)
-    long = f"name the columns {NAME}, {TIME} and {VALUE}"
+    if CLOCK.fullmatch(cell):
+        return f"{JOIN}, or leave the hours out"
+    number = "write a number there, with a point for decimals"
+    names = f"name the columns {NAME}, {TIME} and {VALUE}"
     if not is_time(cell) and BEGINS_AS_NUMBER.match(cell):  # 5 kg
         return number
     if column is None:
-        if has_no_header(file):
-            first = f"write {NAME},{TIME},{VALUE} above them"
-            return f"if each row is a time, {first}" if is_time(cell) else number
-        return f"if each row is a time, {long}, not {names}"
-    if column == VALUE or any(is_number(row.cells.get(column)) for row in rows):
+        is_slip = has_no_header(file) and not is_time(cell)
+        return number if is_slip else f"if each row is a time, {names}"
+    if column == VALUE or any(map(is_number, beside)):
         return number
     if is_time(cell) or NAME in file.columns:
         return "leave the column out"
-    name = f"name it {NAME}" if VALUE in file.columns else f"{long}, not {names}"
-    if column == file.columns[0] and any(c.isdecimal() for c in cell):
-        return f"write times as 2024-01 or 2024-01-31, or, if it names the series, {name}"
-    return f"leave the column out, or, if it names the series, {name}"
-
-
-def _days_in(file: File, rows: Sequence[Row]) -> str | None:
-    """A column of dates without a time of day."""
-    days = (name for name in file.columns if _holds_times(rows, name))
-    return next((name for name in days if ":" not in str(_first(rows, name))), None)
-
-
-def _are_words(cells: Iterable[Any]) -> bool:
-    """Whether cells say true or false, yes or no, if anything."""
-    texts = (str(cell).strip().lower() for cell in cells)
-    return {text for text in texts if not is_gap(text)} <= TRUE_OR_FALSE
+    if column == file.columns[0] and any(c.isdecimal() for c in cell):  # KW 1
+        return f"write times as 2024-01 or 2024-01-31, or, if it names the series, {names}"
+    return f"leave the column out, or, if it names the series, {names}"
 
 
 def times_and_others(
@@ -263,7 +247,7 @@ def _is_index(rows: Sequence[Row], column: str, first: str) -> bool:
     if column != first or column.lower() not in INDEX:
         return False
     numbers = [str(row.cells.get(column)).strip() for row in rows]
-    if any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
+    if any(numbers == [str(start + k) for k in range(len(rows))] for start in (0, 1)):
         return True
     if column.lower() == "index":
         return False

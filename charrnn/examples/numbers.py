@@ -90,32 +90,15 @@ def thousands_in(cells: Iterable[Any]) -> tuple[str, str] | None:
     return (shown[0], shown[1]) if all(shown) else None
 
 
-def without_commas(cell: str, others: Iterable[str], *, are_free: bool) -> str:
-    """How to write a number that has commas, as advice; "" for what is no such number.
-
-    Args:
-        cell: the number.
-        others: numbers beside it, which tell what the comma of 1,234 is.
-        are_free: whether something else separates cells, so that commas may be decimal ones.
-    """
-    plain = cell.replace(",", "")
-    pointed = cell.replace(".", "").replace(",", ".")
-    thousands = f"write {plain} without commas"
-    decimal = f"write {pointed}, with a point for decimals and none for thousands"
-    ways = [_ways(cell), *map(_ways, others)]
-    sure = ways[0] if len(ways[0]) == 1 else set().union(*(way for way in ways if len(way) == 1))
-    if not ways[0]:
-        return ""
-    if len(sure) == 1:
-        return decimal if DECIMAL in sure else thousands
-    if not are_free:
-        return thousands
-    return f"write {pointed} if its comma is a decimal one, {plain} if it separates thousands"
-
-
-def _ways(cell: str) -> set[re.Pattern[str]]:
-    """What the commas of a number may be."""
-    return {way for way in (GROUPED, DECIMAL) if way.fullmatch(cell)}
+def without_commas(cell: str) -> str:
+    """How to write a number that has commas, as advice; "" for what is no such number."""
+    plain, pointed = cell.replace(",", ""), cell.replace(".", "").replace(",", ".")
+    grouped, decimal = (way.fullmatch(cell) for way in (GROUPED, DECIMAL))
+    if grouped and decimal:
+        return f"write {pointed} if its comma is a decimal one, {plain} if it separates thousands"
+    if decimal:
+        return f"write {pointed}, with a point for decimals and none for thousands"
+    return f"write {plain} without commas" if grouped else ""
 
 
 def too_large(value: float) -> tuple[str, str]:

@@ -30,14 +30,14 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import (
-    Halves,
+    LoneSurrogates,
+    choice,
     nesting_errors,
     refuse_doubled,
     shown,
 )
 from charrnn.text.hub import hub_records
-from charrnn.text.named import all_named
-from charrnn.words import listing
+from charrnn.text.resolving import resolve_all
 
 __all__ = ["File", "Form", "Row", "called", "columns_of", "opened"]
 
@@ -229,17 +229,17 @@ class File:
         self.notes += [f"{self.name}: {note}" for note in (*notes, *widths.notes())]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
-        notes, halves = list[str](), Halves(self.name, self.reading)
+        notes, surrogates = list[str](), LoneSurrogates(self.name, self.reading)
         with nesting_errors(self.name), closing(self._records(columns, notes)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
                     found = f"{self.at(number)} is {shown(record)}, not a record"
                     raise BadDataError(found, 'write {"column": value, …} for each row')
                 is_json = self.form is Form.JSON  # only there texts can hold half a character
-                cells = halves.replaced_in(record) if is_json else record
+                cells = surrogates.replaced_in(record) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
-        self.notes += [f"{self.name}: {note}" for note in (*notes, *halves.notes())]
+        self.notes += [f"{self.name}: {note}" for note in (*notes, *surrogates.notes())]
 
     def _records(
         self, columns: Sequence[str] | None, notes: list[str]
@@ -276,14 +276,11 @@ class File:
         """The error for a table without a column that it should have."""
         if self.unnamed and (line := self.line_with(column)):
             return UsageError(*delimited.titled(self.name, column, line))
-        names = listing(name for name in self.columns if name != column)
-        choice = f"choose {option} from {names}" if names else "check the table"
-        if self.unnamed and not column.isdecimal():  # these may be the names all the same
-            count = len(self.unnamed)
-            numbers = f"a number from 1 to {count:,}" if count > 1 else "1"
-            names = listing(self.unnamed)
-            choice = f"choose {option} from {names}, or {numbers} if its first line is no header"
-        return UsageError(f"{self.name}: there is no column {column}", choice)
+        names = () if column.isdecimal() else self.unnamed  # which may be the names all the same
+        advice = choice(column, names or self.columns, option)
+        if names:
+            advice += ", or name columns by their numbers if its first line is no header"
+        return UsageError(f"{self.name}: there is no column {column}", advice)
 
 
 def opened(
@@ -313,7 +310,7 @@ def opened(
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
-    every, doubles = all_named(sources)
+    every, duplicates = resolve_all(sources)
     if reading.split != Reading().split and not any(str(one).startswith(HUB) for one in sources):
         found = f"split is {reading.split!r}, which only affects data sets from the hub"
         raise UsageError(f"{found}, and none is read here", "leave it out", "split")
@@ -323,10 +320,10 @@ def opened(
             raise UsageError(f"{source.name} is a bundled text, not a file", "name a file")
     for source in every:
         left_out: list[str] = []
-        for one in source.each(reading, doubles, left_out):
+        for one in source.each(reading, duplicates, left_out):
             yield from _opened(one, reading, notes, before_waiting)
         notes += [f"{source.name}: {note}" for note in left_out]
-    notes += doubles.notes()
+    notes += duplicates.notes()
 
 
 def _opened(

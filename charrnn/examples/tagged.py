@@ -24,7 +24,7 @@ from charrnn.examples.conll import check_tag, sentences_of
 from charrnn.examples.rows import File, Row, called, opened
 from charrnn.examples.tags import (
     OUTSIDE,
-    RULES,
+    WORD_RULES,
     Span,
     Tagged,
     joined,
@@ -47,7 +47,7 @@ def read_tagged(
     notes: list[str],
     *,
     named: bool = True,
-    rules: int = RULES,
+    rules: int = WORD_RULES,
 ) -> list[Tagged]:
     """All texts of the sources, with a tag for each word.
 

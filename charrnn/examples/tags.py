@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 __all__ = [
     "OUTSIDE",
-    "RULES",
+    "WORD_RULES",
     "Span",
     "Tagged",
     "in_bio",
@@ -36,7 +36,7 @@ TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
 # of their own; in writing without spaces each character is one, with the marks of its sound.
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{UNSPACED}][\u3099\u309a]*|[^\s{UNSPACED}]+")
-RULES = 2  # by which new runs divide texts; by the first, these alone were such marks:
+WORD_RULES = 2  # by which new runs divide texts; by the first, these alone were such marks:
 OLDER_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 OF_WORDS = "@#%&*/\\_-'"  # punctuation to Unicode, and yet part of @ann, 5% and 's
 OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
@@ -114,7 +114,7 @@ def spans_of(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> list[Span
     return found
 
 
-def words_of(text: str, rules: int = RULES) -> list[tuple[int, int]]:
+def words_of(text: str, rules: int = WORD_RULES) -> list[tuple[int, int]]:
     """The words of a text that is not divided yet: (start, end) of each; see `Tag.rules`."""
     found: list[tuple[int, int]] = []
     opens: Callable[[str], bool] = _is_punctuation if rules > 1 else OPENING.__contains__

@@ -20,12 +20,12 @@ from charrnn.errors import BadDataError
 from charrnn.examples.rows import File
 
 __all__ = [
+    "JOIN",
     "QUARTER",
     "Time",
     "are_months",
     "forms_of",
     "is_time",
-    "join",
     "near",
     "odd_steps",
     "ordered_times",
@@ -64,7 +64,8 @@ DATES = (
     *("%B %d, %Y", "%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%Y %b", "%Y-%b", "%m/%Y", "%Y/%m"),
     *("%d-%m-%y", "%m-%d-%y", "%y/%m/%d", "%y-%m-%d", "%y.%m.%d"),
 )
-OF_DAYS, OF_HOURS = ("ds", "date", "day"), ("hour", "time")  # names of columns
+OF_DAYS, OF_HOURS = {"ds", "date", "day"}, {"hour", "time"}  # names of columns
+JOIN = "join the days and the hours into one column, as 2024-01-31 13:00"
 POINT_MONTH = re.compile(r"(?:0[1-9]|1[0-2])\.\d{4}")
 MARKS = re.compile("[/.,:-]")
 LAST_YEAR = 2068  # that two digits stand for
@@ -140,32 +141,14 @@ def times_of(
     if are_months(every) and (times := _all_of(every, "%m.%Y")):
         return tuple(times), "month.year"
     plain = [time for cell in every if (time := time_of(cell)) is not None]
-    if len(plain) == len(every):
-        numbers = sum(time.is_number for time in plain)
-        if numbers in (0, len(plain)):
-            return tuple(plain), ""
-        return _counters(cells, known)
+    if len(plain) == len(every) and len({time.is_number for time in plain}) < 2:
+        return tuple(plain), ""
     read = [(times, form) for form in forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None
     count = len(cells)
     times, form = min(read, key=lambda one: _disorder(one[0][:count], one[0][count:]))
     return tuple(times), CODE.sub(lambda code: WORDS[code[1]], form)
-
-
-def _counters(cells: Sequence[str], known: Sequence[str]) -> tuple[tuple[Time, ...], str] | None:
-    """Times some of which can be dates, all as numbers: 28401118 may be a counter.
-
-    None for dates with a slip, which are most of them, and have fewer different steps.
-    """
-    try:
-        every = tuple(Time(*3 * (float(str(cell)),)) for cell in (*cells, *known))
-    except ValueError:
-        return None
-    numbers = every[: len(cells)]
-    dates = [time for cell in cells if (time := time_of(cell)) and not time.is_number]
-    steps, of_dates = (len(set(steps_between(times))) for times in (numbers, dates))
-    return None if 2 * len(dates) > len(cells) and steps > of_dates else (every, "")
 
 
 def ordered_times(
@@ -208,18 +191,12 @@ def _advice_on(file: File, times: Sequence[Time]) -> str:
     sort = "sort the rows by time, and keep one for each time"
     if len({time.seconds for time in times}) == len(times):
         return sort
-    names = {name.lower(): name for name in reversed(file.columns)}
-    day, hour = ([names[one] for one in some if one in names] for some in (OF_DAYS, OF_HOURS))
-    if day and hour and all(time.clock % 86400 == 0 for time in times):
-        return join(day[0], hour[0])
+    names = {name.lower() for name in file.columns}
+    if names & OF_DAYS and names & OF_HOURS and all(time.clock % 86400 == 0 for time in times):
+        return JOIN
     if "unique_id" in file.columns:
         return sort
     return f"{sort}, or, if they are of several series, name the columns unique_id, ds and y"
-
-
-def join(day: str, hour: str) -> str:
-    """The advice on times whose days and hours stand in two columns."""
-    return f"join the columns {day} and {hour} into one, as 2024-01-31 13:00"
 
 
 def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> BadDataError:

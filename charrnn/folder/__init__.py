@@ -4,6 +4,7 @@
 
 untrusted   opening and parsing files that anyone may have made
 files       the files of a folder, and the manifest that lists them
+tensors     arrays in one of them, and its metadata
 hub         folders of models on the Hugging Face hub
 record      what a model folder says of its model
 reading     model folders, found by name and read

@@ -8,20 +8,19 @@ the new one alone. So at every moment the manifest lists each file as it is.
 from __future__ import annotations
 
 import codecs
+import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
-import numpy as np
-import safetensors
-import safetensors.numpy
 from msgspec import Meta
 
-from charrnn.arrays import Weights
+from charrnn.checkpoints import MANIFEST, RESUME, STATE
 from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
 from charrnn.folder.untrusted import damaged, opened, parse, read_bytes
 from charrnn.settings import Settings
@@ -29,33 +28,26 @@ from charrnn.words import as_argument
 
 __all__ = [
     "LOCK",
-    "MANIFEST",
-    "RESUME",
-    "STATE",
     "cannot_create",
     "check_file",
-    "checked_metadata",
     "create_folder",
     "is_first_save",
     "is_saved",
     "manifest_of",
     "pretty_json",
-    "read_header",
     "read_manifest",
-    "read_settled",
-    "read_tensors",
     "refuse_occupied",
+    "settled",
     "sweep",
     "write_files",
 ]
 
-MANIFEST = "manifest.json"
 LOCK = ".lock"  # the names of lock files begin with it; see `locking`
-RESUME = "resume"  # the folder of what resuming needs; see `resuming`
-STATE = f"{RESUME}/state.safetensors"
 INCOMPLETE = ".charrnn-new"  # the temporary names of files end with it
 
+Arguments = ParamSpec("Arguments")
 Found = TypeVar("Found")
+SETTLING = ContextVar[Path | None]("SETTLING", default=None)  # the folder that is being read
 
 
 class FileVersion(Settings, frozen=True, kw_only=True):
@@ -255,21 +247,35 @@ def read_manifest(path: Path) -> Manifest | None:
     return manifest
 
 
-def read_settled(path: Path, read: Callable[[], Found]) -> Found:
-    """The result of `read` for the folder at `path`; tried again if a save came between.
+def settled(
+    read: Callable[Concatenate[Path, Arguments], Found],
+) -> Callable[Concatenate[Path, Arguments], Found]:
+    """Let `read`, whose first argument is a folder, try again if a save came between.
 
-    Likewise while one is going on, and the manifest lists two versions of a file.
+    Likewise while one is going on, and the manifest lists two versions of a file. Inside another
+    such function it reads but once: the outer one reads all again.
     """
-    for _ in range(5):
-        before = read_manifest(path) or {}
+
+    @functools.wraps(read)
+    def call(path: Path, /, *given: Arguments.args, **named: Arguments.kwargs) -> Found:
+        if SETTLING.get() == path:
+            return read(path, *given, **named)
+        token = SETTLING.set(path)
         try:
-            return read()
-        except BadDataError:
-            after = read_manifest(path) or {}
-            saving = any(len(versions) > 1 for versions in after.values())
-            if after == before and not saving:
-                raise
-    return read()
+            for _ in range(5):
+                before = read_manifest(path) or {}
+                try:
+                    return read(path, *given, **named)
+                except BadDataError:
+                    after = read_manifest(path) or {}
+                    saving = any(len(versions) > 1 for versions in after.values())
+                    if after == before and not saving:
+                        raise
+            return read(path, *given, **named)
+        finally:
+            SETTLING.reset(token)
+
+    return call
 
 
 def check_file(path: Path, name: str, manifest: Manifest | None) -> None:
@@ -302,72 +308,3 @@ def _refuse_resaved(path: Path, data: bytes, versions: list[FileVersion]) -> Non
         what = "line ends were changed" if b"\r\n" in data else "it got a byte order mark"
         advice = "copy the folder again as it is; in git, `* -text` in .gitattributes keeps it so"
         raise BadDataError(f"{path}: {what}", advice)
-
-
-def checked_metadata(path: Path, name: str) -> dict[str, str]:
-    """The metadata of a `.safetensors` file, once it has been compared with the manifest.
-
-    Raises:
-        FileNotFoundError: if it does not exist.
-        BadDataError: if it is damaged.
-    """
-    check_file(path, name, read_manifest(path))
-    try:
-        with safetensors.safe_open(path / name, framework="np") as file:
-            return file.metadata() or {}
-    except safetensors.SafetensorError as error:
-        raise damaged(path / name, str(error)) from None
-
-
-def read_tensors(
-    path: Path, shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[Weights, dict[str, str]]:
-    """The arrays and the metadata of a `.safetensors` file, whose header is checked first.
-
-    Raises:
-        BadDataError: if it is not a `.safetensors` file; if names or shapes are not `shapes`,
-            or a type is not fp32; if a number is not finite.
-    """
-    with _with_header(path, shapes) as file:
-        tensors = {name: file.get_tensor(name) for name in shapes}
-        metadata = file.metadata() or {}
-    for name, array in tensors.items():
-        if not np.isfinite(array).all():
-            raise damaged(path, f"{name} holds NaN or infinity")
-    return tensors, metadata
-
-
-def read_header(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """The metadata of a `.safetensors` file, of which nothing but the header is read.
-
-    Raises:
-        BadDataError: if it is not a `.safetensors` file; if names or shapes are not `shapes`,
-            or a type is not fp32.
-    """
-    with _with_header(path, shapes) as file:
-        return file.metadata() or {}
-
-
-@contextmanager
-def _with_header(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Any]:
-    """An open `.safetensors` file whose arrays are found to have these names and shapes."""
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            header = {
-                name: (file.get_slice(name).get_dtype(), tuple(file.get_slice(name).get_shape()))
-                for name in file.keys()  # noqa: SIM118 - the file can't be iterated
-            }
-            for name in sorted(set(header) | set(shapes)):
-                expected, found = ("F32", shapes.get(name)), header.get(name)
-                if found != expected:
-                    raise BadDataError(
-                        f"{path}: {name} is {_described(found)}, expected {_described(expected)}",
-                        "the weights are of another model; copy the folder again",
-                    )
-            yield file
-    except safetensors.SafetensorError as error:
-        raise damaged(path, str(error)) from None
-
-
-def _described(entry: tuple[str, tuple[int, ...] | None] | None) -> str:
-    return "missing" if entry is None or entry[1] is None else f"{entry[0]} {list(entry[1])}"

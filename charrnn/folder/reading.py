@@ -15,45 +15,42 @@ import msgspec
 
 from charrnn.arguments import checked
 from charrnn.cells.heads import shapes_of
+from charrnn.checkpoints import (
+    CHECKPOINTS,
+    CONFIG,
+    MANIFEST,
+    METRICS,
+    MODEL_FILES,
+    STATE,
+    TOKENIZER,
+    WEIGHTS,
+)
 from charrnn.config import MUON_ROWS
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError, warn
 from charrnn.folder.files import (
-    MANIFEST,
-    STATE,
-    Manifest,
     check_file,
-    checked_metadata,
     is_first_save,
     read_manifest,
-    read_settled,
-    read_tensors,
+    settled,
 )
 from charrnn.folder.hub import download, is_on_hub
 from charrnn.folder.record import (
-    CONFIG,
     FORMAT_VERSION,
-    METRICS,
-    MODEL_FILES,
     NO_TEXT,
     TASK_FORMAT_VERSION,
-    TOKENIZER,
-    WEIGHTS,
     Evaluation,
     ModelFolder,
     ModelRecord,
     extra_files,
 )
+from charrnn.folder.tensors import checked_metadata, read_tensors
 from charrnn.folder.untrusted import damaged, parse, read_bytes
-from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import Forecast
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import as_argument, beginning, is_path
 
 __all__ = [
     "can_start_others",
-    "checked_record",
-    "checked_step",
-    "checked_tokenizer",
     "find_model",
     "names_model",
     "read_folder",
@@ -63,6 +60,7 @@ __all__ = [
     "read_tokenizer",
     "refuse_backwards",
     "refuse_task",
+    "saved_step",
 ]
 
 # What tells a model, a damaged one too, from a folder of the texts that it was trained on.
@@ -162,6 +160,7 @@ def can_start_others(path: Path, record: ModelRecord) -> bool:
     return record.task is None and (path / WEIGHTS).exists()
 
 
+@settled
 def read_record(path: Path) -> ModelRecord:
     """The record of the folder at `path`, which may have no weights yet.
 
@@ -169,16 +168,12 @@ def read_record(path: Path) -> ModelRecord:
         MissingInputError: if there is none.
         BadDataError: if it is damaged.
     """
-    return read_settled(path, lambda: checked_record(path))
-
-
-def checked_record(path: Path) -> ModelRecord:
-    """See `read_record`; read but once, for those that read all again if a save came between."""
     with _missing_file_named(path):
         check_file(path, CONFIG, read_manifest(path))
         return _read_record(path / CONFIG)
 
 
+@settled
 def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     """The tokenizer of the folder at `path`, which may have no weights yet.
 
@@ -186,11 +181,6 @@ def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
         MissingInputError: if there is none.
         BadDataError: if it is damaged, or of another model than the record.
     """
-    return read_settled(path, lambda: checked_tokenizer(path, record))
-
-
-def checked_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
-    """See `read_tokenizer`; read but once, as by `checked_record`."""
     if isinstance(record.task, Forecast):
         return NO_TEXT
     with _missing_file_named(path):
@@ -203,8 +193,13 @@ def checked_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     return tokenizer
 
 
-def checked_step(path: Path) -> int | None:
-    """The update after which the weights were saved, None without any; see `checked_record`."""
+@settled
+def saved_step(path: Path) -> int | None:
+    """The update after which the weights were saved; None without any.
+
+    Raises:
+        BadDataError: if they are damaged.
+    """
     try:
         metadata = checked_metadata(path, WEIGHTS)
     except FileNotFoundError:
@@ -247,6 +242,7 @@ def refuse_backwards(record: ModelRecord, path: Path) -> None:
         raise UsageError(found, "name a model that reads forwards")
 
 
+@settled
 def read_folder(path: Path) -> ModelFolder:
     """Read and check the model folder at `path`; a run may write to it at the same time.
 
@@ -260,17 +256,9 @@ def read_folder(path: Path) -> ModelFolder:
         BadDataError: if a file is damaged, or the files are of different models.
         ReadWriteError: if the disk fails.
     """
-    found, manifest = read_settled(path, lambda: _read(path))
-    if manifest is None:
-        warn(f"{path} has no {MANIFEST}: damage can't be detected")
-    return found
-
-
-def _read(path: Path) -> tuple[ModelFolder, Manifest | None]:
-    """The folder, and the manifest that it was compared with."""
     manifest = read_manifest(path)
-    record = checked_record(path)
-    tokenizer = checked_tokenizer(path, record)
+    record = read_record(path)
+    tokenizer = read_tokenizer(path, record)
     with _missing_file_named(path):
         check_file(path, WEIGHTS, manifest)
         with suppress(FileNotFoundError):
@@ -283,8 +271,9 @@ def _read(path: Path) -> tuple[ModelFolder, Manifest | None]:
             check_file(path, name, manifest)
             extra[name] = read_bytes(path / name)
     step, metrics = _int(metadata.get("step", "0"), path / WEIGHTS), read_metrics(path / METRICS)
-    found = ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)
-    return found, manifest
+    if manifest is None:
+        warn(f"{path} has no {MANIFEST}: damage can't be detected")
+    return ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)
 
 
 @contextmanager

@@ -23,8 +23,9 @@ import safetensors
 import safetensors.numpy
 
 from charrnn.arrays import Weights
+from charrnn.checkpoints import CONFIG, LABELS, SERIES, TOKENIZER, WEIGHTS
 from charrnn.config import ModelConfig, Reading, TrainConfig
-from charrnn.folder.files import MANIFEST, pretty_json
+from charrnn.folder.files import pretty_json
 from charrnn.folder.untrusted import parse
 from charrnn.settings import Settings
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
@@ -32,17 +33,9 @@ from charrnn.text.division import NONE
 from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
 
 __all__ = [
-    "CARD",
-    "CONFIG",
     "FORMAT_VERSION",
-    "LABELS",
-    "METRICS",
-    "MODEL_FILES",
     "NO_TEXT",
-    "SERIES",
     "TASK_FORMAT_VERSION",
-    "TOKENIZER",
-    "WEIGHTS",
     "CorpusRecord",
     "Evaluation",
     "Labels",
@@ -58,23 +51,6 @@ __all__ = [
 
 FORMAT_VERSION = 1  # of language models
 TASK_FORMAT_VERSION = 2  # of all others, which older versions of charrnn can't read
-CONFIG = "config.json"
-TOKENIZER = "tokenizer.json"
-WEIGHTS = "model.safetensors"
-METRICS = "metrics.jsonl"
-LABELS = "labels.json"
-SERIES = "series.json"
-CARD = "README.md"
-MODEL_FILES = (
-    CONFIG,
-    TOKENIZER,
-    LABELS,
-    SERIES,
-    WEIGHTS,
-    METRICS,
-    CARD,
-    MANIFEST,
-)  # all but what resuming needs
 
 
 class Evaluation(Settings, frozen=True, kw_only=True, omit_defaults=True):

@@ -19,23 +19,20 @@ from charrnn.arrays import Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import is_hidden
 from charrnn.cells.rules import CELLS
+from charrnn.checkpoints import STATE
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, checked_metadata, read_settled, read_tensors
-from charrnn.folder.reading import (
-    can_start_others,
-    checked_record,
-    checked_step,
-    checked_tokenizer,
-)
+from charrnn.folder.files import settled
+from charrnn.folder.reading import can_start_others, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import Evaluation, ModelRecord
+from charrnn.folder.tensors import checked_metadata, read_tensors
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
-    "RULES",
+    "READING_RULES",
     "ReadingRecord",
     "RunProgress",
     "RunState",
@@ -45,7 +42,7 @@ __all__ = [
 ]
 
 
-RULES = 4  # by which files become text
+READING_RULES = 4  # by which files become text
 
 
 class ReadingRecord(Reading, frozen=True):
@@ -56,7 +53,7 @@ class ReadingRecord(Reading, frozen=True):
             these read otherwise is another corpus.
     """
 
-    rules: Annotated[int, Meta(ge=1, le=RULES)] = 1
+    rules: Annotated[int, Meta(ge=1, le=READING_RULES)] = 1
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):
@@ -123,6 +120,12 @@ class RunState(msgspec.Struct, frozen=True):
     best_weights: Weights | None
     kept_step: int | None
 
+    @property
+    def config(self) -> TrainConfig:
+        """How it is trained."""
+        assert self.record.training is not None, "what can be resumed was trained"
+        return self.record.training
+
 
 def state_file(tensors: Weights, best: Weights | None, progress: RunProgress) -> bytes:
     """The content of `STATE`."""
@@ -131,6 +134,7 @@ def state_file(tensors: Weights, best: Weights | None, progress: RunProgress) ->
     return safetensors.numpy.save(arrays, metadata={"progress": text})
 
 
+@settled
 def read_run(path: Path) -> RunState:
     """The state of the run whose folder is at `path`; it may save there at the same time.
 
@@ -139,26 +143,22 @@ def read_run(path: Path) -> RunState:
         UsageError: if the model was not trained by charrnn.
         BadDataError: if the state is damaged or of another model.
     """
-    return read_settled(path, lambda: _read_run(path))
-
-
-def _read_run(path: Path) -> RunState:
-    record = checked_record(path)
-    tokenizer = checked_tokenizer(path, record)
+    record = read_record(path)
+    tokenizer = read_tokenizer(path, record)
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     progress = _checked_progress(path, record, record.training)
-    shapes = _shapes(record, progress.best is not None)
+    shapes = _shapes(record, record.training, progress.best is not None)
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
-    return RunState(record, tokenizer, progress, tensors, best or None, checked_step(path))
+    return RunState(record, tokenizer, progress, tensors, best or None, saved_step(path))
 
 
 def origin_of_run(path: Path) -> Origin | None:
     """Where the text of the model at `path` was read; None if its folder does not tell."""
     try:
-        return read_settled(path, lambda: _progress(path)).origin
+        return _progress(path).origin
     except FileNotFoundError:
         return None
 
@@ -182,20 +182,20 @@ def _checked_progress(path: Path, record: ModelRecord, config: TrainConfig) -> R
     return progress
 
 
+@settled
 def _progress(path: Path) -> RunProgress:
     text = checked_metadata(path, STATE).get("progress", "")
     progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)
     return progress
 
 
-def _shapes(record: ModelRecord, best: bool) -> dict[str, tuple[int, ...]]:
-    model, training = record.model, record.training
-    assert training is not None, "what can be resumed was trained"
+def _shapes(record: ModelRecord, config: TrainConfig, best: bool) -> dict[str, tuple[int, ...]]:
+    model = record.model
     weights = shapes_of(model, record.task)
     kinds = ("network", "mean", "square", *(["best"] if best else []))
     shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
-    if training.optimizer == "muon":
+    if config.optimizer == "muon":
         shapes = {n: s for n, s in shapes.items() if not (n.startswith("square.") and is_hidden(n))}
     for part in CELLS[model.cell].state if record.task is None else ():
-        shapes[f"state.{part}"] = (model.num_layers, training.batch_size, model.hidden_size)
+        shapes[f"state.{part}"] = (model.num_layers, config.batch_size, model.hidden_size)
     return shapes | dict.fromkeys(("updates", "loss_sum", "grad_norm"), (1,))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -20,8 +20,6 @@ from charrnn.decoding.containers import (
     plain_name,
     reading_errors,
     sources,
-    sources_in,
-    whole_file,
 )
 from charrnn.decoding.pieces import NotTextError, Piece
 from charrnn.decoding.streams import Arriving, Stream
@@ -120,16 +118,15 @@ def opened(
         MissingInputError: if it does not exist or may not be read.
         ReadWriteError: if reading fails midway.
     """
-    passed: dict[str, None] = {}
-    with reading_errors(_name_of(given)):
-        if not isinstance(given, Path):
-            found = sources_in(_name_of(given), given, reading, passed)
-        elif format_of(given.name).whole and given.name == plain_name(given.name):
-            found = (one for one in [whole_file(given)])
+    passed, name = dict[str, None](), _name_of(given)
+    path = given if isinstance(given, Path) else None
+    with reading_errors(name), ExitStack() as held:
+        file: BinaryIO | Arriving
+        file = held.enter_context(given.open("rb")) if isinstance(given, Path) else given
+        if path and format_of(path.name).whole and path.name == plain_name(path.name):
+            yield iter([Source(name, path.name, Stream(file), path)])
         else:
-            found = sources(given, reading, passed)
-        with closing(found):  # also after an error
-            yield found
+            yield held.enter_context(closing(sources(name, file, reading, passed, path)))
     if passed:
         notes.append(_hidden_note([*passed]))
 
@@ -171,7 +168,9 @@ def _of_all(
     for source in found:
         form = format_of(source.file_name)
         inside = source.name.removeprefix(f"{source.archive}/") if source.archive else ""
-        if inside and (form.whole or _is_left_out(source, reading)):
+        if inside and (
+            form.whole or is_archive(source.file_name) or _is_no_text(source, reading, whole=False)
+        ):
             left_out.append(inside)
             continue
         refuse_compressed(source)
@@ -195,10 +194,7 @@ def _of_all(
 
 
 def is_no_text(path: Path, reading: Reading) -> bool:
-    """Whether a file of a folder is left out: a picture, a program, a document that is none.
-
-    A file with control characters at its start may yet be text, and is read to its end.
-    """
+    """Whether a file of a folder is left out: a picture, a program, a document that is none."""
     form = format_of(path.name)
     if form in (BOOK, WORD) and path.name == plain_name(path.name):
         with reading_errors(str(path)):
@@ -206,13 +202,25 @@ def is_no_text(path: Path, reading: Reading) -> bool:
     if form is not PLAIN:
         return False
     with opened(path, reading, []) as found:
-        for source in found:
-            if source.archive or not _seems_no_text(source, reading):
-                return False
-            head = source.stream.head
-            is_text = kinds.kind_of(head) is None and _decodes(source.stream, reading.encoding)
-            return not is_text or kinds.is_riddled(head)
-    return False
+        one = next(found, None)
+        return one is not None and not one.archive and _is_no_text(one, reading, whole=True)
+
+
+def _is_no_text(source: Source, reading: Reading, *, whole: bool) -> bool:
+    """Whether a file is no text, as its `whole` tells, or else its start.
+
+    One with control characters at its start may yet be text.
+    """
+    stream, encoding = source.stream, reading.encoding
+    if kinds.kind_of(stream.head):
+        return True
+    if kinds.unmarked_utf16(stream.head):  # which is an error
+        return False
+    if not kinds.looks_binary(stream.head, encoding):
+        return False
+    if kinds.has_many_controls(stream.head):
+        return True
+    return not (_decodes(stream, encoding) if whole else kinds.decodes(stream.head, encoding))
 
 
 def _decodes(stream: Stream, encoding: str) -> bool:
@@ -224,26 +232,6 @@ def _decodes(stream: Stream, encoding: str) -> bool:
     except UnicodeError:
         return False
     return True
-
-
-def _seems_no_text(source: Source, reading: Reading) -> bool:
-    head = source.stream.head
-    if kinds.kind_of(head):
-        return True
-    if kinds.unmarked_utf16(head):
-        return False  # which is an error
-    return kinds.looks_binary(head, reading.encoding)
-
-
-def _is_left_out(source: Source, reading: Reading) -> bool:
-    """Whether a file in an archive is no text, as far as its start can tell."""
-    if is_archive(source.file_name):
-        return True
-    head = source.stream.head
-    if not _seems_no_text(source, reading):
-        return False
-    undecodable = kinds.is_riddled(head) or not kinds.decodes(head, reading.encoding)
-    return kinds.kind_of(head) is not None or undecodable
 
 
 def skipped_note(names: Sequence[str]) -> str:

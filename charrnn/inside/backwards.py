@@ -18,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import See, State
 from charrnn.config import Unknown
-from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.inside.lanes import activity, refuse_others, shares
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.inside.lanes import activity, refuse_records_and_backwards, shares, story_ids
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
-from charrnn.text.prepared import as_trained, same_vocabulary
+from charrnn.text.prepared import same_vocabulary
 
 try:
     import torch
@@ -37,6 +38,7 @@ except ModuleNotFoundError:
 __all__ = ["Gradients", "gradients", "norms_back"]
 
 BACK = 100  # k, steps back, at most
+LEAST = 4  # tokens of a text for each of these
 WARM_UP = 200  # tokens read before, so that the state is one that occurs
 LOSSES, LEAST_LOSSES = 256, 16  # tokens whose loss is followed back
 SPACE = 1 << 28  # bytes that the steps between may take
@@ -94,13 +96,11 @@ def gradients(
         raise UsageError("gradients are those of single models", "name them one by one")
     if not single:
         raise UsageError("there is no model", "give a list of at least one")
-    tokenizer = same_vocabulary([model.tokenizer for model in single])
+    same_vocabulary([model.tokenizer for model in single])
     for model in single:
-        refuse_others(model)
-    ids = tokenizer.encode(as_trained(text, tokenizer), unknown)  # (N,)
-    back = min(BACK, len(ids) // 4)
-    if back < 1:
-        raise UsageError(f"the text has {len(ids)} of the 4 tokens it needs", "use a longer one")
+        refuse_records_and_backwards(model)
+    ids = story_ids(single[0], text, unknown, LEAST)  # (N,)
+    back = min(BACK, len(ids) // LEAST)
     return [_of_one(model, ids, back, shares(progress, len(single))) for model in single]
 
 
@@ -122,9 +122,7 @@ def _of_one(model: Model, ids: Ids, back: int, done: Callable[[float], object]) 
         part = windows[k : k + rows]
         norms[k : k + rows] = norms_back(model, part, steps)
         done(part.size / total)
-    if not np.isfinite(norms).all():
-        advice = "training has diverged: train again with a lower learning rate"
-        raise BadDataError("the gradients of the model are not numbers", advice)
+    refuse_diverged(norms, "the gradients of the model are")
     relative = norms / np.maximum(norms[:, :1], np.finfo(np.float32).tiny)
     low, median, high = np.quantile(relative, (0.25, 0.5, 0.75), 0).tolist()
     return Gradients(

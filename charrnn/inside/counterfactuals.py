@@ -201,7 +201,7 @@ def _log_probs(
     steps: int,
     done: Callable[[int], object],
 ) -> Floats:
-    """What the tokens that follow cost when one is replaced.
+    """The log-probabilities of the tokens that follow when one is replaced.
 
     Args:
         trace: the text as it is.

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, checked_ids
+from charrnn.array_checks import checked_ids
+from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
 from charrnn.scoring.lanes import chunks
-from charrnn.text.prepared import as_trained
+from charrnn.text.prepared import as_trained, refuse_file_names
 
-__all__ = ["Block", "activity", "refuse_others", "shares", "story_ids"]
+__all__ = ["Block", "activity", "refuse_records_and_backwards", "shares", "story_ids"]
 
 
 class Block(NamedTuple):
@@ -43,7 +44,7 @@ def shares(progress: Callable[[float], object] | None, total: float) -> Callable
     return lambda done: progress and progress(done / total)
 
 
-def refuse_others(model: Predictor) -> None:
+def refuse_records_and_backwards(model: Predictor) -> None:
     """Refuse what does not know a running text, or not from its beginning.
 
     Raises:
@@ -58,14 +59,20 @@ def refuse_others(model: Predictor) -> None:
         raise UsageError(found, "train one without --reverse")
 
 
-def story_ids(model: Predictor, text: str, unknown: Unknown) -> Ids:
+def story_ids(model: Predictor, text: str, unknown: Unknown, least: int = 0) -> Ids:
     """The ids (N,) of a text that is read from its beginning to its end, as in training.
 
     Raises:
-        UsageError: as `refuse_others`, and for unknown characters if these are errors.
+        UsageError: as `refuse_records_and_backwards` and `refuse_file_names`, for unknown
+            characters if these are errors, and for fewer than `least` tokens.
     """
-    refuse_others(model)
-    return model.tokenizer.encode(as_trained(text, model.tokenizer), unknown)
+    refuse_records_and_backwards(model)
+    refuse_file_names(text=text)
+    ids = model.tokenizer.encode(as_trained(text, model.tokenizer), unknown)
+    if len(ids) < least:
+        found = f"the text has {len(ids)} of the {least} {model.tokenizer.unit}s it needs"
+        raise UsageError(found, "use a longer one")
+    return ids
 
 
 @checked
@@ -74,7 +81,7 @@ def activity(
 ) -> Iterator[Block]:
     """What a network computes at every token of a text; each token comes once.
 
-    A text shorter than `scoring.lanes.EXACT` tokens is read from its first token to its last, as
+    A text of fewer tokens than `scoring.lanes.SPLIT_FROM` is read from its first to its last, as
     `run_with_cache` reads it. A longer one is read in up to 64 lanes side by side; each begins 512
     tokens before its part, with an empty state, so that its values are nearly those of a single
     pass. (The first lane's are those, but for rounding.)

@@ -19,18 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Places, target_log_probs
 from charrnn.config import Unknown
-from charrnn.errors import UsageError
 from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
-from charrnn.sampling.drawing.distribution import refuse_diverged
-from charrnn.scoring.score import score_of
-from charrnn.text.prepared import as_trained
+from charrnn.scoring.score import characters_in
+from charrnn.text.prepared import as_trained, refuse_file_names
 from charrnn.words import counted
 
-__all__ = ["Horizon", "costs_after", "horizon"]
+__all__ = ["LEAST", "Horizon", "costs_after", "horizon"]
 
 CONTEXTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 DISTANT = 64  # tokens before the context that are read in a shuffled order
@@ -40,6 +39,7 @@ LEAST_GAIN = 0.01  # bits per character; less is chance
 # Tokens are predicted in runs. Where the context is long, one reading serves several neighbours in
 # a run, whose contexts are then a little longer than k: by an eighth at most.
 RUN, EIGHTH = 32, 8
+LEAST = 2 * (CONTEXTS[1] + DISTANT + RUN)  # tokens of a text, for two contexts
 MIN_RUNS, MAX_RUNS = 8, 96
 SHUFFLED = 4  # of so many runs, one is also read with the distant part shuffled
 WORK = 3e12  # multiplications and additions that reading may take: about a minute
@@ -114,10 +114,12 @@ def horizon(
             characters if these are errors.
         BadDataError: if the model's predictions are not numbers.
     """
-    ids, contexts = ids_and_contexts(model, text, unknown)
+    refuse_file_names(training_text=training_text)
+    ids = story_ids(model, text, unknown, LEAST)
+    contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]  # it has room for
     targets = _targets(model, len(ids), contexts)  # (R, RUN)
     # Nats of a token to bits of a character, which may be several bytes.
-    characters = score_of(0.0, model.tokenizer, ids[targets.ravel()]).characters
+    characters = characters_in(model.tokenizer, ids[targets.ravel()])
     scale = targets.size / max(characters, 1) / math.log(2)
     bits, shuffled = [], []
     done = shares(progress, sum(map(_steps, contexts)))
@@ -125,8 +127,8 @@ def horizon(
         costs = costs_after(model, ids, targets, k)  # (R, RUN)
         # Read in a shuffled order for some runs: what that changes there is added for all.
         change = costs_after(model, ids, targets[::SHUFFLED], k, DISTANT) - costs[::SHUFFLED]
-        bits.append(_mean(costs) * scale)
-        shuffled.append(bits[-1] + _mean(change) * scale)
+        bits.append(float(costs.mean(dtype=np.float64)) * scale)
+        shuffled.append(bits[-1] + float(change.mean(dtype=np.float64)) * scale)
         done(_steps(k))
     refuse_diverged(np.array(bits))
     return Horizon(
@@ -138,21 +140,6 @@ def horizon(
         characters=characters,
         unit=model.tokenizer.unit,
     )
-
-
-def ids_and_contexts(model: Predictor, text: str, unknown: Unknown) -> tuple[Ids, list[int]]:
-    """The ids (N,) of a text, and the contexts of `CONTEXTS` that it has room for.
-
-    Raises:
-        UsageError: as `horizon`.
-    """
-    ids = story_ids(model, text, unknown)
-    contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
-    if len(contexts) < 2:
-        needed = 2 * (CONTEXTS[1] + DISTANT + RUN)
-        found = f"the text has {len(ids)} of the {needed} {model.tokenizer.unit}s it needs"
-        raise UsageError(found, "use a longer one")
-    return ids, contexts
 
 
 def _targets(model: Predictor, count: int, contexts: list[int]) -> Places:
@@ -203,10 +190,6 @@ def costs_after(
                 nats = -target_log_probs(logits, rows[:, t + 1])
                 costs[start : start + BATCH, scored] = nats
     return costs.reshape(targets.shape)
-
-
-def _mean(costs: Costs) -> float:
-    return float(costs.mean(dtype=np.float64))
 
 
 def _ngrams(model: Predictor, training_text: str | None, ids: Ids, targets: Places) -> list[float]:

@@ -145,8 +145,10 @@ class Learner:
             return None
         return self.batches.batch(self.step, slice(rows.first, rows.last))
 
-    def wait(self) -> None:
-        """Wait until the device has done all that it was given."""
+    def burst(self, updates: int) -> None:
+        """Make so many updates, and wait until the device has done all that it was given."""
+        for _ in range(updates):
+            self.update()
         if self.device.type == "cuda":
             # Not for all of the device: that would end what another thread is recording.
             torch.cuda.current_stream(self.device).synchronize()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from charrnn.arrays import fix
+from charrnn.array_checks import fix
 from charrnn.folder import card
 from charrnn.folder.hub import is_on_hub
 from charrnn.folder.reading import find_model, read_model
@@ -17,20 +17,19 @@ from charrnn.models.predictor import Predictor
 __all__ = ["load", "load_together", "of_folder"]
 
 
-def load(model: str | Path | None = None, *, revision: str | None = None) -> Model:
+def load(model: str | Path | None = None) -> Model:
     """The language model in a folder, or on the Hugging Face hub.
 
     Args:
         model: a model folder, the name of one in `checkpoints/`, None for the newest there, or
             `hf://OWNER/NAME`.
-        revision: a branch, a tag or a commit on the hub; None for the newest.
 
     Raises:
         UsageError: if the model is not a language model.
         MissingInputError: if there is none, or the hub can't be reached.
         BadDataError: if the folder is damaged or its files don't fit each other.
     """
-    return of_folder(read_model(find_model(model, revision)), model)
+    return of_folder(read_model(find_model(model)), model)
 
 
 def of_folder(found: ModelFolder, model: str | Path | None) -> Model:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, checked_ids, mean_logits
+from charrnn.array_checks import checked_ids
+from charrnn.arrays import Floats, Ids, mean_logits
 from charrnn.cells.rules import State
 from charrnn.config import Count
 from charrnn.errors import UsageError

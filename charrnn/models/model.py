@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.arrays import (
-    Floats,
-    Ids,
-    Weights,
-    checked_ids,
-    checked_state,
-    checked_weights,
-    product,
-    underflowing,
-)
+from charrnn.array_checks import checked_ids, checked_state, checked_weights
+from charrnn.arrays import Floats, Ids, Weights, product, underflowing
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import (
     EMBEDDING,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
+from charrnn.array_checks import checked_ids
+from charrnn.arrays import Floats, Ids, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Count, Size, Unknown
 from charrnn.errors import UsageError
@@ -32,8 +33,9 @@ from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, own_ids, start_ids
 from charrnn.sampling.records import Wanted, draw_records
-from charrnn.sampling.token_source import Wish, sampling_config, wish_of
-from charrnn.scoring.score import Batch, Score, blocks, score_of
+from charrnn.sampling.token_source import GenerationRequest, request_for, sampling_config
+from charrnn.scoring.batches import Batch, blocks
+from charrnn.scoring.score import Score, score_of
 from charrnn.settings import takes
 from charrnn.text import division
 from charrnn.text.prepared import as_read
@@ -234,7 +236,7 @@ class Predictor(LanguageModel):
         framed = self._with_ends if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
         sequences = (framed(ids) for ids in self._encoded(lines, unknown, first))
         for block in blocks(sequences):
-            scores = dict(chain.from_iterable(results_of(self._scores, list(block))))
+            scores = dict(chain.from_iterable(results_of(self._scores, block)))
             yield from (scores[row] for row in range(len(scores)))
 
     def _scores(self, batch: Batch) -> list[tuple[int, Score]]:
@@ -279,10 +281,10 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
-        wish = self._wish(prompt, unknown, settings)
+        request = self._request(prompt, unknown, settings)
         if self.tokenizer.end is None:
-            refuse_endless(wish.config)
-        return "".join(generation.stream(wish))
+            refuse_endless(request.config)
+        return "".join(generation.stream(request))
 
     @takes(SampleConfig)
     @checked
@@ -298,9 +300,9 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: as `generate`; and for a count below 0.
         """
-        wish = self._wish(prompt, unknown, settings)
-        first = generation.new_seed() if wish.config.seed is None else wish.config.seed
-        return generation.generate_batch(wish, generation.seeds_from(first, count))
+        request = self._request(prompt, unknown, settings)
+        first = generation.new_seed() if request.config.seed is None else request.config.seed
+        return generation.generate_batch(request, generation.seeds_from(first, count))
 
     @takes(SampleConfig)
     @checked
@@ -308,7 +310,7 @@ class Predictor(LanguageModel):
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
-        return generation.stream(self._wish(prompt, unknown, settings))
+        return generation.stream(self._request(prompt, unknown, settings))
 
     @takes(SampleConfig)
     @checked
@@ -335,8 +337,8 @@ class Predictor(LanguageModel):
             UsageError: as `generate`; for a count below 0, or a model without records.
             CharRNNError: when hardly any new record is found any more.
         """
-        wish = self._wish(prompt, unknown, settings)
-        return draw_records(wish, Wanted(count, unique=unique, known=known))
+        request = self._request(prompt, unknown, settings)
+        return draw_records(request, Wanted(count, unique=unique, known=known))
 
     @takes(SampleConfig)
     @checked
@@ -358,8 +360,10 @@ class Predictor(LanguageModel):
             settings: of these, max_new_tokens, the stops, the lists of characters and the clamp
                 count.
         """
-        wish = self._wish(prompt, unknown, settings)
-        return beams.beam_search(wish, num_beams, length_penalty)
+        request = self._request(prompt, unknown, settings)
+        return beams.beam_search(request, num_beams, length_penalty)
 
-    def _wish(self, prompt: str, unknown: Unknown, settings: dict[str, Any]) -> Wish:
-        return wish_of(self, prompt, sampling_config(self.tokenizer, settings), unknown)
+    def _request(
+        self, prompt: str, unknown: Unknown, settings: dict[str, Any]
+    ) -> GenerationRequest:
+        return request_for(self, prompt, sampling_config(self.tokenizer, settings), unknown)

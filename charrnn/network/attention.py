@@ -61,7 +61,7 @@ class Decoder(nn.Module):
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         bridge = self.parts * config.num_layers * hidden
         self.bridge = Linear(read, bridge, generator, first=_glorot)
-        self.rnn = Recurrent.of(config, generator)
+        self.rnn = Recurrent(config, generator)
         # A bias would add the same to all scores of a step, which changes nothing.
         self.key = Linear(read, hidden, generator, bias=False, first=_glorot)
         self.move = Linear(hidden, 2 * reach + 1, generator, first=_still)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Weights, checked_ids, checked_weights
+from charrnn.array_checks import checked_ids, checked_weights
+from charrnn.arrays import Floats, Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import refuse_bidirectional
 from charrnn.cells.rules import State
@@ -57,7 +58,7 @@ class CharRNN(Network):
         self.config = config
         self.corpus: CorpusRecord | None = None
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
-        self.rnn = Recurrent.of(config, generator)
+        self.rnn = Recurrent(config, generator)
         self.head = Linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(

@@ -40,10 +40,10 @@ class Encoder(Network):
             self.input = Linear(features, config.embed_size, generator)
         else:
             self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
-        self.rnn = Recurrent.of(config, generator)
+        self.rnn = Recurrent(config, generator)
         if config.bidirectional:
             self.embedding_back = Embedding(config.vocab_size, config.embed_size, generator)
-            self.back = Recurrent.of(config, generator)
+            self.back = Recurrent(config, generator)
 
     def read(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Read rows side by side.

@@ -24,7 +24,7 @@ from charrnn.folder.record import NO_TEXT, CorpusRecord, Evaluation, ModelFolder
 from charrnn.learning.task import Cost
 from charrnn.network.base import Network
 from charrnn.network.encoder import Encoder
-from charrnn.objectives.batches.examples import start_encoder
+from charrnn.objectives.batches.examples import divide, start_encoder
 from charrnn.objectives.plans import advice
 from charrnn.task_config import TaskRecord
 from charrnn.tasks.base import TaskModel
@@ -63,6 +63,20 @@ class TextData(Generic[Example]):
     kind: TaskRecord
     corpus: CorpusRecord
     notes: tuple[str, ...]
+
+    def parts(
+        self, keys: Sequence[str], config: TrainConfig, labels: Sequence[str] | None = None
+    ) -> tuple[Sequence[Example], Sequence[Example]]:
+        """The examples for training, and those for validation: the user's own, or from all over.
+
+        Args:
+            keys, labels: of `examples`; see `divide`.
+            config: the settings of the run.
+        """
+        if self.validation:
+            return self.examples, self.validation
+        train, val = divide(keys, config.val_frac, config.seed, labels)
+        return [self.examples[k] for k in train], [self.examples[k] for k in val]
 
     def start_from(self, network: Encoder, bases: Sequence[ModelFolder]) -> str:
         """Put language models' weights into the stacks that read the texts."""

@@ -20,19 +20,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
+from charrnn.checkpoints import LABELS
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import printable
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, CorpusRecord, ModelFolder
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import Recipe, longest_in, plan_of
+from charrnn.objectives.plans.texts import Needs, longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.validation import (
     corpora_of,
@@ -40,13 +40,12 @@ from charrnn.objectives.validation import (
     label_notes,
     overlap_of,
 )
+from charrnn.scoring.batches import places_alike
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
-from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.records import PAD
-from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
 __all__ = ["Classifying", "plan", "read"]
@@ -60,7 +59,8 @@ SIZES = ((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384))
 # with less, too little is learnt of n-grams.
 FINE_TUNING = 0.65
 # Also there: for texts of fewer characters in all, passes, after which they are learnt by heart,
-# and dropout.
+# and dropout. Passes go by the tokens that are trained on, ends included, and dropout by the
+# characters of all texts: near the limit one may change before the other.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
 
 
@@ -125,29 +125,26 @@ class ClassifyData(TextData[Labelled]):
         characters, also those that are not read, and the cost in validation is without the
         smoothing of training, by which half-trained networks seem better than those that are sure.
         """
-        examples, val, older = self.examples, self.validation, config.rules < 2
-        if not val:
-            texts = [one.text for one in self.examples]
-            classes = [one.label for one in self.examples] if config.keep_classes else None
-            rows, val_rows = divide(texts, config.val_frac, config.seed, classes)
-            examples, val = ([self.examples[k] for k in part] for part in (rows, val_rows))
-        labels = classify.labels_in(examples, self.labels)
+        older = config.rules < 2
+        classes = [one.label for one in self.examples] if config.keep_classes else None
+        train, val = self.parts([one.text for one in self.examples], config, classes)
+        labels = classify.labels_in(train, self.labels)
         limit = sys.maxsize if older else config.seq_length
         return Classifying(
-            train=examples,
+            train=train,
             val=val,
             labels=self.labels,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
             longest=config.seq_length,
-            counted=sum(min(len(one.text) + ENDS, limit) for one in examples),
+            counted=sum(min(len(one.text) + ENDS, limit) for one in train),
             reordered=0.0 if older else REORDERED,
             smoothing=0.0 if older else SMOOTHING,
         )
 
 
-def read(request: Request, known: Tokenizer | None) -> ClassifyData:
+def read(request: Request) -> ClassifyData:
     """Read texts with labels; see `objectives.table.Objective`.
 
     Raises:
@@ -170,7 +167,7 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
         examples=examples,
         validation=validation,
         labels=labels,
-        tokenizer=vocabulary_of(texts, request.bases, known),
+        tokenizer=vocabulary_of(texts, request),
         kind=Classify(
             classes=len(labels),
             grams=rows_for(len(labels)),
@@ -192,7 +189,7 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts, longest = [one.text for one in data.examples], longest_in(request.settings)
     characters = sum(min(len(text), longest - ENDS) for text in texts)
-    recipe = Recipe(
+    needs = Needs(
         limits=SIZES,
         dropout=next(share for limit, _, share in LIMITS if characters < limit),
         grams=data.kind.grams,
@@ -200,7 +197,7 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     )
     labels = [one.label for one in data.examples]
     validation = [one.text for one in data.validation]
-    return plan_of(texts, data.tokenizer.vocab_size, recipe, request, speed, labels, validation)
+    return plan_of(texts, data.tokenizer.vocab_size, needs, request, speed, labels, validation)
 
 
 class Batch(NamedTuple):

@@ -39,10 +39,9 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.pasts import Past, past_file, too_short
-from charrnn.tasks.series.trials import MIDDLE, Trial, score_of
-from charrnn.tasks.series.windows import Values, spread_of
+from charrnn.tasks.series.trials import Trial, score_of
+from charrnn.tasks.series.windows import MIDDLE, Values, spread_of
 from charrnn.text.corpus import corpus_name
-from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["ForecastData", "Forecasting", "plan", "read"]
 
@@ -123,7 +122,7 @@ class ForecastData:
         raise AssertionError(f"{network} reads numbers, {bases} do not")
 
 
-def read(request: Request, _known: Tokenizer | None) -> ForecastData:
+def read(request: Request) -> ForecastData:
     """Read series; see `objectives.table.Objective`.
 
     Raises:
@@ -344,8 +343,7 @@ class Forecasting(ExampleTask[Batch]):
         """How a series went on, and what the model had said."""
         trial = self.trials[seed % len(self.trials)]
         forecaster = Forecaster(self.folder(model, weights))
-        past = trial.past
-        (band,) = forecaster.bands([past.values], [past.known_spread], self.kind.horizon)
+        (band,) = forecaster.bands([trial.past], self.kind.horizon)
         shown = slice(SHOWN)
         wanted = " ".join(f"{value:.5g}" for value in trial.wanted[shown])
         found = " ".join(f"{value:.5g}" for value in band[shown, MIDDLE])

@@ -33,9 +33,10 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import Rows
-from charrnn.objectives.plans import advice, planning
+from charrnn.objectives.plans import advice
+from charrnn.objectives.plans.language import max_epochs
 from charrnn.objectives.validation import overlap_note, told
-from charrnn.scoring.score import score_of
+from charrnn.scoring.score import characters_in
 from charrnn.text.corpus import Sources
 from charrnn.text.origin import reading_for_validation
 from charrnn.text.records import PAD, Records, Text, beginning, entropy, holds
@@ -194,11 +195,6 @@ class LanguageModelling:
         return self.tokenizer.loss_per
 
     @property
-    def train_tokens(self) -> int:
-        """Tokens that are trained on."""
-        return self.train.size
-
-    @property
     def val_tokens(self) -> int:
         """Tokens that are validated on."""
         return self.val.size
@@ -206,7 +202,7 @@ class LanguageModelling:
     @property
     def max_epochs(self) -> int:
         """Passes after which the text is known by heart."""
-        return planning.max_epochs(self.train_tokens)
+        return max_epochs(self.train.size)
 
     @property
     def reset_share(self) -> float:
@@ -282,8 +278,7 @@ class LanguageModelling:
     @cached_property
     def _tokens_per_character(self) -> float:
         ids = self.val.targets() if isinstance(self.val, Records) else self.val
-        scored = score_of(0.0, self.tokenizer, ids)
-        return scored.tokens / max(scored.characters, 1)
+        return len(ids) / max(characters_in(self.tokenizer, ids), 1)
 
     def bits(self, nats: float) -> float:
         """See `Task`."""

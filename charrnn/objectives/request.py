@@ -16,6 +16,7 @@ from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.task import Task
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import Corpus, Sources
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Data", "Request", "Speed"]
 
@@ -34,7 +35,8 @@ class Request(NamedTuple):
         settings: that the user made, by the names of `ModelConfig` and `TrainConfig`; each of them
             in its bounds.
         tokenizer: whether a token is a character or a byte.
-        earlier: what the folder of a run that is to go on says of its task; None for a new run.
+        earlier, known: what the folder of a run that is to go on says of its task, and its
+            vocabulary; None for a new run.
         validation: what validates, read as the sources are; None for a part of these.
     """
 
@@ -46,6 +48,7 @@ class Request(NamedTuple):
     settings: Mapping[str, Any] = MappingProxyType({})
     tokenizer: Literal["char", "byte"] = "char"
     earlier: TaskRecord | None = None
+    known: Tokenizer | None = None
     validation: Sources | None = None
 
     @property

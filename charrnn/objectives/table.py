@@ -1,6 +1,6 @@
 """Every kind of work besides language modelling: one row each.
 
-OBJECTIVES["classify"].read(request, None) ──▶ Data ──plan──▶ Plan
+OBJECTIVES["classify"].read(request) ──▶ Data ──plan──▶ Plan
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from charrnn.config import TaskName
 from charrnn.objectives import classify, forecast, tag, translate
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Data, Request, Speed
-from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["OBJECTIVES", "Objective"]
 
@@ -23,13 +22,13 @@ class Objective(NamedTuple):
     Attributes:
         takes: what of `TaskSettings` and of `Reading` means something to it, besides how files
             become text.
-        read: reads the examples of a request. The vocabulary is that of a run that goes on, or
-            None to make one. Raises a CharRNNError for examples that nothing can be learnt from.
+        read: reads the examples of a request. Raises a CharRNNError for those that nothing can be
+            learnt from.
         plan: what is settled before the first update.
     """
 
     takes: frozenset[str]
-    read: Callable[[Request, Tokenizer | None], Data]
+    read: Callable[[Request], Data]
     plan: Callable[[Any, Request, Speed], Plan]
 
 

@@ -22,19 +22,20 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Floats, Ids, Weights
 from charrnn.cells.layout import HEAD_BIAS
+from charrnn.checkpoints import LABELS
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import check_types, read_tagged
-from charrnn.examples.tags import OUTSIDE, RULES, Tagged
+from charrnn.examples.tags import OUTSIDE, WORD_RULES, Tagged
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, CorpusRecord, ModelFolder
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.examples import divide, start_capitals
+from charrnn.objectives.batches.examples import start_capitals
 from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import Recipe, plan_of
+from charrnn.objectives.plans.texts import Needs, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.validation import (
     corpora_of,
@@ -42,16 +43,15 @@ from charrnn.objectives.validation import (
     label_notes,
     overlap_of,
 )
+from charrnn.scoring.batches import places_alike
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
-from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.thresholds import thresholds
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.records import PAD
-from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
 __all__ = ["Tagging", "plan", "read"]
@@ -152,10 +152,7 @@ class TagData(TextData[Tagged]):
 
     def divided(self, config: TrainConfig) -> Tagging:
         """Texts from all over validate, or those of the user's own."""
-        train, val = self.examples, self.validation
-        if not val:
-            parts = divide([one.text for one in self.examples], config.val_frac, config.seed)
-            train, val = ([self.examples[k] for k in part] for part in parts)
+        train, val = self.parts([one.text for one in self.examples], config)
         labels = tag.labels_in(train, self.types)
         return Tagging(
             train=train,
@@ -168,7 +165,7 @@ class TagData(TextData[Tagged]):
         )
 
 
-def read(request: Request, known: Tokenizer | None) -> TagData:
+def read(request: Request) -> TagData:
     """Read texts with tags; see `objectives.table.Objective`.
 
     Raises:
@@ -176,7 +173,7 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
     """
     notes: list[str] = []
     # A run goes on with its words as they were, else its texts would be others.
-    rules: int = getattr(request.earlier, "rules", RULES)
+    rules: int = getattr(request.earlier, "rules", WORD_RULES)
     examples = read_tagged(request.files, request.reading, notes, rules=rules)
     types = check_types(examples)
     notes += twins(types, "types of spans")
@@ -194,7 +191,7 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
         examples=examples,
         validation=validation,
         types=types,
-        tokenizer=vocabulary_of(texts, request.bases, known),
+        tokenizer=vocabulary_of(texts, request),
         kind=Tag(
             tags=len(tags_of_types(types)),
             in_parts=True,
@@ -217,7 +214,7 @@ def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
     characters = sum(map(len, texts))
-    recipe = Recipe(
+    needs = Needs(
         limits=SIZES,
         dropout=0.5,
         grams=data.kind.grams,
@@ -226,7 +223,7 @@ def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     )
     validation = [one.text for one in data.validation]
     vocab_size = data.tokenizer.vocab_size
-    return plan_of(texts, vocab_size, recipe, request, speed, validation=validation)
+    return plan_of(texts, vocab_size, needs, request, speed, validation=validation)
 
 
 class Batch(NamedTuple):

@@ -26,7 +26,6 @@ from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.pairs import MAX_EPOCHS, longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
@@ -39,7 +38,6 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.tasks.translate import BEAMS, ERRORS, Translator, report_of
 from charrnn.text.records import PAD
-from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["TranslateData", "Translating", "TranslatorNetwork", "cost_of", "plan", "read"]
 
@@ -103,10 +101,7 @@ class TranslateData(TextData[Pair]):
         In runs begun before rules 2 the cost in validation is without the smoothing of training,
         by which half-trained networks seem better than those that are sure.
         """
-        train, val = self.examples, self.validation
-        if not val:
-            parts = divide([one.source for one in train], config.val_frac, config.seed)
-            train, val = ([self.examples[k] for k in part] for part in parts)
+        train, val = self.parts([one.source for one in self.examples], config)
         return Translating(
             train=[pair for pair in train if longest_of(pair) <= config.seq_length],
             val=val,
@@ -117,7 +112,7 @@ class TranslateData(TextData[Pair]):
         )
 
 
-def read(request: Request, known: Tokenizer | None) -> TranslateData:
+def read(request: Request) -> TranslateData:
     """Read pairs; see `objectives.table.Objective`.
 
     Raises:
@@ -126,15 +121,19 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
     notes: list[str] = []
     text_column, label_column = request.reading.text_column, request.work.label_column
     pairs = read_pairs(request.files, request.reading, notes, label_column)
+    # Two files of lines have no columns of any name; numbers are of tables without a header.
+    named = (text_column or "").isdecimal()
     validation = examples_of_validation(
-        request, notes, lambda files, reading, own: read_pairs(files, reading, own, label_column)
+        request,
+        notes,
+        lambda files, reading, own: read_pairs(files, reading, own, label_column, named=named),
     )
     notes += overlap_of((one.source for one in validation), (one.source for one in pairs), "source")
     texts = [text for pair in (*pairs, *validation) for text in pair]
     return TranslateData(
         examples=pairs,
         validation=validation,
-        tokenizer=vocabulary_of(texts, request.bases, known),
+        tokenizer=vocabulary_of(texts, request),
         kind=Translate(
             text_column=text_column,
             label_column=label_column,

@@ -18,7 +18,7 @@ from charrnn.folder.record import CorpusRecord
 from charrnn.objectives.request import Request
 from charrnn.tasks.scores.reports import are_unknown, unknown_labels
 from charrnn.text.origin import reading_for_validation
-from charrnn.words import first_few, together
+from charrnn.words import counted, first_few, together
 
 __all__ = [
     "corpora_of",
@@ -122,8 +122,7 @@ def overlap_note(shared: int, count: int, noun: str) -> list[str]:
     if not shared:
         return []
     are = "is" if shared == 1 else "are"
-    nouns = noun if count == 1 else f"{noun}s"
-    return told([f"{shared:,} of the {count:,} {nouns} {are} trained on, too"])
+    return told([f"{shared:,} of the {counted(count, noun)} {are} trained on, too"])
 
 
 def label_notes(wanted: Sequence[str], known: Sequence[str], noun: str) -> list[str]:

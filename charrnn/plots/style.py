@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import CharRNNError, UsageError, printable
-from charrnn.outputs import output_file
+from charrnn.outputs import PICTURES, output_file
 
 __all__ = ["COLOURS", "GREY", "check_path", "looks", "named", "picture"]
 
-
-FORMATS = (".svg", ".png")
 LONGEST = 40  # characters of a name in a legend
 WIDTH = 7.2  # inches
 GREY = "#767676"
@@ -73,11 +71,11 @@ def check_path(path: Path) -> None:
     """Refuse a picture that could not be drawn, before there is any work.
 
     Raises:
-        UsageError: for a name that ends in none of `FORMATS`.
+        UsageError: for a name that ends in none of `PICTURES`.
         CharRNNError: without matplotlib.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: not the name of a picture", f"end it in {' or '.join(FORMATS)}")
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: not the name of a picture", f"end it in {' or '.join(PICTURES)}")
     if find_spec("matplotlib") is None:
         advice = "pip install matplotlib"
         raise CharRNNError("pictures need matplotlib, which is not installed", advice)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Logits, log_softmax
 from charrnn.cells.rules import State
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
-from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
+from charrnn.sampling.drawing.distribution import allowed_ids
 from charrnn.sampling.drawing.filters import only
 from charrnn.sampling.endings import Ending, has_stops
 from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import Stop, never, read_prompt
 from charrnn.sampling.search import Path, Search, advance, last_tokens
-from charrnn.sampling.token_source import Wish
+from charrnn.sampling.token_source import GenerationRequest
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
 
@@ -42,13 +43,13 @@ class Beam(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def beam_search(
-    wish: Wish, num_beams: int, length_penalty: float, stop: Stop = never
+    request: GenerationRequest, num_beams: int, length_penalty: float, stop: Stop = never
 ) -> list[Beam]:
     """The likeliest texts that a search with `num_beams` paths finds.
 
     Args:
-        wish: of its settings max_new_tokens, the stops and the lists of characters count; nothing
-            is drawn.
+        request: of its settings max_new_tokens, the stops and the lists of characters count;
+            nothing is drawn.
         num_beams: K, how many paths are followed at once, at least 1.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
         stop: is asked while the prompt is read and at each token; once it answers yes, the search
@@ -60,12 +61,12 @@ def beam_search(
     Raises:
         UsageError: for a text without a length.
     """
-    model, config = wish.model, wish.config
+    model, config = request.model, request.config
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
     written = _Written(model.tokenizer, config, length_penalty)
     search = Search(num_beams, length_penalty, config.max_new_tokens, written.is_whole)
-    logits, start = read_prompt(model, wish.prompt, stop)
+    logits, start = read_prompt(model, request.prompt, stop)
     state = start
     while search.going and not stop():
         rows = advance([search], written.log_probs(logits))
@@ -73,7 +74,7 @@ def beam_search(
             stepper = model.stepper(tuple(part[:, rows] for part in state))
             logits = stepper.step(last_tokens([search]))
             state = stepper.state
-    paths = (written.with_whole_cluster(path, wish, start) for path in search.best())
+    paths = (written.with_whole_cluster(path, request, start) for path in search.best())
     return sorted((written.beam(path)[0] for path in paths), key=lambda beam: -beam.score)
 
 
@@ -97,22 +98,22 @@ class _Written:
             return path.ids[-1] == self.tokenizer.end_id
         return self.beam(path)[1]
 
-    def with_whole_cluster(self, path: Path, wish: Wish, start: State) -> Path:
+    def with_whole_cluster(self, path: Path, request: GenerationRequest, start: State) -> Path:
         """A path of full length with those of the likeliest next tokens that its text needs.
 
         They are those that its last cluster of characters goes on with.
 
         Args:
             path: that was found.
-            wish: what is searched for.
+            request: what is searched for.
             start: the state after the prompt.
         """
-        text, longest = GrowingText(wish), path
+        text, longest = GrowingText(request), path
         if path.ids:
             text.add(list(path.ids))
         if text.tokens != self.config.max_new_tokens or text.ended:
             return path
-        stepper = wish.model.stepper(start)
+        stepper = request.model.stepper(start)
         for token in path.ids:
             logits = stepper.step(np.array([token]))
         while not text.ended:

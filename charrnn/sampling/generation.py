@@ -16,7 +16,7 @@ import numpy as np
 from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import Stop, never
-from charrnn.sampling.token_source import TokenSource, Wish, token_source
+from charrnn.sampling.token_source import GenerationRequest, TokenSource, token_source
 
 __all__ = ["Sample", "generate_batch", "groups", "new_seed", "seeds_from", "stream"]
 
@@ -47,19 +47,21 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = False
 
 
-def stream(wish: Wish) -> Iterator[str]:
+def stream(request: GenerationRequest) -> Iterator[str]:
     """A text, piece by piece as it is drawn."""
-    seed = new_seed() if wish.config.seed is None else wish.config.seed
-    return _pieces(token_source(wish, [seed], never, streamed=True), GrowingText(wish))
+    seed = new_seed() if request.config.seed is None else request.config.seed
+    return _pieces(token_source(request, [seed], never, streamed=True), GrowingText(request))
 
 
-def generate_batch(wish: Wish, seeds: Sequence[int], stop: Stop = never) -> list[Sample]:
+def generate_batch(
+    request: GenerationRequest, seeds: Sequence[int], stop: Stop = never
+) -> list[Sample]:
     """Several texts, side by side; each equals the one that its seed draws alone.
 
     Many are drawn in `groups`.
 
     Args:
-        wish: what to draw; its seed does not count.
+        request: what to draw; its seed does not count.
         seeds: one a text.
         stop: is asked while the prompt is read and between draws; once it answers yes, the texts
             that are being drawn are returned as far as they are.
@@ -67,14 +69,14 @@ def generate_batch(wish: Wish, seeds: Sequence[int], stop: Stop = never) -> list
     Raises:
         UsageError: for texts without an end.
     """
-    if wish.model.tokenizer.end is None:
-        refuse_endless(wish.config)
+    if request.model.tokenizer.end is None:
+        refuse_endless(request.config)
     found = list[Sample]()
-    for group in groups(wish, seeds):
-        texts = _finished(wish, group, stop)
+    for group in groups(request, seeds):
+        texts = _finished(request, group, stop)
         for number, text in enumerate(texts):
             if text.unsure and not stop():
-                (alone,) = _finished(wish, [text.seed], stop)
+                (alone,) = _finished(request, [text.seed], stop)
                 texts[number] = text if stop() else alone
         found += [text.sample() for text in texts]
         if stop():
@@ -82,9 +84,9 @@ def generate_batch(wish: Wish, seeds: Sequence[int], stop: Stop = never) -> list
     return found
 
 
-def groups(wish: Wish, seeds: Sequence[int]) -> Iterator[Sequence[int]]:
+def groups(request: GenerationRequest, seeds: Sequence[int]) -> Iterator[Sequence[int]]:
     """`seeds`, in groups whose texts can be drawn side by side without taking much memory."""
-    length, vocab_size = wish.config.max_new_tokens or 1, wish.model.tokenizer.vocab_size
+    length, vocab_size = request.config.max_new_tokens or 1, request.model.tokenizer.vocab_size
     size = max(min(MAX_LOGITS // vocab_size, MAX_CHARACTERS // length, MAX_GROUP), 1)
     for begin in range(0, len(seeds), size):
         yield seeds[begin : begin + size]
@@ -121,9 +123,9 @@ class _Drawn:
         unsure: whether rounding may have decided a token; see `ties`.
     """
 
-    def __init__(self, wish: Wish, seed: int) -> None:
+    def __init__(self, request: GenerationRequest, seed: int) -> None:
         self.seed = seed
-        self.growing = GrowingText(wish)
+        self.growing = GrowingText(request)
         self.pieces = io.StringIO()
         self.log_prob = 0.0
         self.drawn_log_prob = 0.0
@@ -149,10 +151,10 @@ class _Drawn:
         )
 
 
-def _finished(wish: Wish, seeds: Sequence[int], stop: Stop) -> list[_Drawn]:
+def _finished(request: GenerationRequest, seeds: Sequence[int], stop: Stop) -> list[_Drawn]:
     """The texts of some seeds, drawn to their ends or until `stop` answers yes."""
-    texts = [_Drawn(wish, seed) for seed in seeds]
-    source = token_source(wish, seeds, stop, streamed=False)
+    texts = [_Drawn(request, seed) for seed in seeds]
+    source = token_source(request, seeds, stop, streamed=False)
     rows = texts
     while not all(text.growing.ended for text in rows) and not stop():
         open_texts = [text.growing for text in rows if not text.growing.ended]

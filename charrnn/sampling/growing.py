@@ -1,6 +1,6 @@
 """One text while it is drawn: ids are taken in, what may be shown comes out.
 
-text = GrowingText(wish)
+text = GrowingText(request)
 while not text.ended:
     piece = text.add(ids)
 piece = text.rest()
@@ -13,7 +13,7 @@ import sys
 
 from charrnn.sampling import clusters
 from charrnn.sampling.endings import Ending
-from charrnn.sampling.token_source import Wish
+from charrnn.sampling.token_source import GenerationRequest
 
 __all__ = ["GrowingText"]
 
@@ -27,7 +27,7 @@ class GrowingText:
     whole; see `clusters`.
 
     Args:
-        wish: its model, prompt and settings.
+        request: its model, prompt and settings.
 
     Attributes:
         ending: where its stops are looked for.
@@ -37,8 +37,8 @@ class GrowingText:
         held: how many it took in besides, beyond its length, that may belong to the next cluster.
     """
 
-    def __init__(self, wish: Wish) -> None:
-        tokenizer, config = wish.model.tokenizer, wish.config
+    def __init__(self, request: GenerationRequest) -> None:
+        tokenizer, config = request.model.tokenizer, request.config
         self.decode = tokenizer.decoder()
         self.end_id = tokenizer.end_id
         self.record_ended = False
@@ -49,8 +49,8 @@ class GrowingText:
         self.held = 0
         in_bytes = tokenizer.unit == "byte"
         self.clustered = in_bytes or clusters.may_join(getattr(tokenizer, "characters", ""))
-        self.last_ids = wish.prompt[-clusters.CONTEXT :].tolist()
-        self.last_text = tokenizer.decode(wish.prompt[-clusters.CONTEXT :])
+        self.last_ids = request.prompt[-clusters.CONTEXT :].tolist()
+        self.last_text = tokenizer.decode(request.prompt[-clusters.CONTEXT :])
         self.incomplete = _incomplete if in_bytes else lambda _ids: False
 
     @property

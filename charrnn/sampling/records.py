@@ -14,7 +14,7 @@ from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.drawing.distribution import temperature_schedule
 from charrnn.sampling.generation import Sample, generate_batch, new_seed, seeds_from
 from charrnn.sampling.language_model import Stop, never
-from charrnn.sampling.token_source import LONGEST_RECORD, Wish
+from charrnn.sampling.token_source import LONGEST_RECORD, GenerationRequest
 from charrnn.words import counted
 
 __all__ = ["Wanted", "draw_records"]
@@ -63,7 +63,9 @@ def _checked(record: object) -> str:
     return record
 
 
-def draw_records(wish: Wish, wanted: Wanted, stop: Stop = never) -> Iterator[Sample]:
+def draw_records(
+    request: GenerationRequest, wanted: Wanted, stop: Stop = never
+) -> Iterator[Sample]:
     """Draw records until there are as many as are wanted; see `generation.generate_batch`.
 
     Each has the seed after that of the one drawn before, so that equal seeds draw equal records.
@@ -72,27 +74,28 @@ def draw_records(wish: Wish, wanted: Wanted, stop: Stop = never) -> Iterator[Sam
         UsageError: for a model without records.
         CharRNNError: when hardly any that will do is found any more, or none ends.
     """
-    if wish.model.tokenizer.end is None:
+    if request.model.tokenizer.end is None:
         raise UsageError(
             "the model was not trained on records",
             "train one on a list of them, or have this one write plain text",
         )
-    return _drawn(wish, wanted, stop)
+    return _drawn(request, wanted, stop)
 
 
-def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
-    seed = new_seed() if wish.config.seed is None else wish.config.seed
-    longest = wish.config.max_new_tokens
+def _drawn(request: GenerationRequest, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
+    seed = new_seed() if request.config.seed is None else request.config.seed
+    longest = request.config.max_new_tokens
     longest = LONGEST_RECORD if longest is None else longest
-    wish = wish._replace(config=msgspec.structs.replace(wish.config, max_new_tokens=longest))
-    begun = wish.model.tokenizer.decode(wish.prompt[1:])  # without the end that stands before it
+    config = msgspec.structs.replace(request.config, max_new_tokens=longest)
+    request = request._replace(config=config)
+    begun = request.model.tokenizer.decode(request.prompt[1:])  # without the end before it
     found = in_vain = endless = 0  # the latter two in a row
     at_once = 1
     while found < wanted.count and not stop():
         # A few more than are missing: some may not do.
         number = min(at_once, wanted.count - found + in_vain)
         at_once = min(2 * at_once, AT_ONCE)
-        drawn = generate_batch(wish, seeds_from(seed, number), stop)
+        drawn = generate_batch(request, seeds_from(seed, number), stop)
         (seed,) = seeds_from(seed + number, 1)
         for sample in drawn:
             in_vain += 1
@@ -102,26 +105,28 @@ def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
                 yield sample
         if found < wanted.count and not stop():
             so_far = f"{found:,} of {wanted.count:,} records found"
-            _refuse_vain(wish, longest, so_far, in_vain, endless)
+            _refuse_vain(request, longest, so_far, in_vain, endless)
 
 
-def _refuse_vain(wish: Wish, longest: int, so_far: str, in_vain: int, endless: int) -> None:
+def _refuse_vain(
+    request: GenerationRequest, longest: int, so_far: str, in_vain: int, endless: int
+) -> None:
     """Give up if no record that will do is to be expected.
 
     Args:
-        wish: what is drawn.
+        request: what is drawn.
         longest: the tokens that a record may have.
         so_far: how many were found.
         in_vain: how many draws in a row gave none that will do.
         endless: how many in a row had no end.
     """
     most, most_endless = IN_VAIN, min(ENDLESS, max(1, ENDLESS_TOKENS // max(1, longest)))
-    if not any(temperature_schedule(wish.config)):  # all draws are the same
+    if not any(temperature_schedule(request.config)):  # all draws are the same
         most = most_endless = 1
     advice = "draw at a higher temperature"
     if endless >= most_endless:
         found = f"the last {counted(endless, 'draw')} had no end"
-        found += f" within {counted(longest, wish.model.tokenizer.unit)}"
+        found += f" within {counted(longest, request.model.tokenizer.unit)}"
         if longest < LONGEST_RECORD:
             advice = f"give a greater length, or {advice}"
         raise CharRNNError(f"{so_far}; {found}", advice)

@@ -1,6 +1,6 @@
 """The tokens of texts that are drawn side by side: one at a time in NumPy, or many in machine code.
 
-wish = wish_of(model, "Once", SampleConfig())
+request = request_for(model, "Once", SampleConfig())
 
 NumPy          logits (B, V) ──draws──▶ ids (B,) ──stepper──▶ logits (B, V) ──▶ …
 machine code   ids (B,), random numbers (N, B) ──sampler──▶ ids (N, B)
@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Logits, target_log_probs
 from charrnn.config import Unknown
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.drawing.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless, with_checked_ends
 from charrnn.sampling.language_model import (
@@ -35,14 +35,14 @@ from charrnn.use_config import SampleConfig
 
 __all__ = [
     "LONGEST_RECORD",
+    "GenerationRequest",
     "NativeSource",
     "TokenSource",
     "Tokens",
-    "Wish",
     "native_source",
+    "request_for",
     "sampling_config",
     "token_source",
-    "wish_of",
 ]
 
 LONGEST_RECORD = 10_000  # tokens; one that has not ended by then never will
@@ -50,7 +50,7 @@ RECORD = 500  # tokens that a record is thought to have at most
 FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
 
 
-class Wish(NamedTuple):
+class GenerationRequest(NamedTuple):
     """What is asked for, whatever the seed."""
 
     model: LanguageModel
@@ -64,9 +64,9 @@ def sampling_config(tokenizer: Tokenizer, settings: dict[str, Any]) -> SampleCon
     return settings_from(SampleConfig, longest | settings)
 
 
-def wish_of(
+def request_for(
     model: LanguageModel, prompt: str, config: SampleConfig, unknown: Unknown = "error"
-) -> Wish:
+) -> GenerationRequest:
     """New text after `prompt`.
 
     Without a prompt the text starts as lines do: the model has read a line end (or, if its corpus
@@ -86,7 +86,7 @@ def wish_of(
     """
     config = with_checked_ends(config, model.tokenizer)
     ids = encode_prompt(model.tokenizer, prompt, unknown)
-    return Wish(model.clamped(config.clamp), ids, config)
+    return GenerationRequest(model.clamped(config.clamp), ids, config)
 
 
 class Tokens(NamedTuple):
@@ -109,33 +109,37 @@ class TokenSource(ABC):
         """Go on with these rows only."""
 
 
-def token_source(wish: Wish, seeds: Sequence[int], stop: Stop, *, streamed: bool) -> TokenSource:
+def token_source(
+    request: GenerationRequest, seeds: Sequence[int], stop: Stop, *, streamed: bool
+) -> TokenSource:
     """What draws texts fastest.
 
     Args:
-        wish: the model, the prompt, and how to draw.
+        request: the model, the prompt, and how to draw.
         seeds: one a text.
         stop: see `Stop`; the prompt is read while it answers no.
         streamed: whether texts are shown as they grow, or returned in one piece, with
             log-probabilities.
     """
-    source = native_source(wish, seeds, streamed=streamed)
+    source = native_source(request, seeds, streamed=streamed)
     if source is None:
-        return _NumPySource(wish, seeds, stop, scored=not streamed)
+        return _NumPySource(request, seeds, stop, scored=not streamed)
     for _ in source.reading():
         if stop():
             break
     return source
 
 
-def native_source(wish: Wish, seeds: Sequence[int], *, streamed: bool) -> NativeSource | None:
+def native_source(
+    request: GenerationRequest, seeds: Sequence[int], *, streamed: bool
+) -> NativeSource | None:
     """As `token_source`, but its prompt is to be read; see `NativeSource`.
 
     None where machine code can't draw the texts, or would not pay.
     """
-    model, prompt, config = wish
+    model, prompt, config = request
     draws = Draws(model.tokenizer, config, prompt, seeds)
-    sampler = model.sampler(model.start(), _tokens_to_expect(wish)) if draws.plain else None
+    sampler = model.sampler(model.start(), _tokens_to_expect(request)) if draws.plain else None
     if sampler is None:
         return None
     # Texts that end together are drawn at once: nothing is drawn in vain.
@@ -144,32 +148,34 @@ def native_source(wish: Wish, seeds: Sequence[int], *, streamed: bool) -> Native
     return NativeSource(sampler, prompt, draws, len(seeds), first)
 
 
-def _tokens_to_expect(wish: Wish) -> int | None:
+def _tokens_to_expect(request: GenerationRequest) -> int | None:
     """How many tokens are read and drawn; None for no end.
 
     Prompt and settings decide alone, so that a text is the same alone and in a batch. Of a text
     with a stop but without a length, only its prompt is sure; records are short.
     """
-    length = wish.config.max_new_tokens or 0
-    if wish.model.tokenizer.end is not None:
+    length = request.config.max_new_tokens or 0
+    if request.model.tokenizer.end is not None:
         length = min(length, RECORD)
-    elif is_endless(wish.config):
+    elif is_endless(request.config):
         return None
-    return len(wish.prompt) + length
+    return len(request.prompt) + length
 
 
 class _NumPySource(TokenSource):
     """One token of each text at a time."""
 
-    def __init__(self, wish: Wish, seeds: Sequence[int], stop: Stop, *, scored: bool) -> None:
+    def __init__(
+        self, request: GenerationRequest, seeds: Sequence[int], stop: Stop, *, scored: bool
+    ) -> None:
         count = len(seeds)
-        self.model = wish.model
-        self.draws = Draws(self.model.tokenizer, wish.config, wish.prompt, seeds)
+        self.model = request.model
+        self.draws = Draws(self.model.tokenizer, request.config, request.prompt, seeds)
         self.scored = scored
-        logits, state = read_prompt(wish.model, wish.prompt, stop)
+        logits, state = read_prompt(request.model, request.prompt, stop)
         self.logits: Logits | None = np.repeat(logits, count, 0)  # (B, V), until the first draw
         self.stepper = self.model.stepper(tuple(np.repeat(part, count, 1) for part in state))
-        self.ids = np.repeat(wish.prompt[-1:], count)  # (B,), the newest
+        self.ids = np.repeat(request.prompt[-1:], count)  # (B,), the newest
 
     def next(self, limit: int) -> Tokens:
         del limit

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CHUNK", "EXACT", "MAX_LANES", "WARM_UP", "chunks"]
+__all__ = ["CHUNK", "MAX_LANES", "SPLIT_FROM", "WARM_UP", "chunks"]
 
 MAX_LANES = 64
 WARM_UP = 512  # tokens; what came before changes the loss by less than 1e-4 nats per token
 CHUNK = 64  # time steps per call; divides WARM_UP
 SHORTEST = 4 * WARM_UP  # tokens of a lane
-EXACT = 2 * SHORTEST  # tokens from which on a text is read in several lanes
+SPLIT_FROM = 2 * SHORTEST  # tokens from which on a text is read in several lanes
 
 
 class Chunk(NamedTuple):
@@ -40,7 +40,8 @@ def chunks(count: int) -> Iterator[Chunk]:
     """A text of so many tokens, in up to `MAX_LANES` lanes.
 
     Each begins `WARM_UP` tokens before its own part, with an empty state, which brings its state to
-    where a single pass over the whole text would have it. A text shorter than `EXACT` is one lane.
+    where a single pass over the whole text would have it. A text of fewer tokens than `SPLIT_FROM`
+    is one lane.
     """
     lanes = min(MAX_LANES, max(1, count // SHORTEST))
     warm_up = WARM_UP if lanes > 1 else 0

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids, Surprisals
+from charrnn.arrays import Surprisals
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["BLOCK", "Batch", "Score", "alike", "blocks", "by_character", "score_of", "side_by_side"]
-
-BLOCK = 4096  # lines that are sorted by length together
-ROWS = 128  # lines that are read side by side
-# Rows that are read side by side: which they are (B,), their ids (B, T), their lengths (B,).
-Batch = tuple[NDArray[np.intp], Ids, NDArray[np.intp]]
-SHORT = 64  # tokens; padding to so many takes less time than another batch
+__all__ = ["Score", "by_character", "characters_in", "score_of"]
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,20 +77,36 @@ def score_of(
         nats: the sum of what they cost.
         tokenizer: of the ids.
         ids: (N,), those that were scored.
-        before: the token before them. If it is the first byte of a character whose others are
-            among them, that character counts.
+        before: see `characters_in`.
     """
-    nats += 0.0  # not -0.0, of a text that costs nothing
     if tokenizer.unit == "byte":
-        goes_on = (ids & 0xC0) == 0x80  # UTF-8's continuation bytes
-        begun = before is not None and 0xC0 <= before <= 0xFF and bool(goes_on[:1].any())
-        characters = int((~goes_on).sum()) + begun
         end = (tokenizer.end or "").encode("utf-8", "surrogatepass")
         ends = int((ids == tokenizer.end_id).sum())  # each one token, in several bytes perhaps
         size = len(ids) + ends * (len(end) - 1)
-        return Score(nats=nats, tokens=len(ids), characters=characters, bytes=size)
-    size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
-    return Score(nats=nats, tokens=len(ids), characters=len(ids), bytes=size)
+    else:
+        size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
+    return Score(
+        nats=nats + 0.0,  # not -0.0, of a text that costs nothing
+        tokens=len(ids),
+        characters=characters_in(tokenizer, ids, before),
+        bytes=size,
+    )
+
+
+def characters_in(tokenizer: Tokenizer, ids: NDArray[np.integer], before: int | None = None) -> int:
+    """How many characters tokens are; a record's end counts as one.
+
+    Args:
+        tokenizer: of the ids.
+        ids: (N,).
+        before: the token before them. If it is the first byte of a character whose others are
+            among them, that character counts.
+    """
+    if tokenizer.unit != "byte":
+        return len(ids)
+    goes_on = (ids & 0xC0) == 0x80  # UTF-8's continuation bytes
+    begun = before is not None and 0xC0 <= before <= 0xFF and bool(goes_on[:1].any())
+    return int((~goes_on).sum()) + begun
 
 
 def by_character(
@@ -121,52 +130,3 @@ def by_character(
             cost = 0.0
     if text := decode([], True):
         yield text, cost
-
-
-def blocks(lines: Iterable[Ids]) -> Iterator[Iterator[Batch]]:
-    """Lines as batches of about equal lengths.
-
-    Args:
-        lines: the ids (N,) of each, N at least 1.
-
-    Yields:
-        batches: of one block of lines: which lines these are (B,), counted from the first of the
-            block; their ids (B, T), with 0 after the end of a line; their lengths (B,).
-    """
-    source = iter(lines)
-    while block := list(islice(source, BLOCK)):
-        yield _batches(block)
-
-
-def _batches(block: list[Ids]) -> Iterator[Batch]:
-    lengths = np.array([len(line) for line in block])
-    return (side_by_side(block, places) for places in alike(lengths, ROWS))
-
-
-def alike(lengths: NDArray[np.integer], most: int) -> Iterator[NDArray[np.intp]]:
-    """Which sequences to read side by side, so that little of what is read is padding.
-
-    Args:
-        lengths: (N,), in tokens.
-        most: how many are read side by side.
-
-    Yields:
-        rows: (B,), shorter sequences first. None is over twice as long as another, unless both are
-            short.
-    """
-    order = np.argsort(lengths, kind="stable")
-    ordered, start = lengths[order], 0
-    while start < len(order):
-        longest = max(2 * int(ordered[start]), SHORT)
-        end = min(start + most, int(np.searchsorted(ordered, longest, "right")))
-        yield order[start:end]
-        start = end
-
-
-def side_by_side(rows: Sequence[Ids], places: NDArray[np.intp]) -> Batch:
-    """Those of some rows that stand at `places` (B,), with 0 past the end of each."""
-    lengths = np.array([len(rows[place]) for place in places])
-    ids = np.zeros((len(places), lengths.max()), np.int32)
-    for number, place in enumerate(places):
-        ids[number, : lengths[number]] = rows[place]
-    return places, ids, lengths

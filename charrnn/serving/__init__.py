@@ -9,6 +9,7 @@ batch       texts of one model, a token of each at a step
 long_texts  long ones, many tokens of each at a call in machine code
 scheduler   the thread that writes all texts
 answers     pieces of texts → what the API gives
+service     the models and the places for texts, while the server runs
 app         the paths of the API
 server      the socket, and how it ends
 """

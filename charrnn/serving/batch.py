@@ -108,9 +108,9 @@ def read_alone(text: Text, uniform: float) -> Iterator[None]:
 
     What is done is what `sampling.generation` does for a single text, operation for operation.
     """
-    model, ids = text.wish.model, np.array(text.ids, np.int32)
+    model, ids = text.request.model, np.array(text.ids, np.int32)
     if text.state_alone is None:
-        state, count = model.start(), len(text.wish.prompt)
+        state, count = model.start(), len(text.request.prompt)
         for first in range(0, count, TIME_CHUNK):
             logits, state = model.read(ids[None, first : min(first + TIME_CHUNK, count)], state)
             yield

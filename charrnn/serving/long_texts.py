@@ -30,7 +30,7 @@ class _Row:
         self.text = text
         self.growing = text.growing
         if text.costs is not None:
-            self.growing = GrowingText(text.wish)
+            self.growing = GrowingText(text.request)
 
     @property
     def over(self) -> bool:

@@ -36,24 +36,24 @@ class Scheduler:
     """Writes texts in a thread of its own until it is closed.
 
     Args:
-        announce: called in that thread with the texts that have news; returns once the event loop
+        tell: called in that thread with the texts that have news; returns once the event loop
             has had its turn.
     """
 
-    def __init__(self, announce: Callable[[list[Text]], None]) -> None:
-        self._announce = announce
+    def __init__(self, tell: Callable[[list[Text]], None]) -> None:
+        self._tell = tell
         self._arrivals: SimpleQueue[Sequence[Text] | None] = SimpleQueue()  # None: no more come
         self._texts: list[Text] = []
         self._batches: dict[LanguageModel, Batch] = {}
         self._long_texts: dict[tuple[LanguageModel, SampleConfig], LongTexts] = {}
         self._readings: deque[Iterator[int]] = deque()  # of the prompts of long texts
         self._slices: deque[Iterator[None]] = deque()
-        self._announced = time.monotonic()  # when the event loop last had its turn
+        self._told = time.monotonic()  # when the event loop last had its turn
         self._thread = threading.Thread(target=self._run, name="charrnn writes", daemon=True)
         self._thread.start()
 
     def submit(self, texts: Sequence[Text]) -> None:
-        """Have texts written; those that share a wish stand side by side."""
+        """Have texts written; those of one generation request stand side by side."""
         self._arrivals.put(texts)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Scheduler:
                     if texts is None:
                         return
                     self._texts += texts
-                    for _, alike in groupby(texts, lambda text: id(text.wish)):
+                    for _, alike in groupby(texts, lambda text: id(text.request)):
                         self._begin(list(alike))
                 self._turn()
             except CharRNNError as error:
@@ -76,9 +76,9 @@ class Scheduler:
             except Exception:  # ours; those who wait must hear of it
                 traceback.print_exc(file=sys.stderr)
                 self._fail("the text could not be written")
-            if self._idle or time.monotonic() - self._announced > TURN_SECONDS:
-                self._announce([text for text in self._texts if text.take_fresh()])
-                self._announced = time.monotonic()
+            if self._idle or time.monotonic() - self._told > TURN_SECONDS:
+                self._tell([text for text in self._texts if text.take_fresh()])
+                self._told = time.monotonic()
                 self._texts = [text for text in self._texts if not text.over]
 
     @property
@@ -98,23 +98,23 @@ class Scheduler:
             return
 
     def _begin(self, texts: Sequence[Text]) -> None:
-        """Start texts of one wish."""
+        """Start texts of one generation request."""
         for text in texts:
             text.start()
         texts = [text for text in texts if not text.over]
         if not texts:
             return
-        wish = texts[0].wish
-        if wish.model not in self._batches:
-            self._batches[wish.model] = Batch(wish.model)
+        request = texts[0].request
+        if request.model not in self._batches:
+            self._batches[request.model] = Batch(request.model)
         source = None
         if not texts[0].growing.ended:
-            source = native_source(wish, [text.seed for text in texts], streamed=True)
+            source = native_source(request, [text.seed for text in texts], streamed=True)
         if source is not None:
             self._readings.append(self._read(texts, source))
             return
         for text in texts:
-            self._batches[wish.model].join(text)
+            self._batches[request.model].join(text)
 
     def _read(self, texts: Sequence[Text], source: NativeSource) -> Iterator[int]:
         """Read the prompt of long texts, which then are written; yields as `reading` does."""
@@ -122,7 +122,7 @@ class Scheduler:
             yield count
             if all(text.over for text in texts):
                 return
-        model = texts[0].wish.model
+        model = texts[0].request.model
         alike = model, texts[0].how
         if alike not in self._long_texts or self._long_texts[alike].empty:
             self._long_texts = {k: v for k, v in self._long_texts.items() if not v.empty}

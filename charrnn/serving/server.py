@@ -17,13 +17,14 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from charrnn.errors import CannotCreateError
 from charrnn.models.model import Model
-from charrnn.serving.app import Service, create_app
+from charrnn.serving.app import create_app
 from charrnn.serving.limits import ApiError, error_body
+from charrnn.serving.service import Service
 from charrnn.use_config import ServeConfig
 
 __all__ = ["address", "listen", "serve"]
@@ -92,26 +93,6 @@ class _Protocol(H11Protocol):
             self.waiting = None
         elif not answering and self.waiting is None:
             self.waiting = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-
-def _in_origin_form(app: ASGIApp) -> ASGIApp:
-    """`app`, for requests that name the server in their first line, as those to proxies do, too.
-
-    That name counts then, not the header's: RFC 9112, 3.2.2.
-    """
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith("/"):
-            scheme, _, rest = scope["path"].partition("://")
-            if scheme.lower() == "http":
-                host, _, path = rest.partition("/")
-                raw = b"/" + scope["raw_path"].partition(b"://")[2].partition(b"/")[2]
-                headers = [header for header in scope["headers"] if header[0] != b"host"]
-                headers.append((b"host", host.encode()))
-                scope = {**scope, "path": f"/{path}", "raw_path": raw, "headers": headers}
-        await app(scope, receive, send)
-
-    return answer
 
 
 async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
@@ -226,7 +207,7 @@ def serve(
         "limit_concurrency": _allowed(config.max_texts + BESIDE_TEXTS),  # connections
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
-    app = _in_origin_form(create_app(Service(load, config, failed, announce)))
+    app = create_app(Service(load, config, failed, announce))
     server = uvicorn.Server(uvicorn.Config(app, **settings))
     server.run(sockets=[listening])
     if failures:

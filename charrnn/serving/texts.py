@@ -18,7 +18,7 @@ import numpy as np
 from charrnn.arrays import Logits, log_softmax
 from charrnn.cells.rules import State
 from charrnn.sampling.growing import GrowingText
-from charrnn.sampling.token_source import Wish
+from charrnn.sampling.token_source import GenerationRequest
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Finish", "Piece", "Text", "TokenCost"]
@@ -60,7 +60,7 @@ class Text:
     """One text.
 
     Args:
-        wish: the model, what it reads, and how to draw.
+        request: the model, what it reads, and how to draw.
         seed: of its random numbers.
         likeliest: how many of the likeliest tokens are listed for each place; None if costs are
             not asked for.
@@ -78,21 +78,27 @@ class Text:
     """
 
     def __init__(
-        self, wish: Wish, seed: int, likeliest: int | None, *, echo: bool, streamed: bool
+        self,
+        request: GenerationRequest,
+        seed: int,
+        likeliest: int | None,
+        *,
+        echo: bool,
+        streamed: bool,
     ) -> None:
-        tokenizer = wish.model.tokenizer
-        self.wish = wish
+        tokenizer = request.model.tokenizer
+        self.request = request
         self.seed = seed
-        self.growing = GrowingText(wish)
+        self.growing = GrowingText(request)
         # What decides how a token is drawn: texts that share it are drawn together.
         self.how = msgspec.structs.replace(
-            wish.config, seed=None, max_new_tokens=None, stop_strings=()
+            request.config, seed=None, max_new_tokens=None, stop_strings=()
         )
-        temperature = wish.config.temperature
+        temperature = request.config.temperature
         assert isinstance(temperature, int | float), "the API takes one temperature"
         self.temperature: float = temperature
         self.random = Random(seed)  # noqa: S311
-        self.ids: list[int] = wish.prompt.tolist()
+        self.ids: list[int] = request.prompt.tolist()
         self.read = 0
         self.drawn: deque[int] = deque()
         self.state_alone: tuple[State, int] | None = None
@@ -119,7 +125,7 @@ class Text:
             begin = int(self.ids[0] == self.growing.end_id)  # what a record is read after
             if self.costs and not begin:
                 self.costs.add(self.ids[0], None)
-            self._hand_on(self.wish.model.tokenizer.decode(self.wish.prompt[begin:]))
+            self._hand_on(self.request.model.tokenizer.decode(self.request.prompt[begin:]))
         if self.growing.ended and self.costs is None:
             self.end()
 
@@ -164,7 +170,7 @@ class Text:
         if self.finish is None or self.growing.ending.ended:
             return self.costs.up_to(self._shown)
         # Tokens without a character are listed, too: half of one, which is not shown, or an end.
-        drawn = len(self.ids) - len(self.wish.prompt)
+        drawn = len(self.ids) - len(self.request.prompt)
         return self.costs.rest(drawn - self.growing.tokens)
 
     def take_fresh(self) -> bool:

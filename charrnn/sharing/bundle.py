@@ -16,16 +16,17 @@ import msgspec
 import numpy as np
 import safetensors.numpy
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Weights, softmax
+from charrnn.checkpoints import CARD, MANIFEST, METRICS, WEIGHTS
 from charrnn.errors import printable
 from charrnn.folder import card
-from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
+from charrnn.folder.files import manifest_of, pretty_json
 from charrnn.folder.hub import folder_name
 from charrnn.folder.reading import refuse_backwards
-from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
+from charrnn.folder.record import ModelFolder, model_files
 from charrnn.folder.untrusted import read_bytes, refuse_links
 from charrnn.models.model import Model
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.language_model import start_ids
 from charrnn.sharing import wasm
 from charrnn.sharing.packing import pack

@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import llm
-import msgspec
 
+from charrnn.checkpoints import CHECKPOINTS, WEIGHTS
 from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.folder.record import CONFIG, WEIGHTS
-from charrnn.folder.untrusted import parse, read_bytes
+from charrnn.folder.reading import read_record
 from charrnn.models.loading import load
-from charrnn.outputs import CHECKPOINTS
 from charrnn.use_config import SampleConfig
 
 __all__ = ["CharRNNModel", "register_models"]
@@ -42,20 +40,12 @@ def register_models(register: Callable[[llm.Model], None]) -> None:
         register(CharRNNModel(name, folder))
 
 
-class _About(msgspec.Struct):
-    """What tells a model of charrnn from others that have the same names of files."""
-
-    format_version: int
-    task: Any = None
-
-
 def _may_write(folder: Path) -> bool:
-    """Whether a folder holds a language model; one with a damaged config.json can't tell."""
+    """Whether a folder holds a language model; a damaged one can't tell."""
     try:
-        about: _About = parse(folder / CONFIG, read_bytes(folder / CONFIG), _About)
-    except (CharRNNError, OSError):
+        return read_record(folder).task is None
+    except CharRNNError:
         return False
-    return about.task is None
 
 
 def _with_warnings(pieces: Iterator[str]) -> Iterator[str]:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from charrnn.arrays import Weights, in_bytes
 from charrnn.cells.layout import RECURRENT
 
-__all__ = ["SCALE", "PackedWeights", "pack"]
+__all__ = ["SCALE", "TravellingWeights", "pack"]
 
 SCALE = ".scale"  # stands behind the name of the matrix that it belongs to
 
 
-class PackedWeights(NamedTuple):
+class TravellingWeights(NamedTuple):
     """Weights as they travel, and what is left of them on arrival.
 
     Attributes:
@@ -32,7 +32,7 @@ class PackedWeights(NamedTuple):
     weights: Weights
 
 
-def pack(weights: Weights, *, exact: bool) -> PackedWeights:
+def pack(weights: Weights, *, exact: bool) -> TravellingWeights:
     """Round the matrices of a model's recurrent stack to bytes; nothing if `exact`."""
     packed, arriving = dict[str, NDArray[np.generic]](), Weights()
     for name, values in weights.items():
@@ -42,4 +42,4 @@ def pack(weights: Weights, *, exact: bool) -> PackedWeights:
         rounded, scale = in_bytes(values)
         packed |= {name: rounded, name + SCALE: scale}
         arriving[name] = rounded * scale[:, None]
-    return PackedWeights(packed, arriving)
+    return TravellingWeights(packed, arriving)

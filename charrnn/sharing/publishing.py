@@ -12,12 +12,13 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
+from charrnn.checkpoints import CARD, MANIFEST, MODEL_FILES
 from charrnn.config import HUB
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder import card
-from charrnn.folder.files import MANIFEST, write_files
+from charrnn.folder.files import write_files
 from charrnn.folder.hub import calling_the_hub, folder_name, imported, repository
-from charrnn.folder.record import CARD, MODEL_FILES, ModelFolder
+from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.folder.untrusted import refuse_links
 

@@ -1,6 +1,6 @@
 """What the trained models of all tasks share.
 
-sources ──read──▶ examples ──report──▶ Report
+sources ──read──▶ examples ──answers──▶ answers ──judged──▶ Report
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class TaskModel(ABC, Generic[Example]):
         """
         notes: list[str] = []
         examples = self._read(listed(sources), reading or Reading(), label_column, notes)
-        report = self.report(examples)
+        report = self.judged(examples, self.answers(examples))
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     @abstractmethod
@@ -90,10 +90,6 @@ class TaskModel(ABC, Generic[Example]):
 
         Columns that are not named are those of the training.
         """
-
-    def report(self, examples: Sequence[Example]) -> Report:
-        """Scores on examples, beside those of trivial answers."""
-        return self.judged(examples, self.answers(examples))
 
     @abstractmethod
     def answers(self, examples: Sequence[Example]) -> Sequence[Any]:

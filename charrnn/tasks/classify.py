@@ -22,11 +22,11 @@ from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.labelled import Labelled, read_labelled
 from charrnn.folder.record import Labels, ModelFolder
-from charrnn.scoring.score import Batch
+from charrnn.scoring.batches import Batch, groups
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.base import TaskModel, shared
-from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.nets.grams import grams, letters_of, summed
 from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
 from charrnn.tasks.texts import (
@@ -95,7 +95,7 @@ class _Network:
                 found = grams(together, lengths, self._letters, len(self._table))
                 logits[places] += summed(found, self._table)
 
-        results_of(fill, list(groups(rows)))
+        results_of(fill, groups(rows))
         return softmax(logits)
 
 

@@ -1,6 +1,6 @@
 """How series go on, with a trained model and NumPy alone.
 
-series ──windows──▶ (B, T, I) ──encoder──▶ (B, H) at the last step ──head──▶ (B, horizon, 3)
+series ──Past.of──▶ Past ──bands──▶ quantiles (horizon, 3) ──▶ Forecast
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ import reprlib
 from collections.abc import Sequence
 from itertools import compress, groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from charrnn.arrays import Floats, product
-from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.numbers import LARGEST, too_large
@@ -24,48 +22,17 @@ from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
 from charrnn.tasks.base import TaskModel, shared
-from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.series.dates import following, last_times
+from charrnn.tasks.series.dates import following
+from charrnn.tasks.series.network import Network
 from charrnn.tasks.series.pasts import Past, first_after, pasts_in, too_short
-from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
-from charrnn.tasks.series.windows import Values, Windows, spread_of
+from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.windows import MIDDLE, Values
 from charrnn.words import counted
 
 __all__ = ["Forecaster"]
 
-QUANTILES = 3  # of each value
 VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
-
-
-class _History(NamedTuple):
-    """What is to go on: rows (N, 1+F) and their times, and the spread of the whole series."""
-
-    name: str
-    values: Values
-    times: tuple[str, ...]
-    spread: float
-
-
-class _Network:
-    """One network, which reads windows."""
-
-    def __init__(self, found: ModelFolder, task: Task) -> None:
-        self.task = task
-        self._encoder = Encoder(found.record.model, found.weights)
-        self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
-        self._bias = found.weights[HEAD_BIAS]
-
-    def quantiles(self, inputs: Floats) -> Floats:
-        """Of the horizon after windows (B, T, I): (B, horizon, 3), none below the one before."""
-        batch, length, _ = inputs.shape
-        output = self._encoder.read(inputs, np.full(batch, length))[:, -1]  # (B, H)
-        flat = product(output, self._head) + self._bias
-        return np.sort(flat.reshape(batch, -1, QUANTILES), -1)
-
-    def spreads(self, spreads: Values) -> Values:
-        """What windows in which nothing varies are measured in, as they were in training: (B,)."""
-        return spreads if self.task.rules > 1 else np.where(spreads > 0, 1.0, 0.0)
 
 
 def _task_of(found: ModelFolder) -> Task:
@@ -106,7 +73,7 @@ class Forecaster(TaskModel[Trial]):
         least = self.task.season
         self.pasts = tuple(past for past in known if past.count >= least)
         self.too_short = tuple(past.name for past in known if past.count < least)
-        self._networks = [_Network(*both) for both in zip(folders, tasks, strict=True)]
+        self._networks = [Network(*both) for both in zip(folders, tasks, strict=True)]
 
     def predict(
         self,
@@ -131,18 +98,17 @@ class Forecaster(TaskModel[Trial]):
         if horizon is not None and not (whole and horizon > 0):
             advice = "it must be a whole number, at least 1"
             raise UsageError(f"horizon is {horizon!r}", advice, "horizon")
-        histories = self._histories(series)
+        pasts = self.pasts if series is None else self._pasts_of(series)
         count = horizon or self.task.horizon
-        values, spreads = ([one.values for one in histories], [one.spread for one in histories])
         return [
             Forecast(
                 forecast=tuple(band[:, MIDDLE].tolist()),
                 lower=tuple(band[:, 0].tolist()),
                 upper=tuple(band[:, -1].tolist()),
-                series=before.name,
-                ds=following(before.times, count),
+                series=past.name,
+                ds=following(past.times, count),
             )
-            for before, band in zip(histories, self.bands(values, spreads, count), strict=True)
+            for past, band in zip(pasts, self.bands(pasts, count), strict=True)
         ]
 
     @property
@@ -150,28 +116,16 @@ class Forecaster(TaskModel[Trial]):
         """The last times of each series that it was trained on, by the names of these."""
         return {past.name: past.times for past in self.pasts}
 
-    def _histories(
-        self, series: Sequence[Series | Sequence[float] | Values] | None
-    ) -> list[_History]:
-        """What is to go on."""
-        if series is None:
-            return [
-                _History(past.name, past.values, past.times, past.known_spread)
-                for past in self.pasts
-            ]
+    def _pasts_of(self, series: Sequence[Series | Sequence[float] | Values]) -> list[Past]:
+        """What is kept of series that someone gave."""
         if not isinstance(series, list | tuple | np.ndarray):
             what = f"series is {reprlib.repr(series)}"
             raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
-        found = []
-        for one in series:
-            rows = self._checked(one)
-            known = isinstance(one, Series)
-            name, times = (one.name, last_times(one)) if known else ("", ())
-            found.append(_History(name, rows, times, spread_of(rows[:, 0])))
-        return found
+        window, season = self.task.window, self.task.season
+        return [Past.of(self._checked(one), window, season) for one in series]
 
-    def _checked(self, series: Series | Sequence[float] | Values) -> Values:
-        """The rows (N, 1+F) of a series that someone gave."""
+    def _checked(self, series: Series | Sequence[float] | Values) -> Series:
+        """A series that someone gave."""
         what = "series"
         features = self.task.features
         if isinstance(series, Series):
@@ -202,7 +156,7 @@ class Forecaster(TaskModel[Trial]):
         if largest > LARGEST:
             size, advice = too_large(largest)
             raise UsageError(f"{what} holds a number that is {size}", advice)
-        return rows
+        return series if isinstance(series, Series) else Series("", rows)
 
     def _check_features(self, series: Series) -> None:
         """See that a series has the columns beside it that the model reads."""
@@ -212,17 +166,10 @@ class Forecaster(TaskModel[Trial]):
             wanted = ", ".join(self.task.features) or "none"
             raise UsageError(found, f"the model was trained with {wanted}")
 
-    def bands(
-        self, series: Sequence[Values], spreads: Sequence[float], horizon: int
-    ) -> list[Values]:
-        """Quantiles (horizon, 3) of how each series (N, 1+F) goes on.
-
-        Args:
-            series: their ends are enough.
-            spreads: of each whole series, see `spread_of`.
-            horizon: how many values.
-        """
+    def bands(self, pasts: Sequence[Past], horizon: int) -> list[Values]:
+        """Quantiles (horizon, 3) of how each series goes on: the means of all networks'."""
         task = self.task
+        series = [past.values for past in pasts]
         seasons = [min(len(one), task.window) // task.season for one in series]
         order = sorted(range(len(series)), key=seasons.__getitem__)
         found: dict[int, Values] = {}
@@ -232,51 +179,10 @@ class Forecaster(TaskModel[Trial]):
             for first in range(0, len(places), at_once):
                 some = places[first : first + at_once]
                 rows = np.stack([series[place][-width:] for place in some])  # (B, N, 1+F)
-                whole = np.array([spreads[place] for place in some])
-                found |= zip(some, self._means(rows, whole, horizon), strict=True)
+                spreads = np.array([pasts[place].known_spread for place in some])
+                each = [network.bands(rows, spreads, horizon) for network in self._networks]
+                found |= zip(some, np.mean(each, axis=0), strict=True)
         return [found[place] for place in range(len(series))]
-
-    def _means(self, rows: Values, spreads: Values, horizon: int) -> Values:
-        """The quantiles (B, horizon, 3) of windows (B, N, 1+F): the means of all networks'."""
-        each = [
-            self._blocks(network, rows, network.spreads(spreads), horizon)
-            for network in self._networks
-        ]
-        found: Values = np.mean(each, axis=0)
-        return found
-
-    def _blocks(self, network: _Network, rows: Values, spreads: Values, horizon: int) -> Values:
-        """One network's block after block, each read with its forecasts before: (B, horizon, 3).
-
-        A later block is as uncertain as itself and as what it was read from, together; where
-        logarithms are read, in logarithms: an error of the level is a factor then.
-        """
-        width, blocks = rows.shape[1], list[Values]()
-        # Half the width of the last band, in values, and the size of these: (B, 1, 1).
-        before, size = np.zeros((len(rows), 1, 1)), np.ones((len(rows), 1, 1))
-        for _ in range(-(-horizon // self.task.horizon)):
-            windows = Windows.of(rows, network.task, spreads)
-            in_logs = windows.logarithmic[..., None]
-            read = windows.read(network.quantiles(windows.inputs))
-            middle = read[..., MIDDLE : MIDDLE + 1]
-            halves = read - middle  # below 0 and above
-            earlier = np.divide(before, size, out=before, where=in_logs)
-            read = middle + np.sign(halves) * np.hypot(halves, earlier)
-            block = windows.values_of(read)
-            blocks.append(block)
-            middle = block[..., MIDDLE : MIDDLE + 1]
-            size = np.abs(middle[:, -self.task.season :]).mean(1, keepdims=True)
-            size = np.where(size > 0, size, 1.0)
-            widths = read[..., -1:] - read[..., :1]
-            half = widths[:, -self.task.season :].mean(1, keepdims=True) / 2
-            before = np.multiply(half, size, out=half, where=in_logs)
-            rows = np.concatenate([rows, self._with_features(rows, middle)], 1)[:, -width:]
-        return np.concatenate(blocks, 1)[:, :horizon]
-
-    def _with_features(self, rows: Values, values: Values) -> Values:
-        """Values (B, horizon, 1) with the features of the last season beside them."""
-        places = np.arange(values.shape[1]) % self.task.season - self.task.season
-        return np.concatenate([values, rows[:, places, 1:]], -1)
 
     def _read(
         self,
@@ -324,9 +230,7 @@ class Forecaster(TaskModel[Trial]):
     def answers(self, trials: Sequence[Trial]) -> list[Values]:
         """The band of each forecast."""
         longest = max(len(trial.wanted) for trial in trials)
-        pasts = [trial.past for trial in trials]
-        spreads = [past.known_spread for past in pasts]
-        return self.bands([past.values for past in pasts], spreads, longest)
+        return self.bands([trial.past for trial in trials], longest)
 
     def judged(self, trials: Sequence[Trial], bands: Sequence[Values]) -> Report:
         """How well forecasts fit."""

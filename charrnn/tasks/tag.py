@@ -21,11 +21,11 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.tagged import read_tagged
 from charrnn.examples.tags import OUTSIDE, Tagged, in_bio, spans_of, words_of
 from charrnn.folder.record import Labels, ModelFolder
-from charrnn.scoring.score import Batch
+from charrnn.scoring.batches import Batch, groups
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.base import TaskModel, shared
-from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.nets.grams import grams_of_words, summed
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
@@ -98,7 +98,7 @@ class _Network:
                     of_words = grams_of_words(rows[place], edges, len(self._table))
                     found[place] += summed(of_words, self._table)
 
-        results_of(fill, list(groups(rows)))
+        results_of(fill, groups(rows))
         return found
 
 

@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 
 from charrnn.arrays import Ids
+from charrnn.checkpoints import LABELS
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.folder.record import LABELS, Labels, ModelFolder, labels_of
+from charrnn.folder.record import Labels, ModelFolder, labels_of
 from charrnn.task_config import TaskRecord, Translate
 from charrnn.text.prepared import as_trained
 from charrnn.text.tokenizer import CharTokenizer

@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, mean_log_probs
 from charrnn.config import Reading, Size
 from charrnn.errors import CharRNNError, MissingInputError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
-from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.search import Path, Search, advance, last_tokens
-from charrnn.scoring.score import Batch
+from charrnn.scoring.batches import Batch, groups
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
 from charrnn.tasks.base import TaskModel
 from charrnn.tasks.nets.decoder import Decoder, Written
-from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
@@ -100,7 +100,7 @@ class Translator(TaskModel[Pair]):
             paths = self._search(ids, lengths, num_beams, length_penalty)
             found.update(zip(places.tolist(), map(self._translation, paths), strict=True))
 
-        results_of(translate, list(groups(rows, AT_ONCE // num_beams)))
+        results_of(translate, groups(rows, AT_ONCE // num_beams))
         return [found[k] for k in range(len(rows))]
 
     def _search(

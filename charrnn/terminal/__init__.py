@@ -8,6 +8,5 @@ curve      losses as a small plot of text
 progress   training on a terminal
 activity   what a unit does at each character, and which characters mattered
 insights   what was found inside models, as tables
-forecasts  how series go on, as lines and as a picture
 writing    texts as a model writes them, alone or with the user
 """

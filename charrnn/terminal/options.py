@@ -167,7 +167,7 @@ def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[
         MissingInputError: if the last is a model.
     """
     from charrnn.folder.reading import names_model
-    from charrnn.text.named import is_only_a_model
+    from charrnn.text.resolving import is_only_a_model
 
     if len(arguments) < 2:
         raise UsageError(f"there is no text to {work}", usage)

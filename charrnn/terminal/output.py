@@ -7,8 +7,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +24,7 @@ __all__ = [
     "answer_in_batches",
     "beside",
     "encode_json",
+    "progress_bar",
     "say",
     "say_new",
     "set_up_streams",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 STANDARD_OUTPUT = "standard output"  # the file that an error of it names
+BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
 
 # What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
 CONTROLS = [*range(9), *range(11, 32), *range(127, 160)]
@@ -205,17 +208,33 @@ class OutputFile:
                 self.path.unlink()
 
 
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float], object]]:
+    """A bar on a terminal, while work goes on; it is told which share of the work was done.
+
+    A machine that only uses models may have no tqdm, and then no bar.
+    """
+    if not sys.stderr.isatty() or find_spec("tqdm") is None:
+        yield lambda _share: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=1, bar_format=BAR, leave=False) as bar:
+        yield bar.update
+
+
 def encode_json(value: Any) -> str:
     """One object on a line, in UTF-8; in ASCII if that is not what standard output carries.
 
-    Bytes that are no text stay what they were, as escapes.
+    Bytes that are no text stay what they were, as escapes; NaN and infinity are null.
     """
     if codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8":
         with suppress(UnicodeEncodeError):
             text = msgspec.json.encode(value, enc_hook=str).decode()
             return text.translate(JSON_ESCAPES) + "\n"
-    plain = msgspec.to_builtins(value, enc_hook=str)
-    return json.dumps(plain, separators=(",", ":")) + "\n"
+    plain = json.dumps(msgspec.to_builtins(value, enc_hook=str))
+    finite = json.loads(plain, parse_constant=lambda _: None)  # JSON has no others
+    return json.dumps(finite, separators=(",", ":")) + "\n"
 
 
 def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:

@@ -27,9 +27,9 @@ from charrnn.formats.tables import columns
 from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text.bundled import BUNDLED
 from charrnn.text.division import Documents
-from charrnn.text.finding import Doubles
+from charrnn.text.finding import Duplicates
 from charrnn.text.hub import hub_records
-from charrnn.text.named import Named, all_named
+from charrnn.text.resolving import Resolved, resolve_all
 
 __all__ = [
     "Corpus",
@@ -135,24 +135,24 @@ def texts(
 def documents(sources: Sequence[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
     heeded: set[str] = set()
-    every, doubles = all_named(sources)
+    every, duplicates = resolve_all(sources)
     for source in every:
         source.check_task(None)
     for source in every:
-        yield from _documents_of(source, reading, heeded, doubles)
-    if notes := doubles.notes():
+        yield from _documents_of(source, reading, heeded, duplicates)
+    if notes := duplicates.notes():
         yield Piece("the corpus", "", first=False, notes=notes)
     _refuse_unheeded(reading, heeded)
 
 
 def _documents_of(
-    source: Named, reading: Reading, heeded: set[str], doubles: Doubles
+    source: Resolved, reading: Reading, heeded: set[str], duplicates: Duplicates
 ) -> Iterator[Piece]:
     """The documents of a source; the tables in a folder that have no such column are left out."""
     notes, lacking = list[str](), list[str]()
     reason: MissingColumnError | None = None
-    read, before = False, len(doubles.left_out)
-    for one in source.each(reading, doubles, notes):
+    read, before = False, len(duplicates.left_out)
+    for one in source.each(reading, duplicates, notes):
         try:
             yield from _document(one, reading, heeded)
             read = True
@@ -161,7 +161,7 @@ def _documents_of(
                 raise
             reason = reason or error
             lacking.append(os.path.relpath(one, source.folder))
-    if reason and not read and len(doubles.left_out) == before:
+    if reason and not read and len(duplicates.left_out) == before:
         raise reason
     if reason:
         notes.append(registry.lacking_note(lacking, reading, reason))
@@ -211,9 +211,9 @@ def corpus_name(sources: Sequence[str | Path]) -> str:
     """The name of a corpus: of its first source, and how many others are read."""
     more = 0
     if len(sources) > 1:
-        every, doubles = all_named(sources)
-        others = [[not doubles.leave_out(one) for one in source.contents] for source in every][1:]
-        more = sum(map(any, others))
+        every, duplicates = resolve_all(sources)
+        are_new = [[not duplicates.leave_out(one) for one in source.contents] for source in every]
+        more = sum(map(any, are_new[1:]))
     return f"{short_name(sources[0])}{f' and {more:,} more' if more else ''}"
 
 

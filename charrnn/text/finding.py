@@ -9,12 +9,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from charrnn.checkpoints import is_model
 from charrnn.decoding.containers import is_hidden
 from charrnn.errors import MissingInputError
-from charrnn.outputs import is_model
 from charrnn.words import by_number, counted, first_few
 
-__all__ = ["Doubles", "below"]
+__all__ = ["Duplicates", "below"]
 
 HEAD = 1 << 16  # bytes by which most files of one size differ
 INSTALLED = frozenset({"node_modules", "__pycache__", "checkpoints"})
@@ -68,7 +68,7 @@ def _is_passed(folder: Path) -> bool:
     return folder.name in INSTALLED or marked or is_model(folder)
 
 
-class Doubles:
+class Duplicates:
     """Which of several sources repeat one before them.
 
     They are the same file under another name or by a link, or a copy of it.

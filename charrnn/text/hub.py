@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from charrnn.config import HUB, Reading
-from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
+from charrnn.errors import BadDataError, MissingInputError, UsageError, first_line
 
 __all__ = ["hub_records"]
 
@@ -42,8 +42,6 @@ def _rows(name: str, dataset: str, config: str, split: str) -> Generator[Any, No
             if row is None:
                 return
             yield {name: _named(value, features.get(name)) for name, value in row.items()}
-    except CharRNNError:
-        raise
     except StopIteration:  # `datasets` raises it for an empty .jsonl
         return
     except (FileNotFoundError, ConnectionError) as error:

@@ -5,7 +5,9 @@ text ──as_trained──▶ text;  records ──encode_records──▶ ids 
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +18,7 @@ from charrnn.decoding.cleaning import clean, has_surrogate
 from charrnn.errors import UsageError, warn
 from charrnn.text.tokenizer import ByteTokenizer, Tokenizer, check_text
 
-__all__ = ["as_read", "as_trained", "encode_records", "same_vocabulary"]
+__all__ = ["as_read", "as_trained", "encode_records", "refuse_file_names", "same_vocabulary"]
 
 AnyTokenizer = TypeVar("AnyTokenizer", bound=Tokenizer)
 
@@ -41,6 +43,21 @@ def same_vocabulary(tokenizers: Sequence[AnyTokenizer]) -> AnyTokenizer:
             found = f"the models differ in {''.join(sorted(sets[0] ^ sets[1]))!r}"
         raise UsageError(found, "choose models with the same vocabulary")
     return first
+
+
+def refuse_file_names(**texts: str | None) -> None:
+    """Refuse the path of a file in place of its text; a word may be the name of one by chance.
+
+    Raises:
+        UsageError: for a path with a suffix or a folder; names the argument.
+    """
+    for argument, text in texts.items():
+        if text is None or not os.path.isfile(text):  # noqa: PTH113
+            continue
+        path = Path(text)
+        if path.suffix or path.name != text:
+            found = f"{argument} is {text!r}, the name of a file"
+            raise UsageError(found, f"give what is in it: charrnn.read_corpus({text!r}).text")
 
 
 def as_trained(text: str, tokenizer: Tokenizer) -> str:

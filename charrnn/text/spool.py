@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
-from charrnn.errors import BadDataError, ReadWriteError, UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.text import cache
 from charrnn.text.corpus import Corpus, Sources, corpus_name, listed, no_text, texts
 from charrnn.text.division import (
@@ -46,8 +45,6 @@ from charrnn.words import counted
 __all__ = ["Spool", "read_records", "records_of"]
 
 PIECE = 1 << 20  # characters that are stored and encoded at a time
-# Changes when records of a text get other ids than before.
-RULE = b"each in its known form"
 IN_MEMORY = 16 << 20  # bytes of UTF-8 up to which a text stays in memory
 
 
@@ -119,16 +116,9 @@ class Spool:
 
     def _write(self, data: bytes) -> None:
         self._sizes.append(len(data))
-        if not self._fits_in_memory:
-            cache.create()
-        try:
+        with nullcontext() if self._fits_in_memory else cache.writing():
             self._file.write(data)
             self._file.flush()
-        except OSError as error:
-            raise ReadWriteError(
-                f"{cache.location()}: {error.strerror}",
-                "make room there: long texts are stored there while they are read",
-            ) from None
 
     @property
     def _fits_in_memory(self) -> bool:
@@ -145,22 +135,17 @@ class Spool:
 
         Returns:
             ids: (N,), in the smallest unsigned integers that hold the vocabulary; in memory if
-                the text is short, else mapped from a file in the cache.
+                the text is short, else mapped from a temporary file.
 
         Raises:
             UsageError: for characters that the tokenizer lacks, if these are errors, or of a story.
-            ReadWriteError: if the cache can't be written.
+            ReadWriteError: if that file can't be written.
         """
         dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
         parts = self._encoded(tokenizer, unknown)
         if self._fits_in_memory:
             return np.concatenate([part.astype(dtype) for part in parts])
-        key = hashlib.sha256(self.sha256.encode() + msgspec.json.encode(tokenizer))
-        if unknown != "error":
-            key.update(unknown.encode())
-        if self.division.end is not None:
-            key.update(self.division.kind.encode() + self._documents.starts.tobytes() + RULE)
-        return cache.cached_ids(key.hexdigest()[:32], dtype, parts)
+        return cache.mapped(parts, dtype)
 
     def text(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> Text:
         """The text as it is trained on and scored: a story (N,), or records; see `encode`."""

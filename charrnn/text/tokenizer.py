@@ -20,7 +20,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids, checked_ids, code_points
+from charrnn.array_checks import checked_ids
+from charrnn.arrays import Ids, code_points
 from charrnn.config import Unknown
 from charrnn.decoding.cleaning import has_surrogate
 from charrnn.errors import BadDataError, UsageError, warn

@@ -12,24 +12,21 @@ import msgspec
 import numpy as np
 
 from charrnn.arrays import Weights
+from charrnn.checkpoints import CARD, CONFIG, METRICS, STATE, WEIGHTS
 from charrnn.config import BudgetName, Correction, DeviceName, Threads, TrainConfig
 from charrnn.errors import BadDataError, CharRNNError
 from charrnn.folder import card
-from charrnn.folder.files import STATE, check_file, read_manifest, write_files
+from charrnn.folder.files import check_file, read_manifest, write_files
 from charrnn.folder.place import Place
 from charrnn.folder.record import (
-    CARD,
-    CONFIG,
-    METRICS,
     NO_TEXT,
-    WEIGHTS,
     Evaluation,
     ModelFolder,
     ModelRecord,
     description_files,
     weights_file,
 )
-from charrnn.folder.resuming import RULES, ReadingRecord, RunProgress, RunState, state_file
+from charrnn.folder.resuming import READING_RULES, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
@@ -240,7 +237,9 @@ class Recorder:
             metrics=tuple(self.metrics),
             sources=self.origin.sources,
             validation=self.origin.validation,
-            reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading) | {"rules": RULES}),
+            reading=ReadingRecord(
+                **msgspec.structs.asdict(self.origin.reading) | {"rules": READING_RULES}
+            ),
             minutes=self.minutes,
             budget=self.budget,
             processes=learner.ranks.count,

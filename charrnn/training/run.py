@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.arguments import checked
+from charrnn.checkpoints import CHECKPOINTS
 from charrnn.config import (
     Budget,
     ModelConfig,
@@ -29,13 +30,12 @@ from charrnn.folder.files import refuse_occupied
 from charrnn.folder.place import Place
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import Evaluation
-from charrnn.folder.resuming import RunProgress, read_run
+from charrnn.folder.resuming import RunState, read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
-from charrnn.outputs import CHECKPOINTS
 from charrnn.settings import check, refuse_unknown, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast
@@ -97,7 +97,7 @@ def train(
             chosen from the corpus and the budget.
 
     Raises:
-        CharRNNError: of a kind for each mistake (see `read_corpus`, `planning.plan`,
+        CharRNNError: of a kind for each mistake (see `read_corpus`, `plans.language.plan_of`,
             `files.refuse_occupied`).
     """
     begin = clock.now()
@@ -109,7 +109,7 @@ def train(
     if repeat is not None:
         kind = None if tokenizer == "char" else tokenizer
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps}
-        _refuse_settings(settings | limits | {"tokenizer": kind})
+        earlier.refuse_settings(settings | limits | {"tokenizer": kind})
         both = given(sources, validation)
         return Run(earlier.repeated(find_model(repeat), *both, reading, place, starts), *both)
     if sources is None:
@@ -154,7 +154,7 @@ def resume(
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
     both = given(sources, validation)
-    return Run(_stopped(Place.of(find_model(model)), *both), *both)
+    return Run(earlier.stopped(Place.of(find_model(model)), *both), *both)
 
 
 class Run:
@@ -191,7 +191,7 @@ class Run:
         self.evaluations: list[Evaluation] = []
         self._step = self._steps = 0
         if isinstance(prepared, StoppedRun):
-            self._continue(prepared.progress, prepared.config)
+            self._continue(prepared)
         self.finished: Finished | None = None
         self._prepared: NewRun | StoppedRun | None = prepared
         self._about = prepared.facts
@@ -217,21 +217,17 @@ class Run:
             raise LockedError(found, "leave that loop first")
         if prepared is None:
             assert self._place is not None, "a run that has started has a folder"
-            prepared = _stopped(self._place, self._sources, self._validation)
+            prepared = earlier.stopped(self._place, self._sources, self._validation)
         if ranks.follows:
             self._follow(prepared, ranks)
             return
         process = os.getpid()
         try:
-            with (
-                clock.seeing_stops(),
-                kept_memory(),
-                closing(in_own_modes(prepared.start())) as events,
-            ):
+            with kept_memory(), closing(in_own_modes(prepared.start())) as events:
                 for event in events:
                     # Not before: a loop that is refused changes nothing for the one that goes on.
                     if isinstance(event, Started) and isinstance(prepared, StoppedRun):
-                        self._continue(prepared.progress, prepared.config)
+                        self._continue(prepared)
                     self._note(event)
                     yield event
         finally:
@@ -247,10 +243,10 @@ class Run:
         """
         return None if self._place is None else self._place.shown
 
-    def _continue(self, progress: RunProgress, config: TrainConfig) -> None:
+    def _continue(self, run: StoppedRun | RunState) -> None:
         """Be where a run was stopped."""
-        self.evaluations = list(progress.metrics)
-        self._step, self._steps = progress.step, config.steps
+        self.evaluations = list(run.progress.metrics)
+        self._step, self._steps = run.progress.step, run.config.steps
 
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
@@ -260,9 +256,7 @@ class Run:
             return
         self._place, self._prepared = place, None
         with suppress(CharRNNError):  # the first process says why nothing is saved
-            saved = read_run(place.shown)
-            assert saved.record.training is not None, "what can be resumed was trained"
-            self._continue(saved.progress, saved.record.training)
+            self._continue(read_run(place.shown))
 
     def _note(self, event: Event) -> None:
         match event:
@@ -354,33 +348,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         return notebook.table("charrnn run", self.facts, self._sample)
-
-
-def _stopped(place: Place, sources: Sources | None, validation: Sources | None) -> StoppedRun:
-    """The run in a folder, found to be whole and of the same text."""
-    folder = place.shown
-    run = read_run(folder)
-    progress, record = run.progress, run.record
-    assert record.training is not None, "what can be resumed was trained"
-    earlier.refuse_other_validation(validation, record, folder)
-    both = earlier.read_before(progress, (sources, validation), folder, "resume")
-    data = earlier.read_again(*both, progress.reading, record, run.tokenizer, folder)
-    return StoppedRun(
-        data=data,
-        origin=origin_of(both[0], progress.reading, both[1]),
-        place=place,
-        model=record.model,
-        config=record.training,
-        progress=progress,
-        notes=data.notes + earlier.moved(progress, record.training),
-    )
-
-
-def _refuse_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse any for a run that is made again."""
-    refused = [name for name, value in settings.items() if value is not None]
-    if refused:
-        raise earlier.refused_settings(refused)
 
 
 def _in_bounds(wanted: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:

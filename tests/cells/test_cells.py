@@ -13,6 +13,7 @@ from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName
 from charrnn.network.stack.recurrent import Recurrent, detach
 from tests.conftest import B, E, H, T
+from tests.network.stacks import stack_of
 
 LAYERS = 3  # differs from B, T, E, H
 
@@ -44,7 +45,7 @@ def random_state(stack: Recurrent, batch: int = B) -> State:
 
 def make(cell: CellName, **options: Any) -> Recurrent:
     """A stack in float64 whose biases are not zero, so that a forgotten one is noticed."""
-    stack = Recurrent(cell, E, H, LAYERS, **options).double()
+    stack = stack_of(cell, E, H, LAYERS, **options).double()
     for name, weight in stack.named_parameters():
         if name.startswith("bias"):
             nn.init.normal_(weight)
@@ -87,7 +88,7 @@ def test_gradients_of_the_sequence_path_are_those_of_the_rule(cell: CellName, sk
 @pytest.mark.parametrize("begun", [False, True])
 def test_gradcheck_of_the_sequence_path(cell: CellName, begun: bool) -> None:
     """By the input, the state if there is one, and every weight."""
-    stack = Recurrent(cell, 2, 3, 1).double()
+    stack = stack_of(cell, 2, 3, 1).double()
     x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
     state = tuple(torch.randn(1, 2, 3).double().requires_grad_() for _ in stack.cell.state) * begun
     names = [name for name, _ in stack.named_parameters()]
@@ -173,7 +174,7 @@ def test_the_rule_survives_huge_numbers_without_a_warning(cell: CellName) -> Non
 
 
 def test_recurrent_weights_are_orthogonal_and_forget_gates_open(cell: CellName) -> None:
-    stack = Recurrent(cell, E, H, LAYERS)
+    stack = stack_of(cell, E, H, LAYERS)
     for layer in range(LAYERS):
         for block in stack.get_parameter(f"weight_hh_l{layer}").chunk(stack.cell.gates):
             torch.testing.assert_close(block @ block.T, torch.eye(H), atol=1e-5, rtol=0)
@@ -197,8 +198,8 @@ def test_dropout_acts_in_training_alone(cell: CellName, kind: str) -> None:
 def test_outputs_are_dropped_as_the_generator_says_on_every_processor(share: float) -> None:
     """The numbers are those of a Mersenne Twister, which NumPy has, too."""
     size, rows, seed = 40, 30, 7
-    stack = Recurrent("rnn", 1, size, dropout=share)
-    plain = Recurrent("rnn", 1, size)
+    stack = stack_of("rnn", 1, size, dropout=share)
+    plain = stack_of("rnn", 1, size)
     plain.load_state_dict(stack.state_dict())
     x = torch.randn(2, rows, 1)
     output, _ = stack(x, generator=torch.Generator().manual_seed(seed))
@@ -212,7 +213,7 @@ def test_outputs_are_dropped_as_the_generator_says_on_every_processor(share: flo
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.999])
 def test_recurrent_weights_are_dropped_in_part_and_their_mean_stays(share: float) -> None:
     size, tiny = 301, 1e-9  # so small a state that tanh is linear
-    stack = Recurrent("rnn", 1, size, weight_dropout=share).double()
+    stack = stack_of("rnn", 1, size, weight_dropout=share).double()
     weight = nn.init.uniform_(stack.get_parameter("weight_hh_l0"), 1, 2).detach()
     state = (tiny * torch.eye(size, dtype=torch.float64)[None],)
     output, _ = stack(torch.zeros(1, size, 1, dtype=torch.float64), state)
@@ -225,7 +226,7 @@ def test_recurrent_weights_are_dropped_in_part_and_their_mean_stays(share: float
 
 
 def test_nothing_passes_through_recurrent_weights_that_are_dropped(cell: CellName) -> None:
-    stack, x = Recurrent(cell, E, 20, weight_dropout=0.5), torch.randn(T, B, E)
+    stack, x = stack_of(cell, E, 20, weight_dropout=0.5), torch.randn(T, B, E)
     stack(x)[0].sum().backward()
     weight = stack.get_parameter("weight_hh_l0")
     assert weight.grad is not None

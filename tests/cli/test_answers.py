@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -18,16 +19,12 @@ from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
 from charrnn.text.bundled import BUNDLED
 from tests import commands
-from tests.tasks.shelf import write_examples, write_models
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def desk(trained_tasks: Path, tmp_path: Path) -> Path:
     """A folder with examples, and models of them."""
-    path = tmp_path_factory.mktemp("desk")
-    write_examples(path)
-    write_models(path)
-    return path
+    return Path(shutil.copytree(trained_tasks, tmp_path / "desk"))
 
 
 def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None:
@@ -311,10 +308,7 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
 def test_wrong_input_is_one_line(
     desk: Path, arguments: tuple[str, ...], code: int, found: str
 ) -> None:
-    done = commands.run(desk, *arguments)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert found in done.stderr
-    assert done.stderr.count("\n") == 1
+    commands.refused(commands.run_here(desk, *arguments), code, found)
 
 
 @pytest.mark.parametrize(
@@ -342,10 +336,8 @@ def test_output_may_be_closed(desk: Path) -> None:
 
 
 def test_a_server_has_language_models_alone(desk: Path) -> None:
-    done = commands.run(desk, "serve", "forth", "reviews", "--port", 0)
-    assert done.returncode != 0
-    assert "reviews is not a language model" in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = commands.run_here(desk, "serve", "forth", "reviews", *commands.NOWHERE)
+    commands.refused(done, 2, "reviews is not a language model")
 
 
 def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
@@ -360,10 +352,8 @@ def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
 
 @pytest.mark.parametrize("model", ["reviews", "airline"])
 def test_a_file_that_is_not_there_is_no_text(desk: Path, model: str) -> None:
-    done = commands.run(desk, "predict", model, "new-review.txt")
-    assert (done.returncode, done.stdout) == (66, "")
-    assert done.stderr.startswith("charrnn: there is no file new-review.txt; ")
-    assert done.stderr.count("\n") == 1
+    done = commands.run_here(desk, "predict", model, "new-review.txt")
+    commands.refused(done, 66, "charrnn: there is no file new-review.txt; ")
 
 
 @pytest.mark.parametrize(
@@ -373,6 +363,5 @@ def test_bundled_examples_are_evaluated_by_name(desk: Path, model: str, name: st
     done = commands.run(desk, "eval", model, name, "--json")
     assert done.returncode == 0, done.stderr
     assert f"{json.loads(done.stdout)['count']:,}" == BUNDLED[name].size.split()[0]
-    done = commands.run(desk, "eval", "airline", name)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"charrnn: {name} holds examples for the task {BUNDLED[name].task}; " in done.stderr
+    done = commands.run_here(desk, "eval", "airline", name)
+    commands.refused(done, 2, f"{name} holds examples for the task {BUNDLED[name].task}; ")

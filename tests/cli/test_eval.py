@@ -16,7 +16,7 @@ from charrnn import load
 from charrnn.cli.scored import Asked, scored
 from charrnn.config import Reading
 from charrnn.use_config import EvalConfig
-from tests.commands import TINY, run
+from tests.commands import TINY, refused, run, run_here
 from tests.conftest import VERSE
 
 
@@ -66,13 +66,9 @@ def test_no_part_of_another_text_was_kept_for_validation(desk: Path) -> None:
     """It was told to have 0 of the two tokens it needs, or to lack unknown characters."""
     (desk / "strange.txt").write_text("ж☃ " * 40)
     for name in ("other", "strange"):
-        done = run(desk, "eval", "verse", f"{name}.txt", "--validation")
-        assert done.returncode == 2
-        assert (
-            f"{name} is not, or no longer, the text that was trained on; leave --validation out"
-            in done.stderr
-        )
-        assert done.stderr.count("\n") == 1
+        done = run_here(desk, "eval", "verse", f"{name}.txt", "--validation")
+        found = f"{name} is not, or no longer, the text that was trained on"
+        refused(done, 2, f"{found}; leave --validation out")
 
 
 def test_costs_of_characters_add_up(desk: Path) -> None:
@@ -195,10 +191,7 @@ def test_mistakes_end_in_a_line(
 ) -> None:
     (desk / "strange.txt").write_text("the Ω")
     (desk / "one.txt").write_text("t")
-    done = run(desk, *arguments)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    refused(run_here(desk, *arguments), code, message)
 
 
 @pytest.mark.parametrize(
@@ -206,15 +199,12 @@ def test_mistakes_end_in_a_line(
 )
 def test_a_text_for_a_model_is_not_to_be_learnt_as_bytes(desk: Path, verb: tuple[str, ...]) -> None:
     (desk / "latin.txt").write_bytes("the \xe9 \xe0".encode("latin-1"))
-    done = run(desk, verb[0], "verse", "latin.txt", *verb[1:])
-    assert done.returncode == 65
-    assert done.stderr.endswith(" have their own), or --errors replace\n")
+    done = run_here(desk, verb[0], "verse", "latin.txt", *verb[1:])
+    refused(done, 65, " have their own), or --errors replace\n")
 
 
 def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:
-    done = run(desk, "score", "verse", data="the\nΩ\n".encode())
-    assert done.returncode == 2
-    assert "line 2" in done.stderr
+    refused(run_here(desk, "score", "verse", data="the\nΩ\n".encode()), 2, "line 2")
     assert run(desk, "score", "verse", "--unknown", "skip", data="Ω\n".encode()).returncode == 0
 
 
@@ -282,9 +272,8 @@ def test_weights_are_read_once_whatever_is_to_be_known_of_their_training(
 def test_models_that_have_seen_different_parts_are_not_scored_together(desk: Path) -> None:
     options = ("--steps", 3, "--val-frac", 0.3, "--name", "other-part", *TINY)
     assert run(desk, "train", "verse.txt", *options).returncode == 0
-    done = run(desk, "eval", "verse", "other-part", "verse.txt", "--validation")
-    assert done.returncode == 2
-    assert "trained on different parts of verse" in done.stderr
+    done = run_here(desk, "eval", "verse", "other-part", "verse.txt", "--validation")
+    refused(done, 2, "trained on different parts of verse")
     assert run(desk, "eval", "verse", "other-part", "verse.txt").returncode == 0
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import termios
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, inside, load
-from charrnn.cli.app import app
 from charrnn.inside.showing import cells
-from tests.commands import run, start
+from tests.commands import in_terminal, refused, run, run_here, start
 from tests.conftest import small_config
 
 TEXT = "the clerk\nhas lost the book\n"
@@ -31,26 +26,6 @@ def desk(home: Path) -> Path:
     (home / "one.txt").write_text("t")
     (home / "strange.txt").write_text("the Ω")
     return home
-
-
-def on_a_terminal(desk: Path, *arguments: object, **environment: str) -> str:
-    controller, terminal = pty.openpty()
-    for name, value in environment.items():
-        os.environ[name] = value
-    process = start(desk, "inspect", *arguments, stdout=terminal)
-    for name in environment:
-        del os.environ[name]
-    os.close(terminal)
-    shown = b""
-    try:
-        while piece := os.read(controller, 1000):
-            shown += piece
-    except OSError:  # the process has ended
-        pass
-    os.close(controller)
-    process.communicate(timeout=120)
-    assert process.returncode == 0
-    return shown.decode().replace("\r\n", "\n")
 
 
 def test_a_unit_is_printed_with_its_values(desk: Path) -> None:
@@ -71,9 +46,11 @@ def test_a_unit_is_printed_with_its_values(desk: Path) -> None:
     assert few.stderr == "only the first 4 characters are shown; --characters can change that\n"
 
 
-def test_a_terminal_has_colours_unless_nobody_wants_them(desk: Path) -> None:
-    arguments = ("verse", "other.txt", "--unit", "0.3")
-    coloured = on_a_terminal(desk, *arguments)
+def test_a_terminal_has_colours_unless_nobody_wants_them(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("inspect", "verse", "other.txt", "--unit", "0.3")
+    coloured = in_terminal(desk, *arguments, streams=["stdout"])
     plain = re.sub(r"\x1b\[[\d;]*m", "", coloured)
     assert plain.rstrip("\n") == TEXT.replace(" ", "·").replace("\n", "↵\n").rstrip("\n")
     model = load(desk / "checkpoints" / "verse")
@@ -84,9 +61,10 @@ def test_a_terminal_has_colours_unless_nobody_wants_them(desk: Path) -> None:
         if abs(abs(value) - 0.05) > 1e-4:
             assert bool(background) == (abs(value) > 0.05)
             assert bool(underlined) == (value < -0.05)
-    numbers = on_a_terminal(desk, *arguments, NO_COLOR="1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    numbers = in_terminal(desk, *arguments, streams=["stdout"])
     assert "\x1b" not in numbers
-    assert numbers == run(desk, "inspect", *arguments).stdout
+    assert numbers == run(desk, *arguments).stdout
 
 
 def test_what_mattered_is_told(desk: Path) -> None:
@@ -129,9 +107,8 @@ def test_a_page_is_written(desk: Path) -> None:
 def test_a_page_says_why_it_shows_less_than_all(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(desk)
     monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 2 * 12 * 6 * 7)
-    done = CliRunner().invoke(app, ["inspect", "verse", "other.txt", "--html", "page.html"])
+    done = run_here(desk, "inspect", "verse", "other.txt", "--html", "page.html")
     assert done.stderr == (
         "only the first 7 characters are shown, so that all gates fit; "
         "--characters can change that\n"
@@ -141,21 +118,10 @@ def test_a_page_says_why_it_shows_less_than_all(
 
 
 def test_who_waits_for_a_page_at_a_terminal_sees_a_bar(desk: Path) -> None:
-    controller, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (24, 80))
-    process = start(desk, "inspect", "verse", "other.txt", "--html", "page.html", stderr=terminal)
-    os.close(terminal)
-    shown = b""
-    try:
-        while piece := os.read(controller, 1000):
-            shown += piece
-    except OSError:  # the process has ended
-        pass
-    os.close(controller)
-    process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert re.search(rb"\d+% \|.*left", shown)
-    assert shown.endswith(b"wrote page.html\r\n")
+    command = ("inspect", "verse", "other.txt", "--html", "page.html")
+    shown = in_terminal(desk, *command, streams=["stderr"])
+    assert re.search(r"\d+% \|.*left", shown)
+    assert shown.endswith("wrote page.html\n")
 
 
 def test_a_text_of_one_character_has_answers(desk: Path) -> None:
@@ -256,10 +222,7 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
 def test_mistakes_end_in_a_line(
     desk: Path, arguments: tuple[object, ...], code: int, message: str
 ) -> None:
-    done = run(desk, "inspect", *arguments)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    refused(run_here(desk, "inspect", *arguments), code, message)
     assert not (desk / "x").exists()
 
 
@@ -268,10 +231,8 @@ def test_a_model_of_records_is_refused(desk: Path, way: tuple[object, ...]) -> N
     network = CharRNN(small_config("gru", vocab_size=4))
     network.save_pretrained(desk / "records", CharTokenizer("abc", end="\n"))
     (desk / "few.txt").write_text("abcacb\n")
-    done = run(desk, "inspect", "records", "few.txt", *way)
-    assert done.returncode == 2
-    assert "this is one of records; train one with --records none" in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = run_here(desk, "inspect", "records", "few.txt", *way)
+    refused(done, 2, "this is one of records; train one with --records none")
     assert not (desk / "page.html").exists()
 
 

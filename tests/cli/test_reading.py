@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import Corpus, evaluate, load, read_corpus, train
-from tests.commands import line_from, run, start
+from tests.commands import line_from, refused, run, run_here, start
 from tests.conftest import VERSE
 
 CLEAN = "The clerk has lost\nthe book of tides,\n"
@@ -93,22 +93,17 @@ def test_a_prompt_is_read_as_training_does_and_it_is_said(home: Path) -> None:
 def test_utf16_is_named_with_advice_that_works(home: Path) -> None:
     data = CLEAN.encode("utf-16")
     for arguments in (("score", "verse"), ("sample", "verse", "-n", 3, "--prompt-file", "-")):
-        done = run(home, *arguments, data=data)
-        assert (done.returncode, done.stdout) == (65, "")
-        assert "standard input: this is UTF-16, not utf-8; try --encoding utf-16" in done.stderr
+        done = run_here(home, *arguments, data=data)
+        refused(done, 65, "standard input: this is UTF-16, not utf-8; try --encoding utf-16")
         assert run(home, *arguments, "--encoding", "utf-16", data=data).returncode == 0
 
 
 def test_advice_for_a_prompt_names_no_option_of_training(home: Path) -> None:
-    done = run(home, "sample", "verse", "--prompt-file", "-", data=b"The cl\xffrk")
-    assert done.returncode == 65
-    assert "--errors replace" in done.stderr
+    done = run_here(home, "sample", "verse", "--prompt-file", "-", data=b"The cl\xffrk")
+    refused(done, 65, "--errors replace")
     assert "--tokenizer" not in done.stderr
-    done = run(home, "sample", "verse", "--encoding", "utf-16")
-    assert (done.returncode, "--encoding needs --prompt-file or --novelty" in done.stderr) == (
-        2,
-        True,
-    )
+    done = run_here(home, "sample", "verse", "--encoding", "utf-16")
+    refused(done, 2, "--encoding needs --prompt-file or --novelty")
 
 
 def test_words_of_the_command_line_are_utf8_in_every_locale(tmp_path: Path) -> None:

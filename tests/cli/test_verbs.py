@@ -7,15 +7,10 @@ import io
 import json
 import math
 import os
-import pty
 import re
-import select
 import shlex
 import shutil
 import signal
-import subprocess
-import termios
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -28,7 +23,7 @@ from charrnn import CharRNN, CharTokenizer
 from charrnn.cli.app import VERBS as CALLED
 from charrnn.cli.app import app
 from charrnn.text.bundled import BUNDLED
-from tests.commands import TINY, Copy, run, run_anew, start
+from tests.commands import TINY, Copy, in_terminal, refused, run, run_anew, run_here, start
 from tests.conftest import small_config
 from tests.kills import interrupt_at_update
 
@@ -36,7 +31,7 @@ from tests.kills import interrupt_at_update
 def test_every_file_of_a_command_is_reached() -> None:
     """Nothing imports them by name."""
     files = {path.stem for path in Path(charrnn.cli.__path__[0]).glob("[a-z]*.py")}
-    helpers = {"app", "insights", "parts", "scored"}
+    helpers = {"app", "forecasts", "insights", "parts", "sample_options", "scored"}
     assert {place.split(".")[0] for place in CALLED.values()} == files - helpers
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert all(commands[name].name == name for name in commands)
@@ -87,8 +82,7 @@ def test_names_are_made_unique_and_no_folder_is_written_over(home: Path) -> None
     assert again.stdout == ""
     assert "\x1b[" not in again.stderr
     before = (home / "checkpoints" / "verse" / "model.safetensors").read_bytes()
-    named = run(home, *one, "--name", "verse")
-    assert named.returncode == 73
+    refused(run_here(home, *one, "--name", "verse"), 73)
     assert (home / "checkpoints" / "verse" / "model.safetensors").read_bytes() == before
     out = run(home, *one, "--out", "deep/er")
     assert out.returncode == 0
@@ -121,8 +115,7 @@ def test_a_bad_text_ends_in_one_line_and_leaves_nothing(
 ) -> None:
     if data is not None:
         (tmp_path / name).write_bytes(data)
-    done = run(tmp_path, "train", name, "--steps", 1)
-    _assert_one_line(done, code, message)
+    refused(run_here(tmp_path, "train", name, "--steps", 1), code, message)
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -147,7 +140,7 @@ BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
 def test_a_bad_setting_is_named(
     tmp_path: Path, verse: Path, settings: tuple[object, ...], message: str
 ) -> None:
-    _assert_one_line(run(tmp_path, "train", verse, *settings), 2, message)
+    refused(run_here(tmp_path, "train", verse, *settings), 2, message)
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -167,30 +160,22 @@ def test_a_bad_setting_is_named(
 def test_sampling_that_cannot_be_says_why(
     home: Path, arguments: tuple[object, ...], code: int, message: str
 ) -> None:
-    _assert_one_line(run(home, "sample", *arguments), code, message)
-
-
-def _assert_one_line(done: subprocess.CompletedProcess[str], code: int, message: str) -> None:
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    assert re.fullmatch(r"charrnn: [^\n]+; [^\n]+\n", done.stderr), done.stderr
-    assert message in done.stderr
+    refused(run_here(home, "sample", *arguments), code, message)
 
 
 def test_an_unknown_choice_is_a_usage_error(tmp_path: Path, verse: Path) -> None:
-    done = run(tmp_path, "train", verse, "--model", "transformer")
+    done = run_here(tmp_path, "train", verse, "--model", "transformer")
     assert done.returncode == 2
     assert "'rnn', 'lstm', 'gru'" in done.stderr
 
 
 def test_no_model_and_damaged_model(tmp_path: Path) -> None:
-    _assert_one_line(run(tmp_path, "sample"), 66, "train one first")
+    refused(run_here(tmp_path, "sample"), 66, "train one first")
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "m", CharTokenizer("\n abcdefghi"))
     data = bytearray((tmp_path / "m" / "model.safetensors").read_bytes())
     data[-5] ^= 64
     (tmp_path / "m" / "model.safetensors").write_bytes(data)
-    _assert_one_line(run(tmp_path, "sample", "m"), 65, "model.safetensors")
+    refused(run_here(tmp_path, "sample", "m"), 65, "model.safetensors")
 
 
 def test_a_model_without_manifest_is_used_with_a_warning(tmp_path: Path) -> None:
@@ -305,9 +290,7 @@ def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
 def test_a_bundled_corpus_for_something_else_is_refused_in_one_line(
     arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    done = run(tmp_path, "train", *arguments)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"charrnn: {message}" in done.stderr
+    refused(run_here(tmp_path, "train", *arguments), 2, f"charrnn: {message}")
     assert not list(tmp_path.iterdir())
 
 
@@ -388,24 +371,6 @@ def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
     assert re.fullmatch(rb"seed (\d+): --seed \1 writes this text again\n", err)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
-def test_a_signal_ends_training_with_all_saved(
-    home: Path, number: signal.Signals, code: int
-) -> None:
-    name = f"stopped-{code}"
-    arguments = ("--steps", 1_000_000, "--name", name, *TINY)
-    process = start(home, "train", "verse.txt", *arguments)
-    _wait_for(process, b"parameters")
-    time.sleep(0.5)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == code
-    assert b"Traceback" not in err
-    assert run(home, "sample", name, "-n", 5).returncode == 0
-
-
 def test_how_to_go_on_with_a_text_from_standard_input_is_told_and_works(home: Path) -> None:
     command: Sequence[object] = ("train", "-", "--steps", 1_000_000, "--name", "piped", *TINY)
     for _ in range(2):
@@ -449,37 +414,8 @@ def _stopped(home: Path, command: Sequence[object], text: str) -> str:
     return told
 
 
-def _wait_for(process: subprocess.Popen[bytes], text: bytes) -> None:
-    assert process.stderr is not None
-    seen = b""
-    while text not in seen:
-        chunk = os.read(process.stderr.fileno(), 4096)
-        assert chunk, seen
-        seen += chunk
-
-
 def test_a_terminal_shows_a_bar_with_rate_and_time_left(home: Path) -> None:
-    shown = _in_terminal(home, "train", "verse.txt", "--minutes", 0.05, *TINY)
+    shown = in_terminal(home, "train", "verse.txt", "--minutes", 0.05, *TINY)
     assert re.search(r"loss \d\.\d+ nats, \d\.\d+ bits, [\d,]+ characters/s", shown), shown
     assert re.search(r"\d+/\d+ updates, \d+:\d+ left", shown), shown
     assert "write with it: charrnn sample checkpoints/verse" in shown
-
-
-def _in_terminal(cwd: Path, *arguments: object) -> str:
-    """What a terminal shows while the command runs in it."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 120))
-    process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while select.select([ours], [], [], 60)[0]:
-        try:
-            chunk = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    os.close(ours)
-    assert process.wait(120) == 0, shown
-    return shown.decode()

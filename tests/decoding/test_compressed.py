@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,11 @@ def frames(suffix: str) -> list[bytes]:
     return [COMPRESS[suffix](part.encode()) for part in PARTS]
 
 
-def refused(suffix: str, data: bytes) -> str:
-    """What is said of a file of these bytes."""
+def refused(suffix: str, data: bytes) -> None:
+    """A file of these bytes is."""
     Path(f"a{suffix}").write_bytes(data)
-    with pytest.raises(BadDataError, match=rf"^a\{suffix}: broken .*; compress it again") as error:
+    with pytest.raises(BadDataError, match=rf"^a\{suffix}: broken .*; compress it again"):
         text_of(f"a{suffix}")
-    return str(error.value)
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
@@ -49,22 +47,11 @@ def test_a_later_part_that_is_cut_off_is_refused(suffix: str) -> None:
         refused(suffix, first + second[:length])
 
 
-@pytest.mark.parametrize(
-    ("suffix", "zeros"),
-    [*((".bz2", n) for n in (1, 4, 30_000)), *((".xz", n) for n in (4, 8, 30_000))],
-)
+@pytest.mark.parametrize("suffix", [".bz2", ".xz"])
+@pytest.mark.parametrize("zeros", [1, 4, 30_000])
 def test_padding_between_parts_and_at_the_end_is_passed_by(suffix: str, zeros: int) -> None:
     Path(f"a{suffix}").write_bytes(b"".join(frame + bytes(zeros) for frame in frames(suffix)))
     assert text_of(f"a{suffix}") == "".join(PARTS)
-
-
-@pytest.mark.parametrize("zeros", [1, 2, 3, 5, 30_001])
-def test_padding_of_xz_is_whole_words(zeros: int) -> None:
-    """As the program xz has it: other zeros are what is left of something else."""
-    first, second, third = frames(".xz")
-    said = refused(".xz", first + second + bytes(zeros) + third)
-    assert re.search(rf"\({zeros} zeros .* multiple of 4\)", said)
-    assert refused(".xz", first + second + third + bytes(zeros)) == said
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)

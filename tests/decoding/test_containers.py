@@ -21,7 +21,7 @@ import zstandard
 from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
 from charrnn.decoding import containers
 from charrnn.errors import BadDataError, UsageError
-from tests.formats.test_documents import MAIN, RELATIONS
+from tests.formats.documents import MAIN, RELATIONS
 from tests.text.reading import PNG, gzipped, text_of
 
 TEXT = "The clerk has lost the book of tides: où est-il? 文\n" * 50

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
@@ -244,7 +244,6 @@ def test_typical_gradients_are_root_mean_squares() -> None:
 
 
 @given(st.text(min_size=1), st.floats(0, 1e4))
-@settings(max_examples=60)
 def test_units_of_a_score(text: str, nats: float) -> None:
     tokenizers = [ByteTokenizer()]
     if not any("\ud800" <= c <= "\udfff" for c in text):
@@ -331,10 +330,7 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
         charrnn.evaluate(tmp_path / "one", "a")
 
 
-def test_the_name_of_a_file_is_not_scored_for_its_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_name_of_a_file_is_not_scored_for_its_text() -> None:
     """And a word that is meant was refused where a file happens to have its name."""
     Path("bad.txt").write_text("a\nfed\ncab\n")
     Path("bad").touch()

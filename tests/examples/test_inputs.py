@@ -92,13 +92,13 @@ def test_a_first_line_without_the_column_is_shown_with_its_names_and_its_numbers
     Path("a.csv").write_text("id,review\n1,fine film\n2,bad film\n")
     with pytest.raises(UsageError) as caught:
         read("a.csv")
-    choice = "id, review, or a number from 1 to 2 if its first line is no header"
+    choice = "id, review, or name columns by their numbers if its first line is no header"
     assert str(caught.value) == (
         f"a.csv: there is no column text; choose --text-column from {choice}"
     )
     assert read("a.csv", "review") == ["fine film", "bad film"]
     Path("b.csv").write_text("fine film\nbad film\n")
-    with pytest.raises(UsageError, match=r"from fine film, or 1 if its first line is no header$"):
+    with pytest.raises(UsageError, match=r"from fine film, or name columns by their n"):
         read("b.csv")
     assert read("b.csv", "1") == ["fine film", "bad film"]
     with pytest.raises(UsageError, match=r"no column 3; choose --text-column from 1, 2$"):

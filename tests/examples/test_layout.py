@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from charrnn.config import Reading
@@ -291,15 +293,13 @@ class TestRowsAsSeries:
 
 
 def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[str]]:
-    pa = pytest.importorskip("pyarrow")
-    written = pytest.importorskip("pyarrow.parquet")
-    written.write_table(pa.table(table), tmp_path / "x.parquet")
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
     notes: list[str] = []
     return read_series([tmp_path / "x.parquet"], Reading(), notes), notes
 
 
 LEFT, NAMED = "leave the column out", "or, if it names the series, "
-LONG = "name the columns unique_id, ds and y, not "
+LONG = "name the columns unique_id, ds and y"
 
 
 class TestHours:
@@ -311,18 +311,16 @@ class TestHours:
     def test_beside_dates_are_to_be_joined_to_them(
         self, tmp_path: Path, names: str, hours: tuple[str, str], day: str
     ) -> None:
-        first, second, value = names.split(",")
         error = refused(tmp_path, f"{names}\n{day},{hours[0]},5\n{day},{hours[1]},7\n")
-        assert (
-            error.advice == f"join the columns {first} and {second} into one, as 2024-01-31 13:00"
-        )
+        join = "join the days and the hours into one column, as 2024-01-31 13:00"
+        assert error.advice.startswith(join)
+        value = names.split(",")[-1]
         (only,), _ = read(tmp_path, f"ds,{value}\n2024-01-31 00:00,5\n2024-01-31 01:00,7\n")
         assert (only.values.tolist(), only.features) == ([[5], [7]], ())
 
     def test_that_the_times_hold_already_are_not(self, tmp_path: Path) -> None:
-        for row in ("2024-01-31 13:00,13,5\n", "2024-01-31 13:00,00:30,5\n"):
-            error = refused(tmp_path, f"ds,hour,y\n{row}{row}")
-            assert "join" not in error.advice
+        row = "2024-01-31 13:00,13,5\n"
+        assert "join" not in refused(tmp_path, f"ds,hour,y\n{row}{row}").advice
 
 
 @pytest.mark.parametrize("order", ["30a 30b 31a 31b", "30a 31a 30b 31b"])
@@ -348,22 +346,22 @@ class TestTexts:
         [
             (
                 "region,month,sales\nnorth,2024-01,7\nsouth,2024-01,9\n",
-                f"if each row is a time, {LONG}region, month, sales",
+                f"if each row is a time, {LONG}",
                 "unique_id,ds,y\nnorth,2024-01,7\nsouth,2024-01,9\n",
             ),
             (
                 "month,region,sales\n2024-01,north,7\n2024-01,south,9\n",
-                f"{LEFT}, {NAMED}{LONG}month, region, sales",
+                f"{LEFT}, {NAMED}{LONG}",
                 "ds,unique_id,y\n2024-01,north,7\n2024-01,south,9\n",
             ),
             (
                 "ds,region,y\n2024-01,north,7\n2024-01,south,9\n",
-                f"{LEFT}, {NAMED}name it unique_id",
+                f"{LEFT}, {NAMED}{LONG}",
                 "ds,unique_id,y\n2024-01,north,7\n2024-01,south,9\n",
             ),
             (
                 "north,2024-01,7\nsouth,2024-01,9\n",
-                "if each row is a time, write unique_id,ds,y above them",
+                f"if each row is a time, {LONG}",
                 "unique_id,ds,y\nnorth,2024-01,7\nsouth,2024-01,9\n",
             ),
             (
@@ -373,7 +371,7 @@ class TestTexts:
             ),
             (
                 "periode,y\nKW 1,7\nKW 2,9\n",
-                f"write times as 2024-01 or 2024-01-31, {NAMED}name it unique_id",
+                f"write times as 2024-01 or 2024-01-31, {NAMED}{LONG}",
                 "periode,y\n2024-01,7\n2024-02,9\n",
             ),
         ],
@@ -414,5 +412,3 @@ class TestTexts:
         ):
             assert refused(tmp_path, text).advice == number
         assert refused(tmp_path, "ds,y,n\n2024-01,7,no\n2024-02,8,blue\n").advice != "write 1 and 0"
-        thousands = "ds;y;n\n2024-01;1,234;1\n2024-02;2,345,678;2\n"
-        assert refused(tmp_path, thousands).advice == "write 1234 without commas"

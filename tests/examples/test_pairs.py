@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from charrnn import Reading
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, MissingInputError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.text.bundled import BUNDLED
 
@@ -205,7 +205,8 @@ def test_a_column_that_is_not_there() -> None:
     with pytest.raises(CharRNNError) as caught:
         read("a.tsv", text="en", label="fr")
     choice = (
-        "choose --label-column from en, de, or a number from 1 to 2 if its first line is no header"
+        "choose --label-column from en, de, "
+        "or name columns by their numbers if its first line is no header"
     )
     assert str(caught.value) == f"a.tsv: there is no column fr; {choice}"
     with pytest.raises(CharRNNError, match="no column source; choose --text-column from en, de"):
@@ -282,6 +283,12 @@ def test_two_files_that_may_be_tables_by_the_numbers_of_the_training_are_told_as
     Path("d.txt").write_text("two\n")
     read_pairs(["c.txt", "d.txt"], reading, notes, "2", named=False)
     assert len(notes) == 1
+
+
+def test_two_names_that_are_too_long_are_those_of_no_file() -> None:
+    """It ended with an error of the disk."""
+    with pytest.raises(MissingInputError, match="there is no file or corpus aaa"):
+        read("a" * 300, "b" * 300)
 
 
 def test_one_file_of_plain_text_is_no_pairs() -> None:

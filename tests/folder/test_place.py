@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from charrnn.folder.place import Place
 
 
@@ -19,7 +17,6 @@ def test_a_place_is_shown_by_its_name_only_where_that_leads_to_it(tmp_path: Path
     assert (place.shown, absolute.shown) == (tmp_path / "a/model", tmp_path / "b")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a working directory from deletion")
 def test_a_place_survives_the_working_directory(tmp_path: Path) -> None:
     place = Place.of(Path("model"))
     gone = tmp_path / "gone"

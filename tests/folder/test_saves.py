@@ -19,29 +19,22 @@ import pytest
 import safetensors.numpy
 
 from charrnn import CharRNN, CharTokenizer, load, resume
+from charrnn.checkpoints import MANIFEST, STATE
 from charrnn.cli.list import list_models
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError, ReadWriteError
 from charrnn.folder import untrusted
 from charrnn.folder.files import (
-    MANIFEST,
-    STATE,
     create_folder,
     pretty_json,
     read_manifest,
-    read_settled,
-    read_tensors,
     refuse_occupied,
     write_files,
 )
-from charrnn.folder.reading import (
-    checked_step,
-    read_model,
-    read_record,
-    read_tokenizer,
-)
+from charrnn.folder.reading import read_model, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import model_files
 from charrnn.folder.resuming import origin_of_run, read_run, state_file
+from charrnn.folder.tensors import read_tensors
 from tests.conftest import small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
@@ -313,7 +306,7 @@ def test_a_save_between_the_manifest_and_a_file_is_no_damage(
         "config.json": lambda: read_record(path),
         "tokenizer.json": lambda: read_tokenizer(path, record),
         STATE: lambda: origin_of_run(path),
-        "model.safetensors": lambda: read_settled(path, lambda: checked_step(path)),
+        "model.safetensors": lambda: saved_step(path),
     }
     before, later = readers[name](), {name: _later(path / name)}
     opened, saved = untrusted.opened, False
@@ -347,7 +340,6 @@ def test_a_damaged_file_is_read_six_times_at_most(
         return opened(file)
 
     monkeypatch.setattr("charrnn.folder.files.opened", counted)
-    monkeypatch.chdir(tmp_path)
     for reader in (read_run, read_model, lambda _: list_models()):
         with suppress(BadDataError):
             reader(path)

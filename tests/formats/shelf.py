@@ -7,7 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from tests.formats.test_documents import PAGE_FILES, W, docx_files, page, zip_of
+from tests.formats.documents import PAGE_FILES, W, docx_files, page, zip_of
 from tests.text.reading import gzipped
 
 __all__ = ["write_shelf"]

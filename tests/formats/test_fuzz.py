@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import CharRNNError, Reading
 from charrnn.decoding import streams
 from charrnn.decoding.cleaning import clean
 from charrnn.text.corpus import documents
-from tests.formats.test_documents import PAGE_FILES, docx_files, zip_of
+from tests.formats.documents import PAGE_FILES, docx_files, zip_of
 from tests.text.reading import gzipped
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gb18030")
@@ -33,11 +33,6 @@ EVERY = [
     *("a.docx", "a.parquet", "a.zip", "a.tar", "a.tgz", "a.txt.gz", "a.csv.bz2", "a.json.xz"),
     *("a.zst", "a.tar.zst", "a.docx.gz"),
 ]
-in_one_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=60,
-)
-
 plain = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff")
 words = st.text(plain | st.sampled_from("\n\t,;|\"'\\{}[]<>&\r\u2028"), max_size=12)
 
@@ -98,7 +93,6 @@ def read(path: Path, reading: Reading, chunk: int) -> list[str]:
     return found
 
 
-@in_one_folder
 @given(
     st.lists(words, min_size=1, max_size=4),
     st.sampled_from(sorted(WRITERS)),
@@ -117,7 +111,6 @@ def test_every_row_comes_back_whatever_it_is_written_in(
     assert read(path, Reading(named), chunk) == [clean(row)[0] for row in rows]
 
 
-@in_one_folder
 @given(
     st.lists(words, min_size=1, max_size=4).filter(lambda parts: any(map(str.strip, parts))),
     st.sampled_from(["a.txt", "a.html"]),
@@ -174,7 +167,6 @@ options = st.builds(
 )
 
 
-@in_one_folder
 @given(
     st.sampled_from(EVERY),
     st.sampled_from(sorted(WHOLE)) | st.binary(max_size=200),

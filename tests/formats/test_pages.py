@@ -17,7 +17,7 @@ from charrnn.errors import BadDataError
 from charrnn.formats import subtitles
 from charrnn.formats.markup import html as pages
 from charrnn.formats.plain import MESSAGE
-from tests.formats.test_documents import PAGE_FILES, page, write
+from tests.formats.documents import PAGE_FILES, page, write
 from tests.text.reading import gzipped, text_of
 
 PAGE = """<!DOCTYPE html>

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
-from charrnn.decoding import pieces, streams
+from charrnn.decoding import containers, pieces, streams
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.labelled import read_labelled
-from charrnn.formats.tables import delimited, parquet, quotes
+from charrnn.formats.tables import delimited, quotes
 from charrnn.text import corpus
 from tests.text.reading import ROWS, TEXT, gzipped, text_of, write_jsonl
 
@@ -466,7 +466,7 @@ def test_parquet_that_grows_past_all_reason_is_refused(monkeypatch: pytest.Monke
     import pyarrow as pa
     import pyarrow.parquet
 
-    monkeypatch.setattr(parquet, "HARMLESS", 1 << 20)
+    monkeypatch.setattr(containers, "HARMLESS", 1 << 20)
     for name, rows, options in (
         ("page.parquet", ["a" * 10_000_000], {"use_dictionary": False, "compression": "zstd"}),
         ("dictionary.parquet", ["a" * 1000] * 100_000, {"use_dictionary": True}),

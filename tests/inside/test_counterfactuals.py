@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from charrnn import ByteTokenizer, CharRNN, CharRNNError, Mixture, Model, inside
+from charrnn import ByteTokenizer, CharRNNError, Mixture, inside
 from charrnn.arrays import log_softmax
 from charrnn.config import CellName
 from charrnn.inside.counterfactuals import changes, read
-from tests.conftest import small_config
-from tests.models.test_model import TOKENIZER, make
+from tests.conftest import random_model, small_config
+from tests.models.small import TOKENIZER, make
 
 TEXT = "bad cab\nhead fig"
 
@@ -82,8 +82,7 @@ def test_a_window_is_the_end_of_a_longer_one() -> None:
 
 
 def test_a_byte_model_is_asked_about_bytes() -> None:
-    network = CharRNN(small_config("lstm", vocab_size=256))
-    model = Model(network.config, ByteTokenizer(), network.weights())
+    model = random_model("lstm", ByteTokenizer())
     found = inside.saliency(model, "é–", 3)  # a third of the dash has been read
     assert len(found.changes) == 3
     assert np.isfinite(found.changes).all()

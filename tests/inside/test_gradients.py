@@ -9,26 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn import CharRNNError, Mixture
 from charrnn.arrays import target_log_probs
 from charrnn.config import CellName
 from charrnn.inside import gradients
 from charrnn.inside.backwards import norms_back
 from charrnn.text.tokenizer import CharTokenizer
-from tests.conftest import VERSE, H, L, changed, small_config
+from tests.conftest import VERSE, H, L, changed, random_model
 from tests.modes import default_dtype, deterministic
 
 TOKENIZER = CharTokenizer.from_text(VERSE)
 
 
-def a_model(cell: str, **changes: object) -> Model:
-    config = small_config(cell, vocab_size=TOKENIZER.vocab_size, **changes)
-    return Model(config, TOKENIZER, CharRNN(config).weights())
-
-
 @pytest.mark.parametrize("variant", [{}, {"skip": True, "embed_size": H}])
 def test_norms_are_those_of_finite_differences(cell: CellName, variant: dict[str, object]) -> None:
-    model = a_model(cell, **variant)
+    model = random_model(cell, TOKENIZER, **variant)
     ids = TOKENIZER.encode(VERSE[:12])
     found = norms_back(model, ids[None], 6)[0]
 
@@ -53,12 +48,11 @@ def test_norms_are_those_of_finite_differences(cell: CellName, variant: dict[str
 
 @pytest.mark.parametrize("rho", [0.7, 1.0, 1.2])
 def test_a_linear_recurrence_gives_powers_of_its_spectral_radius(rho: float) -> None:
-    config = small_config("rnn", vocab_size=TOKENIZER.vocab_size, num_layers=1)
-    weights = CharRNN(config).weights()
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))
-    weights["rnn.weight_hh_l0"] = (rho * turn).astype(np.float32)
-    weights["embedding.weight"][:] = 0  # so that h stays at 0, where tanh is linear
-    (found,) = gradients([Model(config, TOKENIZER, weights)], VERSE * 2)
+    # Nothing comes in, so that h stays at 0, where tanh is linear.
+    linear = {"rnn.weight_hh_l0": rho * turn, "embedding.weight": 0}
+    model = changed(random_model("rnn", TOKENIZER, num_layers=1), linear)
+    (found,) = gradients([model], VERSE * 2)
     assert len(found.steps) > 60
     for values in (found.median, found.low, found.high):
         np.testing.assert_allclose(values, rho ** np.array(found.steps), rtol=1e-3)
@@ -68,7 +62,7 @@ def test_a_linear_recurrence_gives_powers_of_its_spectral_radius(rho: float) -> 
 def test_windows_in_parts_and_a_lead_change_nothing(
     cell: CellName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = a_model(cell)
+    model = random_model(cell, TOKENIZER)
     (whole,) = gradients([model], VERSE)
     monkeypatch.setattr("charrnn.inside.backwards.SPACE", 1)
     (parts,) = gradients([model], VERSE)
@@ -79,7 +73,7 @@ def test_windows_in_parts_and_a_lead_change_nothing(
 
 
 def test_memory_is_the_time_that_a_gate_keeps_what_there_is() -> None:
-    lstm, gru, rnn = (a_model(cell) for cell in ("lstm", "gru", "rnn"))
+    lstm, gru, rnn = (random_model(cell, TOKENIZER) for cell in ("lstm", "gru", "rnn"))
     found = gradients([lstm, gru, rnn], VERSE)
     for model, one, gate in ((lstm, found[0], "f"), (gru, found[1], "z")):
         _, cache = model.run_with_cache(VERSE)
@@ -93,17 +87,16 @@ def test_memory_is_the_time_that_a_gate_keeps_what_there_is() -> None:
 
 
 def test_what_has_no_gradient_is_said(cell: CellName) -> None:
-    model = a_model(cell)
+    model = random_model(cell, TOKENIZER)
     with pytest.raises(CharRNNError, match="has 1 of the 4"):
         gradients([model], "t")
     assert gradients([model], "the ")[0].steps == (0, 1)
     with pytest.raises(CharRNNError, match="single models"):
         gradients([Mixture([model, model])], VERSE)
-    other = small_config(cell, vocab_size=3)
-    stranger = Model(other, CharTokenizer("abc"), CharRNN(other).weights())
+    stranger = random_model(cell, CharTokenizer("abc"))
     with pytest.raises(CharRNNError, match="same vocabulary"):
         gradients([model, stranger], VERSE)
-    with pytest.raises(CharRNNError, match="not numbers"):
+    with pytest.raises(CharRNNError, match="are NaN or infinity"):
         gradients([changed(model, {"rnn.weight_hh_l0": np.nan})], VERSE)
 
 
@@ -120,7 +113,7 @@ MODES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("mode", MODES)
 def test_gradients_are_the_same_whatever_the_caller_has_set(mode: str, cell: CellName) -> None:
-    model = a_model(cell)
+    model = random_model(cell, TOKENIZER)
     expected = gradients([model], VERSE)
     with MODES[mode]():
         assert gradients([model], VERSE) == expected

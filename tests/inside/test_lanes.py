@@ -9,12 +9,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from charrnn import CharRNNError
 from charrnn.config import CellName
 from charrnn.inside.lanes import activity
-from charrnn.scoring.lanes import EXACT
+from charrnn.scoring.lanes import SPLIT_FROM
 from tests.conftest import H, V, small_config
-from tests.models.test_model import make
+from tests.models.small import make
 
 
-@pytest.mark.parametrize("count", [1, 63, 64, 65, 700, EXACT - 1, EXACT, EXACT + 1, 3 * EXACT + 11])
+@pytest.mark.parametrize(
+    "count", [1, 63, 64, 65, 700, SPLIT_FROM - 1, SPLIT_FROM, SPLIT_FROM + 1, 3 * SPLIT_FROM + 11]
+)
 def test_each_character_comes_once_with_what_was_computed_there(cell: CellName, count: int) -> None:
     _, model = make(small_config(cell, hidden_size=H - 1, num_layers=1))
     ids = np.random.default_rng(count).integers(0, V, count).astype(np.int32)

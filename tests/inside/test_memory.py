@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn import CharRNNError, Mixture
 from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName
@@ -18,7 +18,7 @@ from charrnn.inside.memory import CONTEXTS, Horizon, costs_after
 from charrnn.models.hooks import Watch
 from charrnn.models.predictor import Predictor
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
-from tests.conftest import VERSE, small_config
+from tests.conftest import VERSE, changed, random_model
 
 ORDER, V = 3, 4
 
@@ -117,8 +117,7 @@ def test_shuffling_hurts_within_the_memory_alone(third_order: Horizon) -> None:
 @pytest.mark.parametrize("context", [1, 3, 8, 16, 33])
 def test_a_cost_is_that_of_the_token_after_its_context(cell: CellName, context: int) -> None:
     tokenizer = CharTokenizer.from_text(VERSE)
-    config = small_config(cell, vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model(cell, tokenizer)
     ids = tokenizer.encode(VERSE)
     targets = np.array([[40], [77]]) + np.arange(32)
     found = costs_after(model, ids, targets, context)
@@ -133,9 +132,7 @@ def test_a_cost_is_that_of_the_token_after_its_context(cell: CellName, context: 
 
 
 def test_the_distant_part_is_shuffled_and_nothing_else(cell: CellName) -> None:
-    tokenizer = CharTokenizer.from_text(VERSE)
-    config = small_config(cell, vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model(cell, CharTokenizer.from_text(VERSE))
     targets = np.array([[90]]) + np.arange(32)
     same = np.full(200, 3, np.int32)
     other = same.copy()
@@ -148,8 +145,7 @@ def test_the_distant_part_is_shuffled_and_nothing_else(cell: CellName) -> None:
 
 def test_a_byte_model_counts_characters() -> None:
     text = VERSE.replace("e", "é") * 8
-    config = small_config("gru", vocab_size=256)
-    model = Model(config, ByteTokenizer(), CharRNN(config).weights())
+    model = random_model("gru", ByteTokenizer())
     found = horizon(model, text, text)
     assert found.unit == "byte"
     # Eight bits are the cost of a byte that is not known at all; an é has two.
@@ -185,10 +181,8 @@ def test_what_is_said_of_it() -> None:
 
 
 def test_without_a_gain_there_is_no_horizon() -> None:
-    config = small_config("rnn", vocab_size=3)
-    weights = CharRNN(config).weights()
-    weights["head.weight"][:] = 0
-    found = horizon(Model(config, CharTokenizer("abc"), weights), "abcabbac" * 50)
+    constant = changed(random_model("rnn", CharTokenizer("abc")), {"head.weight": 0})
+    found = horizon(constant, "abcabbac" * 50)
     assert found.horizon is None
     np.testing.assert_allclose(found.bits_per_char, math.log2(3), atol=1e-5)
 
@@ -201,8 +195,6 @@ def test_contexts_are_those_that_the_text_has_room_for() -> None:
         horizon(source, "a")
     with pytest.raises(CharRNNError, match="'x'"):
         horizon(source, "x" * 400)
-    config = small_config("rnn", vocab_size=4)
-    weights = CharRNN(config).weights()
-    weights["rnn.weight_hh_l0"][:] = np.nan
+    diverged = changed(random_model("rnn", source.tokenizer), {"rnn.weight_hh_l0": np.nan})
     with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
-        horizon(Model(config, source.tokenizer, weights), source.text(400, seed=1))
+        horizon(diverged, source.text(400, seed=1))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, CharRNNError, CharTokenizer, Model, inside
+from charrnn import CharRNNError, CharTokenizer, Model, inside
 from charrnn.config import CellName
 from charrnn.inside.pages.page import page
-from tests.conftest import VERSE, small_config
+from tests.conftest import VERSE, random_model
 
 WAYS: dict[str, Callable[..., object]] = {
     "units": inside.units,
@@ -30,8 +32,7 @@ A_MODEL = "model is 'big'; it must be a Model or a Mixture, as charrnn.load retu
 
 def a_model(cell: CellName, end: str | None = None) -> Model:
     tokenizer = CharTokenizer(CharTokenizer.from_text(VERSE).characters, end=end)
-    config = small_config(cell, vocab_size=tokenizer.vocab_size)
-    return Model(config, tokenizer, CharRNN(config).weights())
+    return random_model(cell, tokenizer)
 
 
 @pytest.mark.parametrize("way", ["units", "horizon", "gradients", "saliency"])
@@ -78,6 +79,17 @@ def test_mistakes_end_in_one_line_at_the_call(wrong: Callable[[Any], object], me
         wrong(a_model("gru"))
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_name_of_a_file_is_not_taken_for_its_text(tmp_path: Path) -> None:
+    file, model = tmp_path / "book.txt", a_model("gru")
+    file.write_text(VERSE)
+    said = re.escape(f"text is {str(file)!r}, the name of a file; give what is in it: ")
+    for way in ("units", "horizon", "gradients", "saliency"):
+        with pytest.raises(CharRNNError, match=f"^{said}"):
+            WAYS[way](model, str(file))
+    with pytest.raises(CharRNNError, match=f"^training_{said}"):
+        inside.horizon(model, VERSE * 20, str(file))
 
 
 def test_a_list_of_ids_is_read_like_an_array() -> None:

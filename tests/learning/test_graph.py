@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from charrnn.arrays import Weights
-from charrnn.config import CellName, TrainConfig
+from charrnn.config import CellName
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import CHECK_EVERY, GraphUpdates
 from charrnn.learning.learner import Learner
 from charrnn.training.loop import MAX_SKIPPED
-from tests.conftest import V, small_config
+from tests.conftest import V, small_config, small_training
 from tests.learners import language_learner, progress_of
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -29,24 +29,14 @@ def device(request: pytest.FixtureRequest) -> str:
 
 
 def learner(cell: CellName, device: str, *, dropout: float = 0.0, **changes: Any) -> Learner:
-    values: dict[str, Any] = {
-        "batch_size": 3,
-        "seq_length": 7,
-        "steps": 100,
-        "learning_rate": 0.02,
-        "warmup_steps": 4,
-        "weight_decay": 0.1,
-        "val_frac": 0.1,
-        "eval_every": 10,
-        "patience": 3,
-        "precision": "fp32",
-        "device": device,
-        "optimizer": "adamw" if cell == "gru" else "muon",
-    }
+    usual: dict[str, Any] = {"batch_size": 3, "seq_length": 7, "steps": 100}
+    usual |= {"learning_rate": 0.02, "warmup_steps": 4, "weight_decay": 0.1}
+    usual |= {"precision": "fp32", "device": device}
+    usual["optimizer"] = "adamw" if cell == "gru" else "muon"
     size = 8 if cell == "gru" else 64
     ids = np.random.default_rng(0).integers(0, V, 200).astype(np.int32)
     model = small_config(cell, hidden_size=size, dropout=dropout, weight_dropout=dropout)
-    return language_learner(model, TrainConfig(**(values | changes)), ids)
+    return language_learner(model, small_training(**usual | changes), ids)
 
 
 def record(one: Learner) -> None:

@@ -14,30 +14,20 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn.config import TrainConfig
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import Optimizer, learning_rate
 from charrnn.learning.seeds import generator, seed_of
 from charrnn.objectives.language import RESET_SHARE, reset_some_lanes
-from tests.conftest import small_config
+from tests.conftest import small_config, small_training
 from tests.learners import language_learner
 
 
 def learner(hidden_size: int = 8, **changes: Any) -> Learner:
-    values: dict[str, Any] = {
-        "batch_size": 3,
-        "seq_length": 7,
-        "steps": 100,
-        "learning_rate": 0.01,
-        "warmup_steps": 10,
-        "weight_decay": 0.1,
-        "val_frac": 0.1,
-        "eval_every": 10,
-        "patience": 3,
-    }
+    usual: dict[str, Any] = {"batch_size": 3, "seq_length": 7, "steps": 100}
+    usual |= {"warmup_steps": 10, "weight_decay": 0.1}
     ids = np.random.default_rng(0).integers(0, 11, 400).astype(np.int32)
     model = small_config("lstm", hidden_size=hidden_size, dropout=0.5)
-    return language_learner(model, TrainConfig(**(values | changes)), ids)
+    return language_learner(model, small_training(**usual | changes), ids)
 
 
 def test_a_device_is_made_to_keep_its_bits_before_it_computes(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.arrays import Ids
-from charrnn.config import CellName, TrainConfig
+from charrnn.config import CellName
 from charrnn.evaluation.surprisals import surprisals
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.graph import GraphUpdates
@@ -18,7 +18,7 @@ from charrnn.learning.learner import Learner
 from charrnn.learning.records import RecordLanes, steps_of
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.records import PAD, Records
-from tests.conftest import V, small_config
+from tests.conftest import V, small_config, small_training
 from tests.learners import language_learner, progress_of
 
 END = V - 1
@@ -103,20 +103,8 @@ def test_records_of_like_length_are_read_together() -> None:
 
 
 def learner(cell: CellName, records: Records, batch_size: int) -> Learner:
-    config = TrainConfig(
-        batch_size=batch_size,
-        seq_length=8,
-        steps=10,
-        learning_rate=0.01,
-        warmup_steps=0,
-        weight_decay=0.0,
-        val_frac=0.1,
-        eval_every=5,
-        patience=5,
-        precision="fp32",
-        grad_clip=1e9,
-        device="cpu",
-    )
+    exact = {"precision": "fp32", "grad_clip": 1e9, "device": "cpu"}
+    config = small_training(batch_size=batch_size, seq_length=8, warmup_steps=0, **exact)
     return language_learner(small_config(cell), config, records)
 
 

@@ -8,19 +8,24 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from charrnn import CharRNN, CharRNNError, CharTokenizer, Mixture, Model
+from charrnn import CharRNNError, CharTokenizer, Mixture, Model
 from charrnn.config import CellName
-from tests.conftest import B, H, V, small_config
-from tests.models.test_model import IDS
+from tests.conftest import B, H, V, changed, random_model
+from tests.models.small import IDS
 
+TOKENIZER = CharTokenizer("\nabcdefghij")
 CLAMP = {"0.3": 0.9, "1.0": -1.0, "1.4": 0.25}
+
+
+def large(cell: CellName, tokenizer: CharTokenizer, **changes: object) -> Model:
+    """A model whose weights are large enough for units that matter."""
+    drawn = random_model(cell, tokenizer, **changes)
+    return changed(drawn, {name: 3 * values for name, values in drawn.weights.items()})
 
 
 @pytest.fixture(params=[{}, {"skip": True, "embed_size": H}], ids=str)
 def model(cell: CellName, request: pytest.FixtureRequest) -> Model:
-    network = CharRNN(small_config(cell, **request.param))
-    weights = {name: 3 * values for name, values in network.weights().items()}
-    return Model(network.config, CharTokenizer("\nabcdefghij"), weights)
+    return large(cell, TOKENIZER, **request.param)
 
 
 def hold(value: Any, *, hook: Any) -> Any:
@@ -77,9 +82,7 @@ def test_a_seed_writes_the_same_text_streamed_alone_and_in_a_batch(
 
 
 def test_records_are_written_with_units_held(cell: CellName) -> None:
-    network = CharRNN(small_config(cell))
-    weights = {name: 3 * values for name, values in network.weights().items()}
-    records = Model(network.config, CharTokenizer("abcdefghij", end="\n"), weights)
+    records = large(cell, CharTokenizer("abcdefghij", end="\n"))
     settings: dict[str, Any] = {"clamp": CLAMP, "max_new_tokens": 200}
     found = list(records.records(6, seed=2, **settings))
     for record in found:
@@ -97,8 +100,7 @@ def test_records_are_written_with_units_held(cell: CellName) -> None:
 
 def test_a_long_text_is_written_with_its_units_held() -> None:
     """One that machine code would write; that code holds no unit."""
-    network = CharRNN(small_config("lstm", hidden_size=32, embed_size=4, num_layers=1))
-    model = Model(network.config, CharTokenizer("\nabcdefghij"), network.weights())
+    model = random_model("lstm", TOKENIZER, hidden_size=32, embed_size=4, num_layers=1)
     clamped = model.clamped({"0.5": 1.0})
     assert clamped.sampler(clamped.start(), None) is None
     assert len(next(model.stream("a", max_new_tokens=None, clamp={"0.5": 1.0}))) == 1
@@ -120,8 +122,7 @@ def test_a_long_text_is_written_with_its_units_held() -> None:
     ids=str,
 )
 def test_a_unit_that_is_not_there_is_named(clamp: Any, message: str) -> None:
-    network = CharRNN(small_config("gru"))
-    model = Model(network.config, CharTokenizer("\nabcdefghij"), network.weights())
+    model = random_model("gru", TOKENIZER)
     for write in (model.generate, model.stream, lambda **more: model.beam_search(2, **more)):
         with pytest.raises(CharRNNError, match=message):
             write(clamp=clamp)

@@ -17,7 +17,7 @@ from charrnn.config import CellName
 from charrnn.models.hooks import Hook
 from charrnn.sampling.language_model import TIME_CHUNK
 from tests.conftest import B, E, H, L, T, V, changed, small_config
-from tests.models.test_model import IDS, TOKENIZER, VARIANTS, make
+from tests.models.small import IDS, TOKENIZER, VARIANTS, make
 
 TEXT = TOKENIZER.decode(IDS[0])
 LONG = TOKENIZER.decode(np.resize(IDS, TIME_CHUNK + 9))

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import CharRNN, CharTokenizer, Mixture, Model
-from tests.conftest import V, small_config
+from charrnn import CharTokenizer, Mixture
+from tests.conftest import V, changed, random_model
 
 
 def test_a_mixture_keeps_its_models_whatever_becomes_of_the_list() -> None:
-    config, tokenizer = small_config("gru"), CharTokenizer("\n abcdefghi")
-    one, two, three = (Model(config, tokenizer, CharRNN(config).weights()) for _ in range(3))
+    one, two, three = (random_model("gru", CharTokenizer("\n abcdefghi")) for _ in range(3))
     models = [one, two]
     mixture = Mixture(models)
     ids = np.arange(V, dtype=np.int32)[None]
@@ -25,10 +24,8 @@ def test_a_mixture_keeps_its_models_whatever_becomes_of_the_list() -> None:
 
 def test_logits_of_a_model_mixed_with_itself_are_its_own() -> None:
     """Also in a mixture of mixtures: the repetition penalty depends on their level."""
-    config, tokenizer = small_config("lstm"), CharTokenizer("\n abcdefghi")
-    weights = CharRNN(config).weights()
-    weights["head.bias"] = weights["head.bias"] + np.float32(3)
-    model = Model(config, tokenizer, weights)
+    drawn = random_model("lstm", CharTokenizer("\n abcdefghi"))
+    model = changed(drawn, {"head.bias": drawn.weights["head.bias"] + 3})
     twice = Mixture([model, Mixture([model, model])])
     ids = np.arange(V, dtype=np.int32)[None]
     np.testing.assert_allclose(twice(ids)[0], model(ids)[0], rtol=1e-4, atol=1e-4)

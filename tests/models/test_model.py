@@ -14,36 +14,21 @@ import torch
 
 from charrnn import CharRNN, CharRNNError, Mixture, Model, evaluate, inside, load
 from charrnn.cells.heads import shapes_of
-from charrnn.config import CellName, ModelConfig
+from charrnn.config import CellName
 from charrnn.folder.reading import read_model
 from charrnn.models.loading import of_folder
 from charrnn.sampling.language_model import TIME_CHUNK
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
-from tests.conftest import VERSE, B, H, L, T, V, small_config
-
-TOKENIZER = CharTokenizer("\n abcdefghi")
-IDS = np.random.default_rng(0).integers(0, V, (B, T)).astype(np.int32)
-
-
-def make(config: ModelConfig) -> tuple[CharRNN, Model]:
-    """A network, and the NumPy model of the same weights; no bias is zero."""
-    network = CharRNN(config).eval()
-    for name, weight in network.named_parameters():
-        if "bias" in name:
-            torch.nn.init.normal_(weight)
-    return network, Model(config, TOKENIZER, network.weights())
+from tests.conftest import VERSE, B, H, L, T, V, changed, random_model, small_config
+from tests.models.small import IDS, TOKENIZER, VARIANTS, make
 
 
 def test_a_record_to_score_does_not_hold_the_end_of_one() -> None:
     tokenizer = ByteTokenizer("\n")
-    config = small_config("gru", vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model("gru", tokenizer)
     with pytest.raises(CharRNNError, match="the text has a line end, where records of this model"):
         model.log_probs("ab\ncd")
     np.testing.assert_array_equal(model.log_probs("ab\ncd", "skip"), model.log_probs("abcd"))
-
-
-VARIANTS = [{}, {"skip": True}, {"skip": True, "embed_size": H}, {"num_layers": 1}]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -234,10 +219,8 @@ def test_a_program_may_have_numpy_raise_errors(
     use: Callable[[Any], object], cell: CellName
 ) -> None:
     """With numbers that become 0, which np.seterr(all="raise") takes for mistakes."""
-    tokenizer = CharTokenizer.from_text(VERSE)
-    config = small_config(cell, vocab_size=tokenizer.vocab_size)
-    weights = {name: 40 * weight for name, weight in CharRNN(config).weights().items()}
-    model = Model(config, tokenizer, weights)
+    drawn = random_model(cell, CharTokenizer.from_text(VERSE))
+    model = changed(drawn, {name: 40 * weight for name, weight in drawn.weights.items()})
     with np.errstate(all="raise"):
-        found = use(Model(config, tokenizer, weights))
+        found = use(Model(model.config, model.tokenizer, model.weights))
     assert str(found) == str(use(model))

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from charrnn import Evaluation
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.classify import Classifying
 from charrnn.objectives.forecast import Forecasting
 from charrnn.objectives.tag import Tagging
 from charrnn.task_config import Classify, Forecast, Tag
 from charrnn.text.tokenizer import CharTokenizer
+from tests.conftest import evaluation
 
 TEXTS: dict[str, Any] = {"train": [], "val": [], "tokenizer": CharTokenizer("ab"), "extra": {}}
 CLASSIFYING = Classifying(
@@ -30,20 +30,6 @@ FORECASTING = Forecasting(
 )
 
 
-def evaluation(score: float | None, nats: float) -> Evaluation:
-    return Evaluation(
-        step=1,
-        epoch=1.0,
-        seconds=1.0,
-        train_nats=1.0,
-        val_nats=nats,
-        learning_rate=0.1,
-        grad_norm=1.0,
-        tokens_per_second=1.0,
-        score=score,
-    )
-
-
 @pytest.mark.parametrize(
     ("task", "ranked"),
     [
@@ -55,5 +41,6 @@ def evaluation(score: float | None, nats: float) -> Evaluation:
 def test_the_best_score_is_first_and_a_missing_one_last(
     task: ExampleTask[Any], ranked: list[tuple[float | None, float]]
 ) -> None:
-    found = sorted((evaluation(*one) for one in reversed(ranked)), key=task.rank)
+    made = (evaluation(score=score, val_nats=nats) for score, nats in reversed(ranked))
+    found = sorted(made, key=task.rank)
     assert [(one.score, one.val_nats) for one in found] == ranked

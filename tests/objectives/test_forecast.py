@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName, Reading, TaskSettings, TrainConfig
+from charrnn.config import CellName, Reading, TaskSettings
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder import card
 from charrnn.folder.reading import read_folder
@@ -29,6 +30,7 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.measures import smape
 from tests.commands import run
+from tests.conftest import small_training
 
 SMALL: dict[str, Any] = {"task": "forecast", "out": "m", "device": "cpu", "hidden_size": 8}
 
@@ -44,25 +46,13 @@ def random_walks(*lengths: int) -> list[np.ndarray]:
     return [random.normal(0, 1, length).cumsum() for length in lengths]
 
 
-def settings(**changed: Any) -> TrainConfig:
-    usual: dict[str, Any] = {
-        "batch_size": 4,
-        "seq_length": 6,
-        "steps": 10,
-        "learning_rate": 0.01,
-        "warmup_steps": 1,
-        "weight_decay": 0.0,
-        "val_frac": 0.1,
-        "eval_every": 5,
-        "patience": 3,
-    }
-    return TrainConfig(**usual | changed)
+settings = partial(small_training, seq_length=6, val_frac=0.1)
 
 
 def data_of(*lengths: int, horizon: int = 2, season: int | None = 2) -> ForecastData:
     write_series("a.csv", *random_walks(*lengths))
     wanted = TaskSettings(task="forecast", horizon=horizon, season=season)
-    return forecast.read(Request(["a.csv"], Reading(), wanted), None)
+    return forecast.read(Request(["a.csv"], Reading(), wanted))
 
 
 def plan_of(data: ForecastData, **given: Any) -> Any:
@@ -165,7 +155,7 @@ def test_some_windows_tell_the_errors_of_all_where_dates_differ(
     steps = np.random.default_rng(5).normal(0, 1, (20, length)) * (np.arange(length) % 2)
     write_series("a.csv", *steps.cumsum(1))
     wanted = TaskSettings(task="forecast", horizon=1, season=1)
-    data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+    data = forecast.read(Request(["a.csv"], Reading(), wanted))
     task = data.divided(settings())
     assert len(task.places) < windows.MEASURED
     lower, _, upper = task.first_errors[0]
@@ -232,11 +222,10 @@ def test_numpy_answers_as_pytorch_does(cell: CellName) -> None:
             wanted += list(batch.windows.values(np.sort(outputs, -1)))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     forecaster = Forecaster(task.folder(model, weights))
-    pasts = [trial.past for trial in task.trials]
-    spreads = [past.known_spread for past in pasts]
-    bands = forecaster.bands([past.values for past in pasts], spreads, 2)
+    bands = forecaster.answers(task.trials)
     np.testing.assert_allclose(bands, wanted, rtol=1e-4, atol=1e-5)
-    assert forecaster.report(task.trials).score == pytest.approx(scoring.result.score, rel=1e-4)
+    report = forecaster.judged(task.trials, bands)
+    assert report.score == pytest.approx(scoring.result.score, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -385,7 +374,7 @@ def test_series_that_never_vary_cost_nothing() -> None:
     for more in ([], [np.full(30, 5.0), np.full(25, -1e-3)]):
         write_series("a.csv", *random_walks(40), *more)
         wanted = TaskSettings(task="forecast", horizon=2, season=2)
-        data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+        data = forecast.read(Request(["a.csv"], Reading(), wanted))
         alike = msgspec.structs.replace(data.kind, smoothing=0.5, drift=True)
         task = replace(data, kind=alike).divided(settings())
         network = task.network(model, torch.Generator().manual_seed(1))
@@ -427,7 +416,7 @@ def test_the_smaller_batch_of_an_epoch_is_of_windows_of_any_length(rules: int) -
     """It was of the longest in every epoch, which then counted for more than others."""
     write_series("a.csv", *random_walks(*range(12, 40)))
     request = Request(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=3))
-    data = forecast.read(request, None)
+    data = forecast.read(request)
     task = data.divided(settings(seq_length=30, batch_size=16, rules=rules))
     batches = task.batches(settings(seq_length=30, batch_size=16, rules=rules))
     sizes, widths = [], list[int]()
@@ -463,23 +452,6 @@ def test_a_run_begun_by_older_rules_goes_on_by_them(monkeypatch: pytest.MonkeyPa
     assert weights[0] == weights[1] == weights[2] != weights[3]
 
 
-def test_a_resumed_run_is_the_same() -> None:
-    write_series("a.csv", *random_walks(40, 30))
-    whole = charrnn.train("a.csv", **SMALL, horizon=3, season=2, steps=12, eval_every=4)
-    whole.finish(progress=False)
-    part = charrnn.train(
-        "a.csv", **SMALL | {"out": "n"}, horizon=3, season=2, steps=12, eval_every=4
-    )
-    for event in part:
-        if isinstance(event, charrnn.Evaluated):
-            break
-    charrnn.resume("n").finish(progress=False)
-    ends = [read_folder(Path(name)) for name in "mn"]
-    for name, values in ends[0].weights.items():
-        assert np.array_equal(values, ends[1].weights[name]), name
-    assert ends[0].extra == ends[1].extra
-
-
 def test_features_are_read() -> None:
     """What comes is what the feature was a step before."""
     hint = np.random.default_rng(0).normal(0, 1, 301).cumsum()
@@ -499,7 +471,7 @@ def test_the_plan_names_the_features() -> None:
     rows = "".join(f"{k % 7},{k % 3},{k % 2}\n" for k in range(40))
     Path("a.csv").write_text(f"y,heat,wind\n{rows}")
     wanted = TaskSettings(task="forecast", horizon=1)
-    data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+    data = forecast.read(Request(["a.csv"], Reading(), wanted))
     reasons = plan_of(data, seq_length=8).reasons
     assert "reads 8 values at a time, each with its heat and wind, and predicts 1, as " in reasons
     assert "as differences from the mean value and its drift; " in reasons
@@ -581,13 +553,13 @@ def test_no_language_model_starts_a_forecaster() -> None:
     write_series("a.csv", *random_walks(40))
     bases: list[Any] = [object()]
     with pytest.raises(UsageError, match="a forecaster reads numbers"):
-        forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast"), bases), None)
+        forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast"), bases))
 
 
 def test_the_size_of_a_corpus_of_series_is_told_in_values_without_features() -> None:
     rows = "".join(f"{k % 5},{k % 3},{k % 7}\n" for k in range(40))
     Path("a.csv").write_text(f"y,hint,other\n{rows}")
-    found = forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast")), None)
+    found = forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast")))
     assert found.kind.features == ("hint", "other")
     assert found.corpus.characters == 40
 
@@ -596,4 +568,4 @@ def test_a_table_that_is_there_twice_counts_once_in_the_name() -> None:
     for name in ("a.csv", "b.csv"):
         Path(name).write_text("y\n" + "".join(f"{k % 5}\n" for k in range(40)))
     request = Request(["a.csv", "b.csv"], Reading(), TaskSettings(task="forecast"))
-    assert forecast.read(request, None).corpus.name == "a"
+    assert forecast.read(request).corpus.name == "a"

@@ -16,27 +16,17 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import (
-    Budget,
-    CellName,
-    ModelConfig,
-    Reading,
-    TaskName,
-    TaskSettings,
-    TrainConfig,
-)
+from charrnn.checkpoints import LABELS
+from charrnn.config import Budget, CellName, ModelConfig, Reading, TaskName, TaskSettings
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder import card
 from charrnn.folder.reading import read_folder
-from charrnn.folder.record import LABELS
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.network.encoder import Encoder
 from charrnn.objectives import classify, tag
-from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import start_capitals
-from charrnn.objectives.batches.groups import Groups
-from charrnn.objectives.plans.plan import RULES, schedule
+from charrnn.objectives.plans.plan import EXAMPLE_RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
@@ -45,6 +35,8 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.tag import Tagger
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import CharTokenizer
+from tests.conftest import small_training
+from tests.training.watching import weights
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
 LEARNING: dict[str, Any] = {
@@ -83,7 +75,7 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     assert model.evaluate("long.csv").notes == (note,)
     record = read_folder(Path("m")).record
     assert record.training is not None
-    data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")), None)
+    data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")))
     task = data.divided(record.training)
     assert max(map(len, task.rows_of(task.val))) == 6
 
@@ -155,21 +147,6 @@ def test_the_depth_of_brackets_is_learnt() -> None:
     )
 
 
-def settings(seed: int = 0, batch_size: int = 4) -> TrainConfig:
-    return TrainConfig(
-        batch_size=batch_size,
-        seq_length=64,
-        steps=10,
-        learning_rate=0.01,
-        warmup_steps=1,
-        weight_decay=0.0,
-        val_frac=0.2,
-        eval_every=5,
-        patience=3,
-        seed=seed,
-    )
-
-
 def task_of(name: str, seed: int = 0) -> Any:
     """A task, its data and the shape of its network."""
     source = {"classify": "bits.csv", "tag": "brackets.conll"}[name]
@@ -178,8 +155,8 @@ def task_of(name: str, seed: int = 0) -> Any:
     else:
         write_brackets(source, 60, seed=1)
     objective = OBJECTIVES[name]  # type: ignore[index]
-    data = objective.read(request_of(name, [source]), None)
-    return data, data.divided(settings(seed))
+    data = objective.read(request_of(name, [source]))
+    return data, data.divided(small_training(seed=seed))
 
 
 def request_of(task: Any, sources: Sequence[str] = (), **given: Any) -> Request:
@@ -264,13 +241,13 @@ def test_a_report_that_has_to_end_early_is_on_examples_from_all_over(
     assert seen == [list(task.val), list(task.val[::3])]
 
 
-@pytest.mark.parametrize(("rules", "smoothing"), [(RULES, classify.SMOOTHING), (1, 0.0)])
+@pytest.mark.parametrize(("rules", "smoothing"), [(EXAMPLE_RULES, classify.SMOOTHING), (1, 0.0)])
 def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
     rules: int, smoothing: float
 ) -> None:
     """But in runs begun before, whose evaluations stay alike."""
     data, _ = task_of("classify")
-    task = data.divided(msgspec.structs.replace(settings(), rules=rules))
+    task = data.divided(small_training(rules=rules))
     network = network_of(task, model_of(data, "gru"))
     scoring = Scoring(task, network)
     for _ in scoring:
@@ -315,7 +292,7 @@ def test_a_tagger_is_validated_by_the_cost_that_its_training_makes_small() -> No
 def test_the_training_loss_is_the_mean_over_all_that_was_predicted(name: str) -> None:
     """A batch of a few words once weighed as much as one of many."""
     data, task = task_of(name)
-    learner = Learner(task, model_of(data, "gru"), settings(batch_size=7))
+    learner = Learner(task, model_of(data, "gru"), small_training(batch_size=7))
     losses, numbers = list[float](), list[float]()
     for step in range(learner.batches.steps_per_epoch):
         batch = learner.batches.batch(step)
@@ -346,7 +323,7 @@ def test_a_word_at_which_a_text_is_cut_is_scored_as_it_is_alone() -> None:
 def test_padding_never_changes_the_cost(name: str) -> None:
     data, task = task_of(name)
     network = network_of(task, model_of(data, "gru"))
-    batches = task.batches(settings(batch_size=6))
+    batches = task.batches(small_training(batch_size=6))
     generator = torch.Generator()
     together = task.cost(network, batches.batch(3), None, generator)
     alone = []
@@ -368,8 +345,8 @@ def test_padding_never_changes_the_cost(name: str) -> None:
 @pytest.mark.parametrize("name", ["classify", "tag"])
 def test_a_batch_is_a_function_of_its_number_and_the_seed(name: str) -> None:
     _, task = task_of(name)
-    first, again = task.batches(settings(seed=5)), task.batches(settings(seed=5))
-    other = task.batches(settings(seed=6))
+    first, again = task.batches(small_training(seed=5)), task.batches(small_training(seed=5))
+    other = task.batches(small_training(seed=6))
     for step in (31, 2, 17):
         for one, same in zip(first.batch(step).rows, again.batch(step).rows, strict=True):
             assert np.array_equal(one, same)
@@ -404,78 +381,12 @@ def test_each_class_has_a_text_to_train_on() -> None:
     run.finish(progress=False)
     record = read_folder(Path("m")).record
     assert record.training is not None
-    data = classify.read(request_of("classify", ["pairs.csv"]), None)
+    data = classify.read(request_of("classify", ["pairs.csv"]))
     for keeps, count in ((True, 30), (False, 25)):
         task = data.divided(msgspec.structs.replace(record.training, keep_classes=keeps))
         assert len({one.label for one in task.train}) == count
         assert len(task.val) == 24
     assert record.training.keep_classes
-
-
-def test_words_are_left_out_whole_and_never_all() -> None:
-    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
-    texts = ["ab c de", "fg", " a  b", "abcdefg " * 50]
-    own = [as_ids(text, tokenizer) for text in texts]
-    kept, number = 0, 0
-    for step in range(40):
-        found = rows.without_some_words(own, tokenizer, 0.25, 7, step)
-        again = rows.without_some_words(own, tokenizer, 0.25, 7, step)
-        for row, same, text in zip(found, again, texts, strict=True):
-            assert np.array_equal(row, same)
-            assert row[0] == row[-1] == tokenizer.end_id
-            words = iter(text.split())
-            left = tokenizer.decode(row[1:-1]).split()
-            assert left or text == " a  b"  # of which a space may stay
-            assert all(word in words for word in left)  # in their order
-            kept, number = kept + len(left), number + len(text.split())
-    assert kept / number == pytest.approx(0.75, abs=0.03)
-    assert not np.array_equal(found[3], rows.without_some_words(own, tokenizer, 0.25, 8, step)[3])
-
-
-def test_of_a_text_that_was_cut_the_last_word_is_left_out_or_moved_whole() -> None:
-    """Its last letter always stayed where it was, and stuck to another word."""
-    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
-    text = "ab cd ef"
-    cut = as_ids(f"{text}g", tokenizer)[: 1 + len(text)]
-    fewer, moved = set[str](), set[str]()
-    for step in range(40):
-        (left,) = rows.without_some_words([cut], tokenizer, 0.5, 7, step)
-        (other,) = rows.in_other_orders([cut], tokenizer, 1.0, 7, step)
-        assert left[0] == other[0] == tokenizer.end_id
-        fewer.add(tokenizer.decode(left[1:]))
-        moved.add(tokenizer.decode(other[1:]))
-    assert {"ab", "ab cd", "ab ef", " cd ef"} < fewer
-    assert {one for found in fewer for one in found.split()} == {"ab", "cd", "ef"}
-    assert {"ef ab cd", "cd ef ab"} <= moved
-    assert all(sorted(one.split()) == ["ab", "cd", "ef"] for one in moved)
-    for way in (rows.without_some_words, rows.in_other_orders):
-        (older,) = way([cut], tokenizer, 0.9, 7, 1, whole=True)
-        assert older[-1] == cut[-1]  # as in runs begun before
-
-
-def test_words_that_change_places_stay_whole_and_mostly_together() -> None:
-    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
-    texts = ["ab c de", "fg", " a  b", "", "a b c d e f g ab cd ef"]
-    own = [as_ids(text, tokenizer) for text in texts]
-    moved, together = 0, 0
-    for step in range(200):
-        found = rows.in_other_orders(own, tokenizer, 0.5, 7, step)
-        again = rows.in_other_orders(own, tokenizer, 0.5, 7, step)
-        for row, same, text in zip(found, again, texts, strict=True):
-            assert np.array_equal(row, same)
-            assert row[0] == row[-1] == tokenizer.end_id
-            other = tokenizer.decode(row[1:-1])
-            assert len(other) == len(text)
-            assert sorted(other.split()) == sorted(text.split())
-        assert tokenizer.decode(found[1][1:-1]) == "fg"
-        last = tokenizer.decode(found[4][1:-1])
-        moved += last != texts[4]
-        together += sum(pair in last for pair in ("a b", "b c", "c d", "d e", "e f", "f g"))
-    assert moved / 200 == pytest.approx(0.5, abs=0.1)
-    assert together / 1200 > 0.75
-    assert [len(row) for row in rows.in_other_orders(own, tokenizer, 0.0, 7, 1)] == [
-        len(row) for row in own
-    ]
 
 
 def test_what_the_order_of_words_says_is_learnt() -> None:
@@ -500,7 +411,7 @@ def test_what_the_order_of_words_says_is_learnt() -> None:
 def test_all_batches_of_a_run_are_made_of_the_same_rows(name: str) -> None:
     """Preparing a million texts takes longer than many an update."""
     _, task = task_of(name)
-    one, other = (task.batches(settings(seed=seed)) for seed in (1, 2))
+    one, other = (task.batches(small_training(seed=seed)) for seed in (1, 2))
     for row, same, example in zip(one.rows, other.rows, task.train, strict=True):
         assert np.shares_memory(row, same)
         assert np.array_equal(row, task.rows_of([example])[0][: len(row)])
@@ -514,7 +425,7 @@ def test_a_classifier_begun_by_older_rules_goes_on_by_them(
     Path("a.csv").write_text(f"text,label\n{rows}")
     settings = SMALL | {"steps": 9, "eval_every": 4, "batch_size": 5}
     with monkeypatch.context() as patch:
-        patch.setattr("charrnn.objectives.plans.plan.RULES", 1)
+        patch.setattr("charrnn.objectives.plans.plan.EXAMPLE_RULES", 1)
         charrnn.train("a.csv", task="classify", out="whole", **settings).finish(progress=False)
         for event in charrnn.train("a.csv", task="classify", out="stopped", **settings):
             if isinstance(event, charrnn.Evaluated):
@@ -523,7 +434,7 @@ def test_a_classifier_begun_by_older_rules_goes_on_by_them(
     charrnn.train("a.csv", repeat="whole", out="again").finish(progress=False)
     charrnn.train("a.csv", task="classify", out="new", **settings).finish(progress=False)
     names = ("whole", "stopped", "again", "new")
-    whole, *others, new = (Path(name, "model.safetensors").read_bytes() for name in names)
+    whole, *others, new = map(weights, names)
     assert others == [whole, whole]
     assert new != whole
 
@@ -533,39 +444,11 @@ def test_the_length_that_a_user_gives_is_of_characters(given: int, read: int) ->
     """The two ends counted: of a text of six characters four were read."""
     write_bits()
     request = request_of("classify", ["bits.csv"], seq_length=given)
-    data = classify.read(request, None)
+    data = classify.read(request)
     config = schedule(classify.plan(data, request, lambda _: 1e9), steps=3)
     assert config.seq_length == read + ENDS
     longest = max(map(len, data.divided(config).train_rows)) - ENDS
     assert longest == min(read, max(len(one.text) for one in data.examples))
-
-
-def test_groups_read_each_row_once_in_an_epoch() -> None:
-    lengths = np.random.default_rng(0).integers(1, 100, 53)
-    groups = Groups(lengths, batch_size=8, seed=1)
-    for epoch in range(3):
-        steps = range(epoch * groups.steps_per_epoch, (epoch + 1) * groups.steps_per_epoch)
-        seen = np.concatenate([groups.chosen(step) for step in steps])
-        assert sorted(seen.tolist()) == list(range(53))
-    spread = [np.ptp(lengths[groups.chosen(step)]) for step in range(groups.steps_per_epoch)]
-    assert np.mean(spread) < 25  # of 99
-    assert groups.tokens_per_step * groups.steps_per_epoch == lengths.sum()
-
-
-@pytest.mark.parametrize("mixed", [True, False])
-def test_the_smaller_group_is_of_rows_of_any_length(mixed: bool) -> None:
-    """It was of the longest in every epoch, which then counted for more than others."""
-    lengths = np.arange(1, 54)
-    groups = Groups(lengths, batch_size=8, seed=1, mixed=mixed)
-    means = []
-    for epoch in range(40):
-        chosen = [groups.chosen(epoch * 7 + step) for step in range(7)]
-        assert sorted(np.concatenate(chosen).tolist()) == list(range(53))
-        (smaller,) = [lengths[rows] for rows in chosen if len(rows) < 8]
-        means.append(smaller.mean())
-        spread = [np.ptp(lengths[rows]) for rows in chosen if len(rows) == 8]
-        assert max(spread) < 14
-    assert np.mean(means) == (pytest.approx(27, abs=4) if mixed else pytest.approx(51))
 
 
 def test_long_texts_are_cut_and_that_is_told() -> None:
@@ -605,7 +488,7 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
     for name, length in (("cut.csv", longest), ("long.csv", 20_000)):
         write_long(name, length)
         request = request_of("classify", [name], **given)
-        data = classify.read(request, None)
+        data = classify.read(request)
         plan = classify.plan(data, request, lambda _: 1e9)
         task = data.divided(schedule(plan, steps=9))
         tokens = (sum(map(task.tokens_of, task.train)), task.val_tokens)
@@ -618,16 +501,16 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
 
 def test_passes_are_as_before_in_runs_begun_when_all_characters_counted() -> None:
     write_long("long.csv", 20_000)
-    data = classify.read(request_of("classify", ["long.csv"]), None)
-    for rules, epochs in ((RULES, 16), (1, 20)):
-        config = msgspec.structs.replace(settings(), rules=rules)
+    data = classify.read(request_of("classify", ["long.csv"]))
+    for rules, epochs in ((EXAMPLE_RULES, 16), (1, 20)):
+        config = small_training(rules=rules)
         assert data.divided(config).max_epochs == epochs
 
 
 def test_a_tagger_is_trained_on_beginnings_and_validated_whole() -> None:
     Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 1_500 for k in range(20)))
     request = request_of("tag", ["a.conll"], val_frac=0.25)
-    plan = tag.plan(tag.read(request, None), request, lambda _: 1e9)
+    plan = tag.plan(tag.read(request), request, lambda _: 1e9)
     assert plan.tokens_per_step * plan.steps_per_epoch == pytest.approx(15 * 2002)
     assert plan.val_tokens > 5 * 3000
 
@@ -645,7 +528,7 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
 ) -> None:
     """Texts of 300,000 characters once took nearly all the time of a run, and filled the screen."""
     write_long("long.csv", 3_000)
-    data = classify.read(request_of("classify", ["long.csv"]), None)
+    data = classify.read(request_of("classify", ["long.csv"]))
     widths, read = [], encoder.Encoder.read
 
     def noted(own: encoder.Encoder, ids: Any, lengths: Any) -> Any:
@@ -653,15 +536,15 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
         return read(own, ids, lengths)
 
     monkeypatch.setattr(encoder.Encoder, "read", noted)
-    sample = sample_of(data, data.divided(settings()))
+    sample = sample_of(data, data.divided(small_training()))
     assert widths == [64]
     assert sample.startswith(f"{'ab' * 150}…\n→ ")
 
 
 def test_of_a_long_text_with_marks_the_beginning_is_shown() -> None:
     Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 500 for k in range(20)))
-    data = tag.read(request_of("tag", ["a.conll"]), None)
-    sample = sample_of(data, data.divided(settings()))
+    data = tag.read(request_of("tag", ["a.conll"]))
+    sample = sample_of(data, data.divided(small_training()))
     assert len(sample) == 301
     assert sample.endswith("…")
 
@@ -675,7 +558,7 @@ def test_labels_that_look_the_same_are_pointed_out() -> None:
         ("a.conll", "tag", "types of spans"),
     ]
     for name, task, kind in cases:
-        data = OBJECTIVES[task].read(request_of(task, [name]), None)
+        data = OBJECTIVES[task].read(request_of(task, [name]))
         assert rf"'cafe\u0301' and 'caf\xe9' look the same, and are two {kind}" in data.notes
 
 

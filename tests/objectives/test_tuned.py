@@ -40,9 +40,8 @@ def write(path: str, count: int, share: float, seed: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def files() -> None:
     """To learn from, sentences with few names; to validate and to test, others with many."""
-    monkeypatch.chdir(tmp_path)
     write("few.conll", 150, 0.06, seed=1)
     write("many.conll", 150, 0.5, seed=2)
     write("test.conll", 150, 0.5, seed=3)
@@ -62,7 +61,7 @@ def trained() -> Learner:
     work, budget = TaskSettings(task="tag"), Budget(epochs=3)
     sources = {"sources": ["few.conll"], "validation": ["many.conll"]}
     request = Request(**sources, reading=Reading(), work=work, budget=budget, settings=SHAPE)  # type: ignore[arg-type]
-    data = tag.read(request, None)
+    data = tag.read(request)
     plan = tag.plan(data, request, lambda _: 1e11)
     config = schedule(plan, round(3 * plan.steps_per_epoch))
     learner = Learner(data.divided(config), plan.model, config)

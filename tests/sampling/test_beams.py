@@ -7,15 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, CharRNNError, CharTokenizer, Model
-from tests.conftest import small_config
+from charrnn import CharRNNError, CharTokenizer, Model
+from tests.conftest import changed, random_model
 
 
 @pytest.fixture
 def model(cell: str) -> Model:
-    network = CharRNN(small_config(cell, vocab_size=4))
-    weights = {name: 3 * values for name, values in network.weights().items()}
-    return Model(network.config, CharTokenizer("\nabc"), weights)
+    drawn = random_model(cell, CharTokenizer("\nabc"))
+    return changed(drawn, {name: 3 * values for name, values in drawn.weights.items()})
 
 
 def _all_texts(model: Model, length: int) -> dict[str, float]:
@@ -68,9 +67,7 @@ def test_a_search_without_stops_finds_what_one_whose_stop_never_comes_finds(
     end: str | None, cell: str
 ) -> None:
     """Such a search need not read each path again to see whether it has ended."""
-    network = CharRNN(small_config(cell, vocab_size=4))
-    tokenizer = CharTokenizer("abc" if end else "\nabc", end)
-    model = Model(network.config, tokenizer, network.weights())
+    model = random_model(cell, CharTokenizer("abc" if end else "\nabc", end))
     found = model.beam_search(5, "a", max_new_tokens=13)
     assert found == model.beam_search(5, "a", max_new_tokens=13, stop_strings=("a" * 14,))
     assert {len(beam.text) for beam in found} == {13} if end is None else found

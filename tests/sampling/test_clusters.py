@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
+from charrnn import ByteTokenizer, CharTokenizer, SampleConfig
 from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.sampling import generation
@@ -22,9 +22,9 @@ from charrnn.sampling.clusters import joins, may_join, without_open_end
 from charrnn.sampling.generation import generate_batch, groups, stream
 from charrnn.sampling.growing import MAX_OVER
 from charrnn.sampling.language_model import LanguageModel
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.text.tokenizer import Tokenizer
-from tests.conftest import small_config
+from tests.conftest import random_model
 
 ASTRONAUT = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{ROCKET}"
 FLAG = "\N{REGIONAL INDICATOR SYMBOL LETTER D}\N{REGIONAL INDICATOR SYMBOL LETTER E}"
@@ -84,10 +84,10 @@ def test_whatever_its_length_a_text_ends_with_a_whole_cluster(kind: str) -> None
     sizes = [len(model.tokenizer.encode(TEXT[:end])) for end in ends]
     for length in range(1, sizes[-1]):
         config = SampleConfig(max_new_tokens=length)
-        text = "".join(stream(wish_of(model, "", config)))
+        text = "".join(stream(request_for(model, "", config)))
         wanted = next(end for end, size in zip(ends, sizes, strict=True) if size >= length)
         assert text == TEXT[:wanted], length
-        for sample in generate_batch(wish_of(model, "", config), range(2)):
+        for sample in generate_batch(request_for(model, "", config), range(2)):
             assert sample.text == text
             assert sample.tokens == len(model.tokenizer.encode(text))
             assert sample.mean_log_prob == pytest.approx(0, abs=1e-6)
@@ -98,7 +98,7 @@ def test_a_cluster_that_the_prompt_began_is_part_of_it() -> None:
     letters = script("char", FLAG[:1] * 8)
     for prompt, length in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 4)):
         config = SampleConfig(max_new_tokens=length)
-        text = "".join(stream(wish_of(letters, FLAG[:1] * prompt, config)))
+        text = "".join(stream(request_for(letters, FLAG[:1] * prompt, config)))
         assert (prompt + len(text)) % 2 == 0
         assert length <= len(text) <= length + 1
 
@@ -106,7 +106,7 @@ def test_a_cluster_that_the_prompt_began_is_part_of_it() -> None:
 @pytest.mark.parametrize("kind", ["char", "byte"])
 def test_a_cluster_without_end_is_cut(kind: str) -> None:
     model = script(kind, "a" + ACCENT * 400)
-    sample, _ = generate_batch(wish_of(model, "", SampleConfig(max_new_tokens=9)), range(2))
+    sample, _ = generate_batch(request_for(model, "", SampleConfig(max_new_tokens=9)), range(2))
     assert 9 <= sample.tokens <= 9 + MAX_OVER
     assert sample.text == "a" + ACCENT * (len(sample.text) - 1)
 
@@ -114,7 +114,7 @@ def test_a_cluster_without_end_is_cut(kind: str) -> None:
 def test_a_record_that_ends_beyond_the_length_is_over() -> None:
     model = Script(ByteTokenizer(end="\n"), "a")
     model.ids = np.array([97, 0xC3, 256, 98], np.int32)  # half of a character, and the end
-    (sample,) = generate_batch(wish_of(model, "", SampleConfig(max_new_tokens=2)), [0])
+    (sample,) = generate_batch(request_for(model, "", SampleConfig(max_new_tokens=2)), [0])
     assert sample.text == "a"
 
 
@@ -127,15 +127,15 @@ def test_stops_count_beyond_the_length() -> None:
         ((f"e{ACCENT}",), "ab"),
     ):
         config = SampleConfig(max_new_tokens=3, stop_strings=stops)
-        assert "".join(stream(wish_of(model, "", config))) == expected
-        assert [s.text for s in generate_batch(wish_of(model, "", config), [0])] == [expected]
+        assert "".join(stream(request_for(model, "", config))) == expected
+        assert [s.text for s in generate_batch(request_for(model, "", config), [0])] == [expected]
 
 
 def test_a_text_of_bytes_that_is_stopped_ends_with_a_whole_character() -> None:
     for last in range(4, 30):
         asked = iter([False] * last)
-        wish = wish_of(script("byte"), "", SampleConfig(max_new_tokens=500))
-        (sample,) = generate_batch(wish, [1], stop=partial(next, asked, True))
+        request = request_for(script("byte"), "", SampleConfig(max_new_tokens=500))
+        (sample,) = generate_batch(request, [1], stop=partial(next, asked, True))
         assert TEXT.startswith(sample.text)
 
 
@@ -145,8 +145,8 @@ def test_a_beam_ends_with_a_whole_cluster_where_a_drawn_text_does(kind: str, bea
     model = script(kind)
     for length in range(1, len(model.ids)):
         config = SampleConfig(max_new_tokens=length)
-        best = beam_search(wish_of(model, "", config), beams, 1.0)[0]
-        (drawn,) = generate_batch(wish_of(model, "", config), [1])
+        best = beam_search(request_for(model, "", config), beams, 1.0)[0]
+        (drawn,) = generate_batch(request_for(model, "", config), [1])
         assert (best.text, best.tokens) == (drawn.text, drawn.tokens)
         assert best.log_prob == pytest.approx(0, abs=1e-6)
 
@@ -154,9 +154,7 @@ def test_a_beam_ends_with_a_whole_cluster_where_a_drawn_text_does(kind: str, bea
 @pytest.mark.filterwarnings("ignore:no text will end at")
 @pytest.mark.parametrize("stops", [(), (ACCENT + "\n",)])
 def test_beams_beyond_the_length_score_all_that_they_show(stops: tuple[str, ...]) -> None:
-    tokenizer = CharTokenizer.from_text(f"\nabe{ACCENT}")
-    config = small_config("lstm", vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model("lstm", CharTokenizer.from_text(f"\nabe{ACCENT}"))
     longer = 0
     for length in range(1, 12):
         found = model.beam_search(4, "a", max_new_tokens=length, stop_strings=stops, ban="b")
@@ -170,7 +168,7 @@ def test_beams_beyond_the_length_score_all_that_they_show(stops: tuple[str, ...]
 
 def test_beams_whose_cluster_has_no_end_have_no_half_of_it() -> None:
     model = script("char", "a" + ASTRONAUT[:2] * 200)
-    best = beam_search(wish_of(model, "", SampleConfig(max_new_tokens=5)), 2, 1.0)[0]
+    best = beam_search(request_for(model, "", SampleConfig(max_new_tokens=5)), 2, 1.0)[0]
     assert best.tokens == 5 + MAX_OVER
     assert best.text == "a"
 
@@ -180,9 +178,7 @@ def test_beams_whose_cluster_has_no_end_have_no_half_of_it() -> None:
 @pytest.mark.parametrize("settings", [{}, {"top_k": 4}, {"stop_strings": ("ab", "e\u0301")}])
 def test_batches_streams_and_lengths_agree(characters: str, settings: dict[str, Any]) -> None:
     """A text is the beginning of every longer one; with what it always was where nothing joins."""
-    tokenizer = CharTokenizer.from_text(characters)
-    config = small_config("gru", vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
+    model = random_model("gru", CharTokenizer.from_text(characters))
     options: dict[str, Any] = {"temperature": 1.5} | settings
     longest = model.generate("a", seed=5, max_new_tokens=60, **options)
     ends = list(itertools.accumulate(map(len, regex.findall(r"\X", "a" + longest))))
@@ -235,15 +231,14 @@ def test_half_a_cluster_is_known() -> None:
 
 
 def test_many_texts_are_drawn_in_groups_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = small_config("gru")
-    model = Model(config, CharTokenizer("\nabcdefghij"), CharRNN(config).weights())
+    model = random_model("gru", CharTokenizer("\nabcdefghij"))
     settings = SampleConfig(max_new_tokens=12)
-    whole = generate_batch(wish_of(model, "a", settings), range(7, 20))
+    whole = generate_batch(request_for(model, "a", settings), range(7, 20))
     monkeypatch.setattr(generation, "MAX_GROUP", 5)
-    sizes = [len(group) for group in groups(wish_of(model, "", settings), range(7, 20))]
+    sizes = [len(group) for group in groups(request_for(model, "", settings), range(7, 20))]
     assert sizes == [5, 5, 3]
     for one, other in zip(
-        generate_batch(wish_of(model, "a", settings), range(7, 20)), whole, strict=True
+        generate_batch(request_for(model, "a", settings), range(7, 20)), whole, strict=True
     ):
         # Products of other numbers of rows may be rounded otherwise.
         assert one.mean_log_prob == pytest.approx(other.mean_log_prob, abs=1e-5)
@@ -253,7 +248,7 @@ def test_many_texts_are_drawn_in_groups_and_are_the_same(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("length", "size"), [(None, 256), (500, 256), (1 << 20, 16), (10**9, 1)])
 def test_groups_are_smaller_the_longer_their_texts(length: int | None, size: int) -> None:
     model, config = script("byte"), SampleConfig(max_new_tokens=length)
-    assert len(next(groups(wish_of(model, "", config), range(257)))) == size
-    assert [seed for group in groups(wish_of(model, "", config), range(257)) for seed in group] == [
-        *range(257)
-    ]
+    assert len(next(groups(request_for(model, "", config), range(257)))) == size
+    assert [
+        seed for group in groups(request_for(model, "", config), range(257)) for seed in group
+    ] == [*range(257)]

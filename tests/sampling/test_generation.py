@@ -20,7 +20,7 @@ from charrnn.sampling.drawing.draws import Draws
 from charrnn.sampling.endings import Ending
 from charrnn.sampling.generation import generate_batch, stream
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, read_prompt
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import small_config
 
@@ -102,7 +102,7 @@ def test_draws_follow_the_distribution(settings: dict[str, Any], expected: Any) 
 
 
 def _texts(model: Any, config: SampleConfig, count: int) -> list[str]:
-    return [text.text for text in generate_batch(wish_of(model, "", config), range(count))]
+    return [text.text for text in generate_batch(request_for(model, "", config), range(count))]
 
 
 def test_no_text_is_wanted() -> None:
@@ -111,7 +111,7 @@ def test_no_text_is_wanted() -> None:
 
 def test_temperatures_are_taken_in_turn() -> None:
     text = "".join(
-        stream(wish_of(Constant(FIVE), "", SampleConfig(temperature=(0.0, 3.0, 0.0), seed=1)))
+        stream(request_for(Constant(FIVE), "", SampleConfig(temperature=(0.0, 3.0, 0.0), seed=1)))
     )
     assert set(text[::3]) == set(text[2::3]) == {"b"}
     assert set(text[1::3]) == set("abcde")
@@ -135,7 +135,7 @@ def test_random_numbers_drawn_ahead_are_those_of_draw_after_draw() -> None:
 def test_a_repetition_penalty_looks_at_its_window() -> None:
     """With a penalty this high, nothing comes back before the window has passed."""
     config = SampleConfig(temperature=1.0, repetition_penalty=1e9, repetition_window=3, seed=2)
-    text = "abc" + "".join(stream(wish_of(Constant(FIVE), "abc", config)))
+    text = "abc" + "".join(stream(request_for(Constant(FIVE), "abc", config)))
     assert all(len(set(text[k : k + 4])) == 4 for k in range(len(text) - 3))
 
 
@@ -144,13 +144,13 @@ def test_whoever_is_stopped_reads_no_long_prompt_to_its_end(write: Any) -> None:
     how: tuple[Any, ...] = {generate_batch: (range(3),), beam_search: (3, 1.0)}[write]
     prompt = "abcd" * 2000
     model = Echo(CharTokenizer("abcd"))
-    wish = wish_of(model, prompt, SampleConfig(max_new_tokens=9))
+    request = request_for(model, prompt, SampleConfig(max_new_tokens=9))
     asked = itertools.count()
-    found = write(wish, *how, stop=lambda: next(asked) > 2)
+    found = write(request, *how, stop=lambda: next(asked) > 2)
     assert 0 < model.tokens_read < len(prompt) / 2
     assert {text.tokens for text in found} == {0}
     model.tokens_read = 0
-    found = write(wish, *how)
+    found = write(request, *how)
     assert model.tokens_read == len(prompt)
     assert found[0].text == "abcdabcda"
 
@@ -159,36 +159,38 @@ def test_whoever_is_stopped_reads_no_long_prompt_to_its_end(write: Any) -> None:
 def test_lists_of_characters_must_leave_something(name: str) -> None:
     characters = {"allow": "xyz", "ban": "abcde"}[name]
     with pytest.raises(CharRNNError, match="leave no character"):
-        list(stream(wish_of(Constant(FIVE), "", SampleConfig(**{name: characters}))))  # type: ignore[arg-type]
+        list(stream(request_for(Constant(FIVE), "", SampleConfig(**{name: characters}))))  # type: ignore[arg-type]
     with pytest.raises(CharRNNError, match="'é' is 2 bytes"):
-        list(stream(wish_of(Echo(ByteTokenizer()), "", SampleConfig(**{name: "é"}))))  # type: ignore[arg-type]
+        list(stream(request_for(Echo(ByteTokenizer()), "", SampleConfig(**{name: "é"}))))  # type: ignore[arg-type]
 
 
 def test_length_counts_new_tokens_and_no_step_is_wasted() -> None:
     model = Echo(CharTokenizer("abcde"))
-    text = "".join(stream(wish_of(model, "ab", SampleConfig(max_new_tokens=7))))
+    text = "".join(stream(request_for(model, "ab", SampleConfig(max_new_tokens=7))))
     assert text == "cdeabcd"
     assert model.steps == 6
-    assert list(stream(wish_of(model, "ab", SampleConfig(max_new_tokens=0)))) == []
+    assert list(stream(request_for(model, "ab", SampleConfig(max_new_tokens=0)))) == []
 
 
 def test_without_a_prompt_text_starts_as_lines_do() -> None:
     config = SampleConfig(max_new_tokens=3)
-    assert "".join(stream(wish_of(Echo(CharTokenizer("\nABC")), "", config))) == "ABC"
-    assert "".join(stream(wish_of(Echo(CharTokenizer(" ABC")), "", config))) == "ABC"
-    assert "".join(stream(wish_of(Echo(CharTokenizer("ABC")), "", config))) == "BCA"
-    assert "".join(stream(wish_of(Echo(ByteTokenizer()), "", config))) == "\v\f\r"
+    assert "".join(stream(request_for(Echo(CharTokenizer("\nABC")), "", config))) == "ABC"
+    assert "".join(stream(request_for(Echo(CharTokenizer(" ABC")), "", config))) == "ABC"
+    assert "".join(stream(request_for(Echo(CharTokenizer("ABC")), "", config))) == "BCA"
+    assert "".join(stream(request_for(Echo(ByteTokenizer()), "", config))) == "\v\f\r"
 
 
 def test_unknown_characters_of_the_prompt_are_the_callers_choice() -> None:
     model, config = Echo(CharTokenizer("abc")), SampleConfig(max_new_tokens=1)
     with pytest.raises(CharRNNError, match=r"'é' \(U\+00E9\)"):
-        stream(wish_of(model, "aé", config))
-    assert "".join(stream(wish_of(model, "bé", config, "skip"))) == "c"
+        stream(request_for(model, "aé", config))
+    assert "".join(stream(request_for(model, "bé", config, "skip"))) == "c"
 
 
 def test_a_byte_model_streams_whole_characters() -> None:
-    pieces = list(stream(wish_of(Echo(ByteTokenizer()), "\x7f", SampleConfig(max_new_tokens=200))))
+    pieces = list(
+        stream(request_for(Echo(ByteTokenizer()), "\x7f", SampleConfig(max_new_tokens=200)))
+    )
     assert "".join(pieces).encode("utf-8", "replace")
     whole = bytes(range(128, 256)) + bytes(range(72))
     assert "".join(pieces) == whole.decode("utf-8", "replace")
@@ -197,7 +199,7 @@ def test_a_byte_model_streams_whole_characters() -> None:
 def test_the_text_ends_before_the_first_stop_string() -> None:
     model = Echo(CharTokenizer("abcdefgh"))
     config = SampleConfig(max_new_tokens=50, stop_strings=("gh", "e"))
-    assert "".join(stream(wish_of(model, "a", config))) == "bcd"
+    assert "".join(stream(request_for(model, "a", config))) == "bcd"
 
 
 @given(
@@ -280,8 +282,8 @@ def test_draws_on_the_edge_are_made_again_alone() -> None:
         edge = Random(seed).random()  # noqa: S311
         model = Rounding([edge - 1e-8, 1 - edge + 1e-8])
         config = SampleConfig(temperature=1.0, max_new_tokens=5, seed=seed)
-        alone = "".join(stream(wish_of(model, "", config)))
-        batch = generate_batch(wish_of(model, "", config), [seed, seed + 1, seed + 2])
+        alone = "".join(stream(request_for(model, "", config)))
+        batch = generate_batch(request_for(model, "", config), [seed, seed + 1, seed + 2])
         assert batch[0].text == alone
 
 
@@ -359,7 +361,7 @@ def test_a_text_that_is_drawn_again_when_all_are_to_stop_stays_as_it_was() -> No
     asked = itertools.count()
     config = SampleConfig(max_new_tokens=20, temperature=0.0)
     tied = Constant([0.1, 0.4, 0.4, 0.1])  # every draw is a tie
-    found = generate_batch(wish_of(tied, "a", config), range(3), stop=lambda: next(asked) > 30)
+    found = generate_batch(request_for(tied, "a", config), range(3), stop=lambda: next(asked) > 30)
     assert [sample.tokens for sample in found] == [20] * 3
     assert next(asked) > 30, "it was asked while the first was drawn again"
 

@@ -18,7 +18,7 @@ from charrnn.config import ModelConfig
 from charrnn.sampling.beams import beam_search
 from charrnn.sampling.drawing.distribution import allowed_ids, probabilities
 from charrnn.sampling.drawing.draws import Draws
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from tests.conftest import small_config
 
 TINY, HUGE = 5e-324, 1.7e308
@@ -102,7 +102,7 @@ def test_a_text_at_the_lowest_temperature_is_the_greedy_one(long: bool) -> None:
     several = wide.generate_batch(3, "ab", temperature=1e-308, max_new_tokens=count, seed=1)
     assert {sample.text for sample in several} == {greedy}
     for beam in beam_search(
-        wish_of(wide, "ab", SampleConfig(temperature=TINY, max_new_tokens=5)), 4, 1.0
+        request_for(wide, "ab", SampleConfig(temperature=TINY, max_new_tokens=5)), 4, 1.0
     ):
         assert math.isfinite(beam.score)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from charrnn.scoring.lanes import EXACT, MAX_LANES, WARM_UP, chunks
+from charrnn.scoring.lanes import MAX_LANES, SPLIT_FROM, WARM_UP, chunks
 
-EDGES = (EXACT // 2, EXACT, MAX_LANES * EXACT // 2)
+EDGES = (SPLIT_FROM // 2, SPLIT_FROM, MAX_LANES * SPLIT_FROM // 2)
 
 
 @pytest.mark.parametrize("count", [1, 63, *(edge + k for edge in EDGES for k in (-1, 0, 1))])
@@ -25,7 +25,7 @@ def test_each_token_counts_once_and_follows_what_its_lane_has_read(count: int) -
 
 
 def test_the_first_lane_begins_with_the_text_and_the_others_are_warm() -> None:
-    count, read = EXACT + 7, 0
+    count, read = SPLIT_FROM + 7, 0
     for chunk in chunks(count):
         if chunk.keep is not None:
             assert read == WARM_UP

@@ -1,4 +1,4 @@
-"""Texts side by side: each once, and little of what is read is padding."""
+"""What is counted of a text: characters and bytes, those of ends among them."""
 
 from __future__ import annotations
 
@@ -6,55 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from charrnn import ByteTokenizer, CharRNN, CharTokenizer
-from charrnn.evaluation.surprisals import surprisals
-from charrnn.scoring.score import BLOCK, ROWS, SHORT, alike, blocks, score_of
+from charrnn import ByteTokenizer, CharTokenizer
+from charrnn.scoring.score import score_of
 from charrnn.text.prepared import encode_records
-from charrnn.text.spool import records_of
-from tests.conftest import small_config
-
-LENGTHS = st.lists(st.integers(1, 40) | st.integers(1, 3000), max_size=300)
-
-
-@given(LENGTHS, st.integers(1, 50))
-def test_what_is_read_side_by_side_is_at_most_half_padding(lengths: list[int], most: int) -> None:
-    """One long line among short ones made all of them as long, and took the memory of that."""
-    found = list(alike(np.array(lengths, np.int64), most))
-    assert sorted(row for rows in found for row in rows.tolist()) == list(range(len(lengths)))
-    for rows in found:
-        own = [lengths[row] for row in rows]
-        assert len(own) <= most
-        assert own == sorted(own)
-        assert own[-1] <= max(2 * own[0], SHORT)
-
-
-def test_lines_are_batches_of_what_they_hold() -> None:
-    random = np.random.default_rng(4)
-    lengths = [*random.integers(1, 90, BLOCK), 5000, *random.integers(1, 90, ROWS)]
-    lines = [random.integers(1, 9, length).astype(np.int32) for length in lengths]
-    found = list[list[int]]()
-    for block in blocks(lines):
-        begin, texts = len(found), dict[int, list[int]]()
-        for rows, padded, own in block:
-            for row, ids, length in zip(rows, padded, own, strict=True):
-                texts[int(row)] = ids[:length].tolist()
-                assert not ids[length:].any()
-        found += [texts[row] for row in range(len(texts))]
-        assert len(found) - begin in (BLOCK, 1 + ROWS)
-    assert found == [line.tolist() for line in lines]
-
-
-def test_a_long_record_makes_no_work_for_short_ones() -> None:
-    network = CharRNN(small_config("gru", vocab_size=4))
-    tokenizer = CharTokenizer("abc", "\n")
-    records = records_of("\n".join([*["ab", "c"] * 50, "abc" * 500, "ba" * 7]), tokenizer)
-    read = list[int]()
-    network.register_forward_hook(lambda _network, given, _found: read.append(given[0].numel()))
-    assert len(surprisals(network, records)) == records.size
-    assert records.size <= sum(read) <= 2 * records.size + SHORT * records.count
 
 
 def test_what_costs_nothing_costs_zero() -> None:

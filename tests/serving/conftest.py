@@ -78,14 +78,25 @@ def started(cwd: Path, *arguments: object) -> Iterator[Server]:
         process.communicate()
 
 
-@pytest.fixture(scope="package")
-def server(trained_home: Path) -> Iterator[Server]:
-    """One server for the tests that leave it as it was."""
-    with started(trained_home, "verse") as found:
+def shared(cwd: Path, *models: str) -> Iterator[Server]:
+    """A server for the tests that leave it as it was."""
+    with started(cwd, *models) as found:
         yield found
         code, said = found.end()
         assert code == 130
         assert said == "", "a test has made the server fail"
+
+
+@pytest.fixture(scope="package")
+def server(trained_home: Path) -> Iterator[Server]:
+    """One server of one model."""
+    yield from shared(trained_home, "verse")
+
+
+@pytest.fixture(scope="package")
+def names_server(names: Path) -> Iterator[Server]:
+    """One server of both models of records."""
+    yield from shared(names, "names", "bytes")
 
 
 @pytest.fixture(scope="package")

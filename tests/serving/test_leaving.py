@@ -6,10 +6,11 @@ import asyncio
 import json
 from typing import Any
 
-from charrnn.serving.app import Service, create_app
+from charrnn.serving.app import create_app
+from charrnn.serving.service import Service
 from charrnn.use_config import ServeConfig
+from tests.serving.small import small_model
 from tests.serving.test_loading import SCOPE
-from tests.serving.test_scheduler import small_model
 
 TEXTS = 12  # whose pieces come in bursts
 

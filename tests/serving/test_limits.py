@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -17,7 +18,6 @@ from charrnn.serving.server import listen
 from charrnn.use_config import ServeConfig
 from tests.serving.conftest import started
 
-resource = pytest.importorskip("resource")
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere the limits of another process can't be read"
 )

@@ -18,12 +18,13 @@ from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
 from charrnn.models.model import Model
-from charrnn.serving.app import Service, create_app
+from charrnn.serving.app import create_app
 from charrnn.serving.server import listen, serve
+from charrnn.serving.service import Service
 from charrnn.use_config import ServeConfig
 from tests import commands
 from tests.conftest import small_config
-from tests.serving.test_scheduler import small_model
+from tests.serving.small import small_model
 
 
 class Noting(socket.socket):
@@ -95,9 +96,7 @@ def test_a_model_that_has_diverged_is_refused_at_the_start() -> None:
     path = Path("model")
     write_files(path, model_files(read_model(path).record, model.tokenizer, weights, 0))
     done = commands.run(Path(), "serve", "model", "--port", 0)
-    assert done.returncode == 65
-    (said,) = done.stderr.splitlines()
-    assert said.startswith("charrnn: model: the model predicts NaN or infinity; its training")
+    commands.refused(done, 65, "charrnn: model: the model predicts NaN or infinity; its training")
 
 
 def test_a_model_without_weights_is_refused_before_the_server_says_where_it_is() -> None:
@@ -105,19 +104,14 @@ def test_a_model_without_weights_is_refused_before_the_server_says_where_it_is()
     small_model("gru")
     Path("model/model.safetensors").unlink()
     done = commands.run(Path(), "serve", "model", "--port", 0)
-    assert done.returncode == 66
-    (said,) = done.stderr.splitlines()
-    assert said.startswith("charrnn: model: no model.safetensors in it")
+    commands.refused(done, 66, "charrnn: model: no model.safetensors in it")
 
 
 def test_a_damaged_tokenizer_is_refused_before_the_server_says_where_it_is(tmp_path: Path) -> None:
     CharRNN(small_config("rnn")).save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
     (tmp_path / "model" / "tokenizer.json").write_text("{")
-    done = commands.run(tmp_path, "serve", "model", "--port", 0)
-    assert done.returncode == 65
-    assert "tokenizer.json" in done.stderr
-    assert "http://" not in done.stdout + done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    done = commands.run_here(tmp_path, "serve", "model", *commands.NOWHERE)
+    commands.refused(done, 65, "tokenizer.json")
 
 
 def test_no_packet_of_an_answer_waits_for_word_of_the_one_before() -> None:

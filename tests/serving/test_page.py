@@ -110,21 +110,20 @@ def test_a_model_that_is_not_served_is_not_opened(server: Server, browser: Brows
 
 
 def test_the_page_goes_on_with_the_last_record_and_scores_each(
-    names: Path, browser: Browser
+    names: Path, names_server: Server, browser: Browser
 ) -> None:
     model = charrnn.load(names / "names")
-    with started(names, "names") as server:
-        opened(browser, server)
-        found = browser.run(
-            """
-            const model = await openModel(), pieces = [];
-            const settings = {prompt: "ag\\nb", length: 50, temperature: 0.8, topK: 0, topP: 1};
-            for await (const piece of model.generate({...settings, seed: 5, stop: []})) {
-              pieces.push(piece);
-            }
-            const next = await model.next("ag\\nb", 13);
-            return {text: pieces.join(""), next, scored: await model.score("bf\\ncg")};"""
-        )
+    opened(browser, names_server)
+    found = browser.run(
+        """
+        const model = await openModel(), pieces = [];
+        const settings = {prompt: "ag\\nb", length: 50, temperature: 0.8, topK: 0, topP: 1};
+        for await (const piece of model.generate({...settings, seed: 5, stop: []})) {
+          pieces.push(piece);
+        }
+        const next = await model.next("ag\\nb", 13);
+        return {text: pieces.join(""), next, scored: await model.score("bf\\ncg")};"""
+    )
     assert found["text"] == model.generate("b", seed=5)
     assert "" in [piece["text"] for piece in found["next"]], "the end"
     assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
@@ -152,17 +151,16 @@ def test_the_page_has_the_name_of_the_model_and_the_limit_of_the_server(
 
 
 def test_a_line_end_at_the_end_of_a_beginning_is_left_out_and_it_is_said(
-    names: Path, browser: Browser
+    names_server: Server, browser: Browser
 ) -> None:
-    with started(names, "names", "bytes") as server:
-        for name in ("names", "bytes"):
-            opened(browser, server, f"/?model={name}")
-            expected = write(browser, "b", seed=5)
-            assert text_of(browser, "prompt-unknown") == ""
-            assert write(browser, "b\n", seed=5) == expected
-            assert "line end at its end is left out" in text_of(browser, "prompt-unknown")
-            reply = server.complete(model=name, prompt="b\n")
-            assert reply.status == 422
+    for name in ("names", "bytes"):
+        opened(browser, names_server, f"/?model={name}")
+        expected = write(browser, "b", seed=5)
+        assert text_of(browser, "prompt-unknown") == ""
+        assert write(browser, "b\n", seed=5) == expected
+        assert "line end at its end is left out" in text_of(browser, "prompt-unknown")
+        reply = names_server.complete(model=name, prompt="b\n")
+        assert reply.status == 422
 
 
 def test_records_are_scored_side_by_side_and_stay_in_order(names: Path, browser: Browser) -> None:
@@ -201,13 +199,12 @@ def test_a_first_character_of_several_bytes_costs_what_its_other_bytes_cost(
 
 
 def test_bytes_that_are_part_of_a_character_can_not_be_pressed(
-    names: Path, browser: Browser
+    names_server: Server, browser: Browser
 ) -> None:
-    with started(names, "bytes") as server:
-        opened(browser, server)
-        texts = browser.run(
-            'return (await (await openModel()).next("", 20)).map((found) => found.text);'
-        )
+    opened(browser, names_server, "/?model=bytes")
+    texts = browser.run(
+        'return (await (await openModel()).next("", 20)).map((found) => found.text);'
+    )
     assert "\ufffd" in texts
     assert max(map(len, texts)) == 1
 

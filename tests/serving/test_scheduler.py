@@ -11,26 +11,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-import charrnn
-from charrnn import CharRNN, CharTokenizer
+from charrnn import CharTokenizer
 from charrnn.config import CellName
 from charrnn.models import model as models
 from charrnn.models.model import Model
 from charrnn.sampling.drawing import ties
 from charrnn.sampling.language_model import encode_prompt
-from charrnn.sampling.token_source import Wish
+from charrnn.sampling.token_source import GenerationRequest
 from charrnn.serving import batch as batches
 from charrnn.serving.answers import whole_text
 from charrnn.serving.limits import ApiError
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.texts import Piece, Text, joined
-from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
+from charrnn.text.tokenizer import ByteTokenizer
 from charrnn.use_config import SampleConfig
-from tests.conftest import small_config
+from tests.serving.small import small_model
 
-ALPHABET = "\n abcdefgh"
 WAYS: list[dict[str, Any]] = [
     {"temperature": 0.8},
     {"temperature": 1.3, "top_p": 0.9},
@@ -40,30 +37,21 @@ WAYS: list[dict[str, Any]] = [
 ]
 
 
-def small_model(cell: CellName, tokenizer: Tokenizer | None = None, **size: int) -> Model:
-    tokenizer = tokenizer or CharTokenizer(ALPHABET)
-    torch.manual_seed(5)
-    network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size, skip=True, **size))
-    network.save_pretrained("model", tokenizer)
-    model: Model = charrnn.load("model")
-    return model
-
-
 def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, **how: Any) -> Text:
     ids = encode_prompt(model.tokenizer, prompt)
-    wish = Wish(model, ids, SampleConfig(**how))
-    return Text(wish, seed, likeliest, echo=likeliest is not None, streamed=seed % 2 == 1)
+    request = GenerationRequest(model, ids, SampleConfig(**how))
+    return Text(request, seed, likeliest, echo=likeliest is not None, streamed=seed % 2 == 1)
 
 
 @contextmanager
 def scheduler() -> Iterator[Scheduler]:
     loop = asyncio.get_running_loop()
 
-    def announce(texts: list[Text]) -> None:
+    def tell(texts: list[Text]) -> None:
         for text in texts:
             loop.call_soon_threadsafe(text.tell)
 
-    found = Scheduler(announce)
+    found = Scheduler(tell)
     with closing(found):
         yield found
 
@@ -139,7 +127,6 @@ def model_in_machine_code(
     cell: CellName, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Model, type[Any]]:
     """A model whose texts of ten tokens are long already, and the class of its samplers."""
-    pytest.importorskip("llvmlite")
     monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
     model = small_model(cell, hidden_size=32)
     sampler = model.sampler(model.start(), 100)
@@ -233,8 +220,11 @@ def test_texts_of_one_prompt_are_read_once_and_no_further_than_somebody_waits(
     model, sampler = model_in_machine_code("gru", monkeypatch)
     config = SampleConfig(max_new_tokens=30)
     alone = [model.generate(LONG_PROMPT, seed=k, max_new_tokens=30) for k in range(6)]
-    wishes = [Wish(model, encode_prompt(model.tokenizer, LONG_PROMPT), config) for _ in range(2)]
-    texts = [Text(wishes[k // 3], k, None, echo=False, streamed=False) for k in range(6)]
+    requests = [
+        GenerationRequest(model, encode_prompt(model.tokenizer, LONG_PROMPT), config)
+        for _ in range(2)
+    ]
+    texts = [Text(requests[k // 3], k, None, echo=False, streamed=False) for k in range(6)]
     read_tokens: dict[object, int] = {}  # by the sampler
     read = sampler.read
 
@@ -275,7 +265,7 @@ def test_what_stands_after_an_ill_formed_byte_has_its_own_offset() -> None:
     ):
         ids = np.frombuffer(prompt + b".", np.uint8).astype(np.int32)
         text = Text(
-            Wish(model, ids, SampleConfig(max_new_tokens=1, allow="x")),
+            GenerationRequest(model, ids, SampleConfig(max_new_tokens=1, allow="x")),
             1, 1, echo=True, streamed=False,
         )  # fmt: skip
         (piece,) = written([text])
@@ -308,8 +298,10 @@ def test_offsets_are_those_of_the_whole_text_whatever_the_bytes(end: str | None)
     telling = [*b"a\x80\x90\x9f\xa0\xbf\xc0\xc3\xe0\xe2\xed\xf0\xf4\xff", *([256] if end else [])]
     drawn = rng.permuted([*rng.choice(telling, 2000), *rng.integers(256, size=1000)]).tolist()
     ids = [*b"a", *drawn, *"\ud800é\U0001f600.".encode("utf-8", "surrogatepass")]
-    wish = Wish(model, np.array(ids, np.int32), SampleConfig(max_new_tokens=1, allow="x"))
-    (piece,) = written([Text(wish, 1, 1, echo=True, streamed=False)])
+    request = GenerationRequest(
+        model, np.array(ids, np.int32), SampleConfig(max_new_tokens=1, allow="x")
+    )
+    (piece,) = written([Text(request, 1, 1, echo=True, streamed=False)])
     found = [cost.offset for cost in piece.costs[: len(ids)]]
     begun = 0
     for token, starts, offset in zip(ids, starts_in(ids), found, strict=True):
@@ -443,7 +435,7 @@ def test_a_text_ends_with_a_whole_cluster_as_it_does_alone(
         expected = model.generate(prompt, seed=k, **how)
         assert piece.text == (expected if likeliest is None else prompt + expected)
         if likeliest is not None:
-            assert len(piece.costs) == len(text.wish.prompt) + text.growing.tokens
+            assert len(piece.costs) == len(text.request.prompt) + text.growing.tokens
     assert any(
         text.growing.tokens > how["max_new_tokens"]
         for text, (_, _, how) in zip(texts, asked, strict=True)

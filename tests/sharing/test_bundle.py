@@ -70,10 +70,7 @@ def test_no_folder_of_somebody_else_passes_for_the_cache_of_the_hub(
         assert bundle(folder).name == "b"
 
 
-def test_a_model_has_the_name_that_its_user_gave(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_model_has_the_name_that_its_user_gave(monkeypatch: pytest.MonkeyPatch) -> None:
     own = folder_of(Path("snapshots/verse"), "gru")
     # A folder of one's own that is named as the hub's cache names its, without what it holds.
     like_the_cache = folder_of(Path("models--a--b/snapshots/rhyme"), "gru")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import charrnn
-from charrnn.folder.record import LABELS, MODEL_FILES, SERIES
+from charrnn.checkpoints import LABELS, MODEL_FILES, SERIES
 from tests import commands
 from tests.sharing.hub import TOKEN, Hub, Repository
 
@@ -220,102 +220,51 @@ def test_what_comes_from_the_hub_is_not_trusted(hub: Hub, home: Path, run: Run) 
     assert_one_line(run("sample", "hf://ann/verse"), 65, "a link to somewhere else")
 
 
-LOAD = """
-import sys, charrnn
-for name in sys.argv[1:]:
-    try:
-        charrnn.load(name)
-    except charrnn.CharRNNError as error:
-        print(error.exit_code, error)
-"""
-PUSH = """
-import sys, charrnn
-from charrnn.folder.reading import find_model, read_model
-from charrnn.sharing.publishing import publish
-for name in sys.argv[1:]:
-    name, _, given = name.partition(" ")
-    settings = {"license": given or "mit", "language": (), "public": given == "public"}
-    try:
-        publish(read_model(find_model("verse")), name, **settings)
-    except charrnn.CharRNNError as error:
-        print(error.exit_code, error)
-"""
-
-
-def failures(home: Path, code: str, *names: str, **environment: str) -> list[str]:
-    """What is said of each name."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *names],
-        cwd=home,
-        env=os.environ | {"HF_HOME": str(home / "cache")} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    found = done.stdout.splitlines()
-    assert len(found) == len(names), "one line each"
-    return found
-
-
-def assert_said(found: list[str], *expected: tuple[int, str]) -> None:
-    for line, (code, words) in zip(found, expected, strict=True):
-        assert line.startswith(f"{code} "), line
-        assert words in line
-
-
-def test_each_failure_to_load_is_one_line(hub: Hub, home: Path) -> None:
+def test_each_failure_to_load_is_one_line(hub: Hub, home: Path, run: Run) -> None:
     published(hub, home)
     hub.repositories["model", "ann/hers"] = Repository(private=True)
     hub.repositories["model", "ann/gated"] = gated = Repository(private=False, gated=True)
     gated.commit({"config.json": b"{}"})
-    names = ["none", "gated", "verse@none", "../x"]
-    found = failures(
-        home, LOAD, *(f"hf://ann/{name}" for name in names), "hf://ann", "hf://a nn/x",
-        **hub.environment(),
-    )  # fmt: skip
-    assert_said(
-        found,
-        (66, "is not on the hub, or private; check the name"),
-        (66, "is gated: its owner decides who may have it; ask for access"),
-        (66, "has no such revision"),
-        (2, "hf://OWNER/NAME"),
-        (2, "hf://OWNER/NAME"),
-        (2, "check the name"),
-    )
-    found = failures(home, LOAD, "hf://ann/hers", **hub.environment(None))
-    assert_said(found, (66, "if it is private, log in with `hf auth login`"))
-    found = failures(home, LOAD, "hf://ann/verse", **hub.environment("hf_old"))
-    assert_said(found, (1, "the token is not accepted; log in with `hf auth login` again"))
-    offline = hub.environment() | {"HF_HUB_OFFLINE": "1"}
-    found = failures(home, LOAD, "hf://ann/verse", **offline)
-    assert_said(found, (66, "is not in the cache of the hub, and HF_HUB_OFFLINE is set"))
-    found = failures(home, LOAD, "hf://ann/verse", HF_ENDPOINT="http://127.0.0.1:9")
-    assert_said(found, (66, "can't be reached; check the connection"))
+    for name, code, words in (
+        ("ann/none", 66, "is not on the hub, or private; check the name"),
+        ("ann/gated", 66, "is gated: its owner decides who may have it; ask for access"),
+        ("ann/verse@none", 66, "has no such revision"),
+        ("ann/../x", 2, "hf://OWNER/NAME"),
+        ("ann", 2, "hf://OWNER/NAME"),
+        ("a nn/x", 2, "check the name"),
+    ):
+        assert_one_line(run("sample", f"hf://{name}"), code, words)
+    done = run("sample", "hf://ann/hers", token=None)
+    assert_one_line(done, 66, "if it is private, log in with `hf auth login`")
+    done = run("sample", "hf://ann/verse", token="hf_old")  # noqa: S106
+    assert_one_line(done, 1, "the token is not accepted; log in with `hf auth login` again")
+    done = run("sample", "hf://ann/verse", HF_HUB_OFFLINE="1")
+    assert_one_line(done, 66, "is not in the cache of the hub, and HF_HUB_OFFLINE is set")
+    done = run("sample", "hf://ann/verse", HF_ENDPOINT="http://127.0.0.1:9")
+    assert_one_line(done, 66, "can't be reached; check the connection")
 
 
 def test_each_failure_to_push_is_one_line(hub: Hub, home: Path, run: Run) -> None:
     published(hub, home)
+    hub.repositories["model", "ann/hers"] = Repository(private=True)
     missing = run("push", "verse", "ann/novel")
     assert missing.returncode == 2
     assert "--license" in missing.stderr
-    done = run("push", "verse", "novel", "--license", "mit")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    hub.repositories["model", "ann/hers"] = Repository(private=True)
-    names = ("ann/verse", "ann/hers public", "ann/other none-such")
-    found = failures(home, PUSH, *names, **hub.environment())
-    assert_said(
-        found,
-        (2, "ann/verse is there and public; add --public"),
-        (2, "ann/hers is there and private; leave out --public"),
-        (2, 'README.md. - "license" must be one of [apache-2.0, mit]; check --license'),
+    assert_one_line(run("push", "verse", "novel", "--license", "mit"), 2)
+    done = run("push", "verse", "ann/verse", "--license", "mit")
+    assert_one_line(done, 2, "ann/verse is there and public; add --public")
+    done = run("push", "verse", "ann/hers", "--license", "mit", "--public")
+    assert done.returncode == 2
+    assert "ann/hers is there and private; leave out --public" in done.stderr
+    done = run("push", "verse", "ann/other", "--license", "none-such")
+    assert_one_line(
+        done, 2, 'README.md. - "license" must be one of [apache-2.0, mit]; check --license'
     )
-    found = failures(home, PUSH, "ann/novel", **hub.environment("hf_old"))
-    assert_said(found, (1, "the token is not accepted"))
-    found = failures(home, PUSH, "ann/novel", **hub.environment(None))
-    assert_said(found, (1, "hf auth login"))
-    offline = hub.environment() | {"HF_HUB_OFFLINE": "1"}
-    assert_said(failures(home, PUSH, "ann/novel", **offline), (66, "HF_HUB_OFFLINE"))
+    licensed = ("push", "verse", "ann/novel", "--license", "mit")
+    done = run(*licensed, token="hf_old")  # noqa: S106
+    assert_one_line(done, 1, "the token is not accepted")
+    assert_one_line(run(*licensed, token=None), 1, "hf auth login")
+    assert_one_line(run(*licensed, HF_HUB_OFFLINE="1"), 66, "HF_HUB_OFFLINE")
     card = home / "checkpoints/verse/README.md"
     for text, words in (
         (b"---\na: [\n---\n", "not YAML"),
@@ -323,7 +272,7 @@ def test_each_failure_to_push_is_one_line(hub: Hub, home: Path, run: Run) -> Non
         (b"\xe9", "UTF-8"),
     ):
         card.write_bytes(text)
-        assert_said(failures(home, PUSH, "ann/novel", **hub.environment()), (65, words))
+        assert_one_line(run(*licensed), 65, words)
     assert ("model", "ann/novel") not in hub.repositories
 
 

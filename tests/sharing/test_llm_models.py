@@ -68,6 +68,7 @@ def test_llm_lists_no_models_that_write_nothing(installed: Path, home: Path) -> 
     config = json.loads((classifier / "config.json").read_text())
     config |= {"format_version": 2, "task": {"name": "classify"}}
     (classifier / "config.json").write_text(json.dumps(config))
+    (classifier / "manifest.json").unlink()  # which would call it damaged
     bert.mkdir()
     (bert / "model.safetensors").write_bytes(b"")
     assert "charrnn/bert" not in run(installed, home, "models", "list").stdout

@@ -19,7 +19,7 @@ from charrnn.folder.reading import read_model
 from charrnn.folder.record import ModelFolder
 from charrnn.sampling.drawing.distribution import probabilities
 from charrnn.sampling.generation import stream
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.packing import pack
@@ -252,7 +252,7 @@ def test_a_text_ends_with_a_whole_cluster_where_python_ends_it(kind: str, tmp_pa
         return found;"""
     model = Script(tokenizer, TEXT_OF_CLUSTERS[1:] + "x")
     expected = [
-        "".join(stream(wish_of(model, "x", SampleConfig(max_new_tokens=length, seed=1))))
+        "".join(stream(request_for(model, "x", SampleConfig(max_new_tokens=length, seed=1))))
         for length in range(len(ids))
     ]
     assert len(set(expected)) < len(ids) / (1.3 if kind == "char" else 3), "many are completed"

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from charrnn.cells.heads import shapes_of
+from charrnn.checkpoints import SERIES
 from charrnn.config import CellName, ModelConfig, Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, read_series
-from charrnn.folder.record import NO_TEXT, SERIES, ModelFolder, ModelRecord
+from charrnn.folder.record import NO_TEXT, ModelFolder, ModelRecord
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
 from charrnn.tasks.forecast import Forecaster

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import pty
 import re
@@ -11,25 +12,19 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from charrnn import CharRNN, CharTokenizer, Evaluation, load
-from charrnn.folder.record import WEIGHTS
+from charrnn import CharRNN, CharTokenizer, load
+from charrnn.checkpoints import WEIGHTS
 from charrnn.terminal import output, progress
-from charrnn.training.events import Corrected, Evaluated, Event, Progress
-from tests.commands import start
-from tests.conftest import small_config
-from tests.terminal.test_progress import DONE
+from charrnn.training.events import Corrected, Evaluated, Progress
+from tests.commands import all_from, in_terminal
+from tests.conftest import evaluation, small_config
+from tests.terminal.showing import DONE, Terminal
 
 CHARACTERS = "\n\x1b\x85 [abcЖ👩"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture
@@ -91,35 +86,24 @@ def test_json_is_whole_whatever_the_stream_carries(encoding: str, model: Path) -
         assert out.isascii() == (encoding != "utf-8")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_json_has_null_for_what_is_no_number(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    numbers = [math.nan, -math.inf, 0.1]
+    assert output.encode_json({"n": numbers}) == '{"n":[null,null,0.1]}\n'
+    with_a_byte = output.encode_json({"text": "\udcff", "n": numbers})
+    assert with_a_byte == '{"text":"\\udcff","n":[null,null,0.1]}\n'
+
+
 def test_samples_on_a_terminal_move_no_cursor(model: Path) -> None:
     """Drawn alone, together, and one character after the other by hand."""
     for arguments in (("--num-samples", 2, "--seed", 3), ("--seed", 3), ("--interactive", 9)):
-        shown = _on_terminal(model.parent, "sample", "wild", "-n", 60, "-t", 2, *arguments)
+        command = ("sample", "wild", "-n", 60, "-t", 2, *arguments)
+        shown = in_terminal(model.parent, *command, typed=b"1\n" * 60)
         assert "\\x1b" in shown
         assert "\x1b" not in shown
-
-
-def _on_terminal(cwd: Path, *arguments: object) -> str:
-    """What a terminal gets of a command; its user types 1 again and again."""
-    ours, theirs = pty.openpty()
-    os.write(ours, b"1\n" * 60)
-    process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = _all_from(ours)
-    assert process.wait(120) == 0, shown
-    return shown.decode()
-
-
-def _all_from(terminal: int) -> bytes:
-    """What was written to a terminal, until nobody writes any more."""
-    shown = b""
-    try:
-        while data := os.read(terminal, 4096):
-            shown += data
-    except OSError:  # Linux's way to say so
-        pass
-    os.close(terminal)
-    return shown
 
 
 def test_a_sample_of_a_training_moves_no_cursor(
@@ -127,10 +111,8 @@ def test_a_sample_of_a_training_moves_no_cursor(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    values: Any = dict.fromkeys(Evaluation.__struct_fields__, 1.0) | {"step": 1, "measure": None}
-    evaluation = Evaluation(**values)
-    events: list[Event] = [Evaluated(evaluation=evaluation, best=True, sample="a\x1b[2Jb"), DONE]
-    progress.show(events)
+    sampled = Evaluated(evaluation=evaluation(), best=True, sample="a\x1b[2Jb")
+    progress.show([sampled, DONE])
     assert "a\\x1b[2Jb" in terminal.getvalue()
 
 
@@ -151,7 +133,7 @@ def test_in_a_narrow_terminal_the_bar_gives_way(
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         progress.show([CORRECTED[1], progressed, DONE])
-    shown = _all_from(ours).decode()
+    shown = all_from(ours)
     (*_, line) = (one for one in re.split(r"[\r\n]", shown) if "1000/1260" in one)
     assert last in line
     assert len(line) <= columns

@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import io
+import itertools
 import os
+import re
 import signal
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
-from tqdm import tqdm
 
-from charrnn import resume, train
-from charrnn.config import ModelConfig, TrainConfig
-from charrnn.terminal import progress
+from charrnn import train
+from charrnn.config import ModelConfig
 from charrnn.terminal.progress import Interrupted, show
-from charrnn.training.events import Event, Finished, Progress, Started
+from charrnn.training.events import Event, Progress, Started
+from tests.conftest import small_training
+from tests.terminal.showing import DONE, Terminal
 
-DONE = Finished(
-    model=Path("checkpoints/verse"),
-    val_nats=1.25,
-    val_bits_per_char=1.8034,
-    train_nats=1.5,
-    steps=300,
-    epochs=2.5,
-    unit="character",
-    parameters=2759,
-    characters_per_second=4000.0,
-    seconds=17.0,
-    stopped_early=False,
-    skipped=2,
-    advice="read more",
-)
 STARTED = Started(
     folder=Path("checkpoints/verse"),
     path=Path("checkpoints/verse"),
     notes=(),
     summary="chosen for 300 characters",
     model=ModelConfig(cell="gru", vocab_size=5, embed_size=3, hidden_size=4, num_layers=2),
-    training=TrainConfig(
-        batch_size=2,
-        seq_length=3,
-        steps=300,
-        learning_rate=0.1,
-        warmup_steps=1,
-        weight_decay=0.0,
-        val_frac=0.5,
-        eval_every=7,
-        patience=4,
-    ),
+    training=small_training(steps=300),
     parameters=2759,
     unit="character",
     device="cpu",
@@ -110,20 +88,19 @@ def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
-    verse: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It once counted as learnt in the first moment, so that no time seemed to be left."""
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-    for event in train(verse, out="model", steps=40, hidden_size=8):
-        assert not isinstance(event, Started) or event.step == 0
-        if isinstance(event, Progress) and event.step == 30:
-            break
-    started = next(iter(resume("model")))
-    assert isinstance(started, Started)
-    bar = tqdm(file=io.StringIO())
-    progress._show(started, bar, "character")
-    assert (bar.total, bar.initial, bar.n, bar.last_print_n) == (40, 30, 30, 30)
-    assert bar.format_dict["rate"] is None, "nothing was learnt yet"
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("tqdm.std.time", partial(next, itertools.count(step=0.2)))
+    last = msgspec.structs.replace(SOME[0], step=31)
+    show([msgspec.structs.replace(STARTED, step=30), last, DONE])
+    shown = re.findall(r"(\d+)/300 updates, ([\d:?]+) left", terminal.getvalue())
+    assert shown[0] == ("30", "?"), "nothing was learnt yet"
+    left = [int(time.replace(":", "")) for step, time in shown if step == "31"]
+    assert left
+    assert min(left) >= 53, "269 updates, of which none was faster than 0.2 s"
 
 
 def test_a_command_to_go_on_names_a_folder_with_a_space_as_one_word(

@@ -9,20 +9,17 @@ from typing import Any
 
 import pytest
 
-from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
+from charrnn import ByteTokenizer, CharTokenizer, Model, SampleConfig
 from charrnn.sampling import generation
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.scoring.novelty import Copies, Novelty
 from charrnn.terminal.writing.sampler import Sampler
 from charrnn.text.tokenizer import Tokenizer
-from tests.conftest import small_config
+from tests.conftest import random_model
 
 
 def make_sampler(characters: str, length: int, **options: Any) -> Sampler:
-    config = small_config("gru", vocab_size=len(characters))
-    return sampler_of(
-        Model(config, CharTokenizer(characters), CharRNN(config).weights()), length, **options
-    )
+    return sampler_of(random_model("gru", CharTokenizer(characters)), length, **options)
 
 
 def sampler_of(model: Model, length: int, **options: Any) -> Sampler:
@@ -35,7 +32,7 @@ def sampler_of(model: Model, length: int, **options: Any) -> Sampler:
         "copies": None,
     }
     config_of_texts = SampleConfig(max_new_tokens=length, seed=7)
-    return Sampler(wish=wish_of(model, "", config_of_texts), **(settings | options))
+    return Sampler(request=request_for(model, "", config_of_texts), **(settings | options))
 
 
 def written(sampler: Sampler) -> list[Any]:
@@ -48,7 +45,7 @@ def test_texts_are_written_as_they_end_and_are_those_of_their_seeds(
 ) -> None:
     sampler = make_sampler("\nabcdefghij", 9)
     draw, seen = generation.generate_batch, []
-    expected = draw(sampler.wish, range(7, 15))
+    expected = draw(sampler.request, range(7, 15))
 
     def watched(*given: Any, **options: Any) -> Any:
         seen.append(len(written(sampler)))
@@ -65,7 +62,7 @@ def test_texts_are_written_as_they_end_and_are_those_of_their_seeds(
 
 def test_the_best_of_many_is_the_best_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = make_sampler("\nabcdefghij", 9)
-    texts = generation.generate_batch(sampler.wish, range(7, 15))
+    texts = generation.generate_batch(sampler.request, range(7, 15))
     best = max(texts, key=lambda text: text.mean_log_prob)
     monkeypatch.setattr(generation, "MAX_GROUP", 3)
     sampler.best_of(8)
@@ -86,9 +83,7 @@ def test_what_a_text_costs_is_said_per_token_by_its_name(
     tokenizer: Tokenizer, unit: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A model in bytes was said to have nats per character."""
-    config = small_config("gru", vocab_size=tokenizer.vocab_size)
-    model = Model(config, tokenizer, CharRNN(config).weights())
-    sampler = sampler_of(model, 7, json=False)
+    sampler = sampler_of(random_model("gru", tokenizer), 7, json=False)
     sampler.best_of(3)
     sampler.beams(2, 1.0)
     assert capsys.readouterr().err.count(f" nats per {unit}") == 3

@@ -16,7 +16,7 @@ from charrnn import read_corpus
 from charrnn.config import TaskName
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.bundled import BUNDLED
-from charrnn.text.named import named_by
+from charrnn.text.resolving import resolve
 from tests.text.reading import text_of
 
 SETS = {name: one.task for name, one in BUNDLED.items() if one.task is not None}
@@ -71,7 +71,7 @@ def test_what_is_bundled_is_in_the_package_once_that_is_installed(
     monkeypatch.setattr(charrnn, "__file__", str(tmp_path / "charrnn" / "__init__.py"))
     assert all(one.read() for one in BUNDLED.values())
     for name in SETS:
-        (file,) = named_by(name).files
+        (file,) = resolve(name).files
         assert file.is_relative_to(tmp_path)
 
 

@@ -16,14 +16,15 @@ import safetensors
 import safetensors.numpy
 
 from charrnn import Reading, load, read_corpus, resume, train
+from charrnn.checkpoints import STATE
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, write_files
-from charrnn.folder.resuming import RULES
+from charrnn.folder.files import write_files
+from charrnn.folder.resuming import READING_RULES
 from charrnn.training.events import Evaluated
 from tests.commands import run as command
 from tests.conftest import VERSE
-from tests.formats.test_documents import TEXT as LETTER
-from tests.formats.test_documents import write_docx
+from tests.formats.documents import TEXT as LETTER
+from tests.formats.documents import write_docx
 from tests.text.reading import PNG, text_of
 
 TINY: dict[str, Any] = {"steps": 20, "hidden_size": 8, "embed_size": 4, "batch_size": 4}
@@ -105,7 +106,6 @@ def test_caches_and_packages_are_passed_by_and_told() -> None:
     )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_each_content_is_read_once_and_the_others_are_told() -> None:
     """A link upwards once gave 41 copies of each file."""
     Path("book").mkdir()
@@ -131,7 +131,6 @@ def test_each_content_is_read_once_and_the_others_are_told() -> None:
     )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_links_in_a_folder_are_followed_to_files_and_told_of_folders() -> None:
     """A linked folder was left out without a word."""
     for name in ("elsewhere/a.txt", "elsewhere/more/b.txt", "book/c.txt"):
@@ -297,7 +296,7 @@ class TestRunsBegunBefore:
         begin_before(Path("model"), rules)
         finished = resume("model").finish(progress=False)
         assert finished.log_probs(VERSE).tolist() == whole.log_probs(VERSE).tolist()
-        assert state_of(Path("model"))[1]["reading"]["rules"] == RULES
+        assert state_of(Path("model"))[1]["reading"]["rules"] == READING_RULES
 
     def test_one_whose_text_is_another_now_is_refused_and_may_be_trained_anew(
         self, tmp_path: Path

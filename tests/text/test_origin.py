@@ -16,9 +16,8 @@ from charrnn.text.origin import is_read_once, origin_of
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A folder with one source of each kind."""
-    monkeypatch.chdir(tmp_path)
     Path("file.txt").write_text("a file")
     Path("folder").mkdir()
     os.mkfifo("pipe")

@@ -210,9 +210,7 @@ def test_short_files_of_a_folder_are_records(tmp_path: Path) -> None:
     assert texts_of(tmp_path / "cards") == [f"card {k}\n\nin parts" for k in range(12)]
 
 
-def test_a_long_list_is_mapped_from_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_list_is_mapped_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spools, "IN_MEMORY", 500)
     monkeypatch.setattr(spools, "PIECE", 90)
     names = [f"name{k}" for k in range(400)]
@@ -221,7 +219,6 @@ def test_a_long_list_is_mapped_from_the_cache(
     blocks = ["\n".join(names[k : k + 4]) for k in range(0, 400, 4)]
     (tmp_path / "blocks.txt").write_text("\n\n".join(blocks))
     assert texts_of(tmp_path / "blocks.txt", records="blocks") == blocks
-    # The same text, but divided in another way: not what is in the cache.
     assert texts_of(tmp_path / "blocks.txt", records="\n\n") == blocks
     assert texts_of(tmp_path / "blocks.txt", records="lines") == names
 

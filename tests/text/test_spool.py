@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,10 @@ from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
 from charrnn import read_corpus as read
-from charrnn.cli.app import app
 from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache, spool
 from charrnn.text.spool import Spool
-from tests.commands import run
 
 RAW = Reading(errors="surrogateescape")
 
@@ -151,207 +149,43 @@ def test_what_holds_no_text_is_refused(length: str) -> None:
         spooled([])
 
 
-class TestCache:
-    """Ids of long texts."""
+class TestTemporaryFiles:
+    """Long texts and their ids, on the disk."""
 
     @pytest.fixture(autouse=True)
     def _all_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(spool, "IN_MEMORY", 1)
 
-    def test_a_text_is_encoded_once_for_each_vocabulary(self, cached: Path) -> None:
-        spooled(Corpus("one", "abab"))
-        (first,) = cache.entries()
-        stamp = first.stat().st_ino
-        spooled(Corpus("other", "abab"))
-        assert [path.stat().st_ino for path in cache.entries()] == [stamp]
-        spooled(Corpus("one", "abab"), CharTokenizer("abc"))
-        spooled(Corpus("one", "abab"), ByteTokenizer())
-        spooled(Corpus("one", "baba"))
-        assert len(cache.entries()) == 4
-        assert all(path.parent == cached for path in cache.entries())
+    def test_nothing_of_a_text_stays_there(self, cached: Path) -> None:
+        _, ids = spooled(Corpus("x", "abab"))
+        assert isinstance(ids.base, np.memmap)
+        assert ids.tolist() == [0, 1, 0, 1]
+        assert not list(cached.iterdir())
 
-    def test_nobody_else_may_read_it(self, cached: Path) -> None:
+    def test_nobody_else_may_look_into_their_folder(self, cached: Path) -> None:
         spooled(Corpus("x", "ab"))
         assert cached.stat().st_mode & 0o077 == 0
-        assert next(iter(cache.entries())).stat().st_mode & 0o077 == 0
 
-    def test_a_file_of_the_wrong_length_is_made_anew(self) -> None:
-        _, ids = spooled(Corpus("x", "abab"))
-        (path,) = cache.entries()
-        path.write_bytes(b"\0")
-        assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
-        assert path.stat().st_size == len(ids)
-
-    @pytest.mark.parametrize("damage", [b"", b"\0\1\0\0", b"\0\1\7\1"])
-    def test_a_damaged_file_is_made_anew(self, damage: bytes) -> None:
-        """Of a broken disk: zeros, which would be learnt, or ids that nothing has."""
-        spooled(Corpus("x", "abab"))
-        (path,) = cache.entries()
-        path.write_bytes(damage)
-        assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
-        assert [*cache.entries()] == [path]
-
-    def test_ids_that_were_made_by_an_older_rule_are_not_used(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        names, reading = Corpus("names", "ab\nba\nabb\n"), Reading(records="lines")
-        tokenizer = CharTokenizer("ab", end="\n")
-        with monkeypatch.context() as patch:
-            patch.setattr(spool, "RULE", b"older")
-            expected = np.array(spooled(names, tokenizer, reading)[1])
-        (path,) = cache.entries()
-        path.write_bytes(bytes(len(path.read_bytes())))
-        assert np.array_equal(spooled(names, tokenizer, reading)[1], expected)
-
-    def test_a_file_that_is_deleted_while_it_is_opened_is_made_anew(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        spooled(Corpus("x", "abab"))
-        memmap, opened = np.memmap, list[Path]()
-
-        def cleared(path: Path, *given: Any, **more: Any) -> Any:
-            if not opened:
-                path.unlink()
-            opened.append(path)
-            return memmap(path, *given, **more)
-
-        monkeypatch.setattr(np, "memmap", cleared)
-        assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
-        assert [*cache.entries()] == [opened[1]]
-
-    def test_it_is_bounded_and_forgets_the_least_recently_used(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(cache, "LARGEST", 250)
-        names = {}
-        for number, letter in enumerate("abac"):  # when c comes, b was used the longest ago
-            before = {path.name for path in cache.entries()}
-            spooled(Corpus("x", (letter + "x") * 50))
-            for path in cache.entries():
-                if path.stat().st_mtime > 1e9:  # just used
-                    os.utime(path, (number, number))
-                if path.name not in before:
-                    names[letter] = path.name
-        assert {path.name for path in cache.entries()} == {names["a"], names["c"]}
-        monkeypatch.setattr(cache, "LARGEST", 10)
-        _, ids = spooled(Corpus("x", "dx" * 50))
-        assert len(cache.entries()) == 1  # what is in use stays, however large
-        assert len(ids) == 100
-
-    def test_half_made_files_of_crashed_processes_go(self, cached: Path) -> None:
-        spooled(Corpus("x", "ab"))
-        old, new = cached / ".old.new", cached / ".young.new"
-        old.touch()
-        new.touch()
-        os.utime(old, (0, 0))
-        spooled(Corpus("x", "ba"))
-        assert not old.exists()
-        assert new.exists()
-
-    def test_it_can_be_listed_and_cleared(self, tmp_path: Path) -> None:
-        _, ids = spooled(Corpus("x", "abab"))
-        shown = run(tmp_path, "cache").stdout
-        assert shown == f"ids of long texts: 1 file, 0.0 MB; in {cache.location()}\n"
-        line = run(tmp_path, "cache", "--all").stdout
-        assert "4 bytes" in line
-        assert str(next(iter(cache.entries()))) in line
-        assert "deleted 1 file in" in run(tmp_path, "cache", "--clear").stdout
-        assert run(tmp_path, "cache").stdout == ""
-        assert ids.tolist() == [0, 1, 0, 1]  # who has mapped it keeps it
-
-    @pytest.mark.parametrize("option", [[], ["--all"]])
-    def test_files_that_another_process_has_just_deleted_are_listed(
-        self,
-        option: list[str],
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        """It ended with an error of the disk."""
-        _, ids = spooled(Corpus("x", "abab"))
-        entries = cache.entries
-
-        def listed_and_deleted() -> object:
-            found = entries()
-            for path in found:
-                path.unlink()
-            return found
-
-        monkeypatch.setattr(cache, "entries", listed_and_deleted)
-        with pytest.raises(SystemExit, match="0"):
-            app(["cache", *option])
-        assert ("4 bytes" if option else "1 file, 0.0 MB") in capsys.readouterr().out
-        assert ids.tolist() == [0, 1, 0, 1]
-
-    def test_what_can_be_deleted_is_and_the_rest_is_named(
-        self, cached: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        spooled(Corpus("x", "abab"))
-        (cached / "code").mkdir()
-        for name in ("code/a.o", "code/b.o", "0.ids"):
-            (cached / name).touch()
-        unlink = Path.unlink
-
-        def refuse(path: Path, missing_ok: bool = False) -> None:
-            if len(path.stem) == 1:
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-            unlink(path, missing_ok=missing_ok)
-
-        monkeypatch.setattr(Path, "unlink", refuse)
-        with pytest.raises(SystemExit, match="74"):
-            app(["cache", "--clear"])
-        monkeypatch.undo()
-        shown = capsys.readouterr()
-        assert shown.out == f"deleted 1 file in {cached}\n"
-        assert "0.ids: Permission denied, and 2 others likewise; see that you may" in shown.err
-        assert shown.err.count("\n") == 1
-
-    def test_what_is_no_file_is_none_of_its_own(self, cached: Path, tmp_path: Path) -> None:
-        spooled(Corpus("x", "abab"))
-        (path,) = cached.iterdir()
-        (cached / "code" / "e.o").mkdir(parents=True)
-        (cached / "d.ids").mkdir()
-        (cached / "l.ids").symlink_to("nowhere")
-        os.mkfifo(cached / "p.ids")
-        os.mkfifo(path.with_stem(f"{path.stem[:-64]}{'0' * 64}"))
-        _, ids = spooled(Corpus("x", "abab"))
-        assert ids.tolist() == [0, 1, 0, 1]
-        assert run(tmp_path, "cache").stdout == f"ids of long texts: 1 file, 0.0 MB; in {cached}\n"
-        done = run(tmp_path, "cache", "--clear")
-        assert (done.stdout, done.returncode) == (f"deleted 1 file in {cached}\n", 0)
-        assert len(list(cached.iterdir())) == 5, "a user's own are left alone"
-
-    @pytest.mark.parametrize("option", [(), ("--all",), ("--clear",)])
-    def test_a_place_where_nothing_can_be_kept_is_named(
-        self, option: tuple[str, ...], cached: Path, tmp_path: Path
-    ) -> None:
-        assert run(tmp_path, "cache", *option).returncode == 0
-        cached.parent.write_text("a file where a folder should be")
-        done = run(tmp_path, "cache", *option)
-        assert (done.stdout, done.returncode) == ("", 74)
-        assert "caches/charrnn: Not a directory; " in done.stderr
-        assert "or choose another place for caches with XDG_CACHE_HOME" in done.stderr
-
-    def test_a_cache_that_cannot_be_written_is_named(self, cached: Path) -> None:
+    def test_a_folder_that_cannot_be_made_is_named(self, cached: Path) -> None:
         cached.parent.write_text("a file where a folder should be")
         with pytest.raises(ReadWriteError, match="caches/charrnn: Not a directory; make room"):
             spooled(Corpus("x", "ab"))
 
-    def test_two_processes_that_build_it_at_once_both_get_it(self, cached: Path) -> None:
-        code = (
-            "import numpy as np; from contextlib import closing\n"
-            "from charrnn import Corpus, CharTokenizer, Reading\n"
-            "from charrnn.text import spool\n"
-            "spool.IN_MEMORY = 1\n"
-            "with closing(spool.Spool(Corpus('x', 'abc' * 3_000_000), Reading())) as text:\n"
-            "    print(text.encode(CharTokenizer('abc')).sum(dtype=int))"
-        )
-        both = [
-            subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in "ab"
-        ]
-        for process in both:
-            assert process.communicate(timeout=120)[0] == b"9000000\n"
-        assert len(cache.entries()) == 1
-        assert len(list(cached.iterdir())) == 1
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+    @pytest.mark.parametrize("whole", [0, 1])
+    def test_a_full_disk_is_told_in_a_line(
+        self, whole: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether it is full of the text or of its ids."""
+        files = [io.BytesIO() for _ in range(whole)]
+
+        def made(*args: Any, **options: Any) -> Any:
+            return files.pop() if files else Path("/dev/full").open("r+b", buffering=0)
+
+        monkeypatch.setattr(tempfile, "TemporaryFile", made)
+        monkeypatch.setattr(cache, "TemporaryFile", made)
+        with pytest.raises(ReadWriteError, match="caches/charrnn: No space left on device; make"):
+            spooled(Corpus("x", "ab"))
 
 
 MEASURE = """
@@ -383,25 +217,20 @@ def anonymous_memory(text: Path) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 @pytest.mark.parametrize(
-    ("megabytes", "one_line"),
-    [
-        (100, False),
-        (20, True),
-        pytest.param(200, True, marks=pytest.mark.slow),
-        pytest.param(1000, False, marks=pytest.mark.slow),
-    ],
+    "megabytes", [(100, 20), pytest.param((1000, 200), marks=pytest.mark.slow)]
 )
 def test_a_long_text_takes_no_more_memory_than_a_short_one(
-    megabytes: int, one_line: bool, tmp_path: Path
+    megabytes: tuple[int, int], tmp_path: Path
 ) -> None:
-    """Training on 1 GB stays within 64 MB of training on 1 MB: `make test-slow` tries it."""
-    line = b"The clerk has lost the book of tides, so he goes down to the quay" + (
-        b"" if one_line else b"\n"
-    )
-    million = (line * (1_000_000 // len(line) + 1))[:1_000_000]
-    short, long = tmp_path / "short.txt", tmp_path / "long.txt"
-    short.write_bytes(million)
-    with long.open("wb") as file:
-        for _ in range(megabytes):
-            file.write(million)
-    assert anonymous_memory(long) < anonymous_memory(short) + 64
+    """Of many lines, or of one. Training on 1 GB stays within 64 MB of training on 1 MB:
+    `make test-slow` tries it.
+    """
+    sentence, peaks = b"The clerk has lost the book of tides, so he goes down to the quay", []
+    for size, end in (*zip(megabytes, (b"\n", b""), strict=True), (1, b"\n")):
+        line, text = sentence + end, tmp_path / f"{size}.txt"
+        million = (line * (1_000_000 // len(line) + 1))[:1_000_000]
+        with text.open("wb") as file:
+            for _ in range(size):
+                file.write(million)
+        peaks.append(anonymous_memory(text))
+    assert max(peaks[:2]) < peaks[2] + 64

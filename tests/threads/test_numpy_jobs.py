@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -13,11 +12,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.threads.side_by_side import run_side_by_side
-
-pytestmark = pytest.mark.skipif(
-    len(os.sched_getaffinity(0)) < 2 if hasattr(os, "sched_getaffinity") else False,
-    reason="jobs are done side by side where there are two processors",
-)
 
 
 @pytest.fixture(autouse=True)

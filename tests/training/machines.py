@@ -44,7 +44,6 @@ class Machine:
         self.slowness: Callable[[float], float] = lambda _: 1.0
         self.noise = 0.0
         self._random = Random(1)  # noqa: S311
-        monkeypatch.setattr(clock, "continued", -math.inf)  # by the clock of another test
         run, score = EagerUpdates.run, surprisals.in_pieces
 
         def slow_run(updates: EagerUpdates, *given: Any) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from charrnn import Run, resume, train
-from charrnn.folder.record import WEIGHTS
 from charrnn.folder.resuming import read_run
-from charrnn.training import loop
+from tests.training.watching import weights
 
 BEGINNING = """
 import itertools, os, sys
@@ -72,10 +71,8 @@ def said(code: str, cwd: Path) -> str:
 
 
 @pytest.fixture
-def begun(verse: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
+def begun(verse: Path, report_each_update: None) -> Callable[[str], Run]:
     """Prepares the run of these programs, here."""
-    monkeypatch.chdir(verse.parent)
-    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
     sizes: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "batch_size": 3, "seq_length": 5}
     return lambda out: train(verse.name, out=out, steps=20, eval_every=8, device="cpu", **sizes)
 
@@ -92,7 +89,7 @@ def test_the_end_of_a_program_saves_the_run_whose_loop_it_holds(
     assert not list(Path("m").glob(".lock*"))
     resume("m").finish(progress=False)
     begun("whole").finish(progress=False)
-    assert Path("m", WEIGHTS).read_bytes() == Path("whole", WEIGHTS).read_bytes()
+    assert weights("m") == weights("whole")
 
 
 def test_a_loop_that_another_thread_computes_in_is_left_alone(tmp_path: Path) -> None:

@@ -58,14 +58,16 @@ ENDS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("stream", ["stderr", "stdout", "both"])
+@pytest.mark.parametrize(
+    "streams", [("stderr",), ("stdout",), ("stderr", "stdout")], ids=" and ".join
+)
 def test_no_stream_ends_a_run(
-    end: str, stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    end: str, streams: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
     run = train(CORPUS, **SMALL, out=tmp_path / "model")
     with monkeypatch.context() as patch:
-        for name in ("stderr", "stdout") if stream == "both" else (stream,):
+        for name in streams:
             patch.setattr(sys, name, ENDS[end]())
         model = run.finish()
     assert isinstance(model, Model)

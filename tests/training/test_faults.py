@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from charrnn.folder.resuming import read_run
 from charrnn.training.events import Started
 from tests.commands import Copy, run, start, wait_until
 from tests.conftest import VERSE
+from tests.training.watching import waits_for_a_save, weights
 
 TINY = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
 
@@ -158,7 +160,7 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
             text.unlink()
         for _ in events:
             pass
-        kept.append((tmp_path / str(number) / "model.safetensors").read_bytes())
+        kept.append(weights(tmp_path / str(number)))
     assert kept[0] == kept[1] == kept[2]
 
 
@@ -184,8 +186,7 @@ def evaluated():
 def waits():
     if threading.get_ident() == main:
         return True
-    stack = traceback.extract_stack(sys._current_frames()[main])
-    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
+    return waits_for_a_save(main)
 def stuck(handle):
     if os.path.exists("model/resume/state.safetensors") and evaluated() >= evaluations:
         print("stuck", flush=True)
@@ -204,7 +205,14 @@ runpy.run_module("charrnn", run_name="__main__")
 @pytest.mark.parametrize("evaluations", [0, 1, 2])
 def test_a_second_signal_does_not_wait(evaluations: int, tmp_path: Path, verse: Path) -> None:
     """The first one waits for a save that never ends."""
-    command = [sys.executable, "-c", STUCK, "train", str(verse), *map(str, TINY)]
+    command = [
+        sys.executable,
+        "-c",
+        getsource(waits_for_a_save) + STUCK,
+        "train",
+        str(verse),
+        *map(str, TINY),
+    ]
     command += ["--steps", "1000000", "--eval-every", "20", "--out", "model"]
     process = subprocess.Popen(
         command,

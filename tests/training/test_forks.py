@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.folder.record import WEIGHTS
+from charrnn.checkpoints import WEIGHTS
 
 CODE = """
 import multiprocessing

@@ -31,6 +31,7 @@ from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.resuming import read_run
 from tests.conftest import VERSE
+from tests.training.watching import weights
 
 CORPUS = Corpus("verse", VERSE * 20)
 SMALL: dict[str, Any] = {
@@ -83,9 +84,7 @@ def test_a_run_repeated_with_the_same_seed_ends_in_the_same_bytes(
         torch.rand(3)
         seed = 5 if name == "other" else 4
         run(tmp_path / name, cell=cell, seed=seed, precision=precision)
-    one, two, other = (
-        (tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two", "other")
-    )
+    one, two, other = (weights(tmp_path / name) for name in ("one", "two", "other"))
     assert one == two
     assert one != other
 
@@ -239,11 +238,9 @@ def test_updates_that_cannot_be_made_end_a_run_with_what_was_learnt_before(
     assert all(np.isfinite(values).all() for values in run_state.tensors.values())
 
 
-def test_weights_that_are_no_numbers_are_not_saved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("report_each_update")
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     """Left before an evaluation would have told, a diverged run keeps the state before."""
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
     path = tmp_path / "model"
     events = iter(train(CORPUS, out=path, **SMALL, steps=40, eval_every=40, learning_rate=1e39))
     for event in events:

@@ -87,10 +87,10 @@ def test_training_and_evaluation_are_the_same_in_every_mode_and_leave_it(
     network.train()(torch.zeros(2, 3, dtype=torch.int64))[0].sum().backward()  # it can learn
 
 
+@pytest.mark.usefixtures("report_each_update")
 def test_what_the_caller_does_between_two_events_is_not_the_runs_business(
-    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
     with ExitStack() as later:
         for number, event in enumerate(
             train(CORPUS, out=tmp_path / "model", cell="gru", **SETTINGS)
@@ -103,11 +103,9 @@ def test_what_the_caller_does_between_two_events_is_not_the_runs_business(
     assert weights(tmp_path / "model") == weights(plain / "gru")
 
 
-def test_what_the_caller_draws_is_what_it_would_be_without_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("report_each_update")
+def test_what_the_caller_draws_is_what_it_would_be_without_a_run(tmp_path: Path) -> None:
     """A run draws for its weights and its dropout, but never from PyTorch's own generator."""
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
     torch.manual_seed(3)
     alone = [float(torch.rand(())) for _ in range(99)]
     torch.manual_seed(3)

@@ -19,10 +19,10 @@ import pytest
 import torch
 
 import charrnn
+from charrnn.checkpoints import STATE
 from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
 from charrnn.errors import UsageError
-from charrnn.folder.files import STATE
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import devices
 from charrnn.learning.hardware.ranks import ALONE, Ranks
@@ -35,7 +35,8 @@ from tests.commands import wait_until
 from tests.conftest import VERSE
 from tests.kills import kill_rank
 from tests.ranks import start_ranks, torchrun
-from tests.training.test_tasks import WRITERS
+from tests.training.task_examples import WRITERS
+from tests.training.watching import weights
 
 SETTINGS: dict[str, Any] = {
     "hidden_size": 12,
@@ -222,8 +223,7 @@ def test_two_processes_make_the_run_of_one_whatever_kills_them(tmp_path: Path, v
         assert resumed.returncode == 0, err
         assert "rounding" not in err
     assert _metrics(killed) == _metrics(tmp_path / "two")
-    weights = [tmp_path / name / "model.safetensors" for name in ("killed", "two")]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert weights(killed) == weights(tmp_path / "two")
 
 
 @pytest.mark.slow

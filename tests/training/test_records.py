@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,9 +28,10 @@ from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool
 from charrnn.training.beginning import starting
 from charrnn.training.beginning.preparing import prepare
-from charrnn.training.events import Evaluated, Event, Progress, Started
+from charrnn.training.events import Evaluated, Started
 from tests.conftest import VERSE
-from tests.text.test_division import Writer
+from tests.text.writer import Writer
+from tests.training.watching import consume, losses, weights
 
 pytestmark = pytest.mark.usefixtures("report_each_update")
 
@@ -57,30 +57,18 @@ def names(tmp_path: Path) -> Path:
     return path
 
 
-def _consume(events: Iterable[Event], updates: int | None = None) -> list[float]:
-    """Losses of the evaluations, of all events or of those up to an update."""
-    found = []
-    for event in events:
-        if isinstance(event, Evaluated):
-            found.append(event.evaluation.val_nats)
-        if updates is not None and isinstance(event, Progress) and event.step >= updates:
-            break
-    return found
-
-
 def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
     cell: str, names: Path, tmp_path: Path
 ) -> None:
     settings = SMALL | {"cell": cell}
-    whole = _consume(train(names, out=tmp_path / "whole", **settings))
+    whole = losses(train(names, out=tmp_path / "whole", **settings))
     path = tmp_path / "stopped"
-    parts = _consume(train(names, out=path, **settings), 4)
+    parts = losses(consume(train(names, out=path, **settings), 4))
     for updates in (5, 13, 14, 40, 59):
-        parts += _consume(resume(path), updates)
-    parts += _consume(resume(path))
+        parts += losses(consume(resume(path), updates))
+    parts += losses(resume(path))
     assert parts == whole
-    weights = [(folder / "model.safetensors").read_bytes() for folder in (path, tmp_path / "whole")]
-    assert weights[0] == weights[1]
+    assert weights(path) == weights(tmp_path / "whole")
 
 
 def test_the_same_records_validate_whenever_they_are_asked_for(names: Path, tmp_path: Path) -> None:
@@ -94,13 +82,13 @@ def test_the_same_records_validate_whenever_they_are_asked_for(names: Path, tmp_
     for part in (training, validation):
         assert isinstance(part, Records)
         seen.append(data.tokenizer.decode(part.targets()))
-    losses = _consume(train(names, out=tmp_path / "model", **SMALL))
+    found = losses(train(names, out=tmp_path / "model", **SMALL))
     listed = [part.removesuffix("\n").split("\n") for part in seen]
     assert sorted(listed[0] + listed[1]) == names.read_text().split()
     assert len(listed[1]) == round(0.1 * len(listed[0] + listed[1]))
     best = read_model(tmp_path / "model").evaluation
     assert best is not None
-    assert best.val_nats == min(losses)
+    assert best.val_nats == min(found)
     score = charrnn.evaluate(tmp_path / "model", seen[1])
     assert score.nats_per_char == pytest.approx(best.val_nats, abs=1e-4)
     by_line = load(tmp_path / "model").score_lines(listed[1])
@@ -108,7 +96,7 @@ def test_the_same_records_validate_whenever_they_are_asked_for(names: Path, tmp_
 
 
 def test_what_the_records_are_is_kept(names: Path, tmp_path: Path) -> None:
-    _consume(train(names, out=tmp_path / "model", **SMALL | {"steps": 3}))
+    consume(train(names, out=tmp_path / "model", **SMALL | {"steps": 3}))
     found = read_model(tmp_path / "model")
     assert found.record.corpus is not None
     assert found.record.corpus.records == "lines"
@@ -132,9 +120,9 @@ def test_a_story_is_kept_as_before(tmp_path: Path) -> None:
 def test_a_run_from_before_records_goes_on_with_its_story(names: Path, tmp_path: Path) -> None:
     """Its text may look like a list, which nobody asked at that time."""
     story = Reading(records="none")
-    whole = _consume(train(names, out=tmp_path / "whole", reading=story, **SMALL))
+    whole = losses(train(names, out=tmp_path / "whole", reading=story, **SMALL))
     path = tmp_path / "model"
-    losses = _consume(train(names, out=path, reading=story, **SMALL), 20)
+    parts = losses(consume(train(names, out=path, reading=story, **SMALL), 20))
     state = path / "resume" / "state.safetensors"
     data = state.read_bytes()
     assert data.count(b'\\"records\\":\\"none\\"') == 1
@@ -142,8 +130,8 @@ def test_a_run_from_before_records_goes_on_with_its_story(names: Path, tmp_path:
     field = b',\\"records\\":\\"none\\"'
     state.write_bytes(data.replace(field, b" " * len(field)))
     (path / "manifest.json").unlink()
-    losses += _consume(resume(path))
-    assert losses == whole
+    parts += losses(resume(path))
+    assert parts == whole
 
 
 def test_seeds_choose_the_records_that_validate(names: Path, tmp_path: Path) -> None:
@@ -241,15 +229,15 @@ def test_a_record_that_takes_most_updates_of_an_epoch_is_told(tmp_path: Path) ->
 def test_weights_go_from_stories_to_records_and_back(names: Path, tmp_path: Path) -> None:
     story, lines = tmp_path / "story", tmp_path / "lines"
     settings = SMALL | {"steps": 3}
-    _consume(train(names, out=story, reading=Reading(records="none"), **settings))
-    _consume(train(names, out=lines, init_from=story, **settings))
+    consume(train(names, out=story, reading=Reading(records="none"), **settings))
+    consume(train(names, out=lines, init_from=story, **settings))
     assert load(lines).tokenizer.end == "\n"
     back = tmp_path / "back"
-    _consume(train(names, out=back, init_from=lines, reading=Reading(records="none"), **settings))
+    consume(train(names, out=back, init_from=lines, reading=Reading(records="none"), **settings))
     assert load(back).tokenizer.end is None
     old, new = load(story), load(lines)
     settings["steps"] = 1
-    _consume(train(names, out=tmp_path / "on", init_from=story, learning_rate=1e-9, **settings))
+    consume(train(names, out=tmp_path / "on", init_from=story, learning_rate=1e-9, **settings))
     ends = load(tmp_path / "on")
     assert ends.tokenizer.end_id is not None
     line_end = old.tokenizer.encode("\n")[0]
@@ -270,7 +258,7 @@ def test_samples_on_the_way_are_records(names: Path, tmp_path: Path) -> None:
 
 
 def test_dynamic_evaluation_and_other_protocols_are_refused(names: Path, tmp_path: Path) -> None:
-    _consume(train(names, out=tmp_path / "model", **SMALL | {"steps": 2}))
+    consume(train(names, out=tmp_path / "model", **SMALL | {"steps": 2}))
     text = random.Random(1).choice(names.read_text().split())  # noqa: S311
     for settings, message in (
         ({"protocol": "carried"}, "each by itself"),
@@ -300,7 +288,7 @@ def test_no_more_steps_are_read_than_the_longest_record_has(
     run = train(corpus, out=tmp_path / "model", reading=Reading(records="lines"), **settings)
     notes = [note for note in run.notes if "steps at a time instead of" in note]
     assert len(notes) == (wanted > steps)
-    _consume(run)
+    consume(run)
     training = read_record(tmp_path / "model").training
     assert training is not None
     assert training.seq_length == steps
@@ -309,7 +297,7 @@ def test_no_more_steps_are_read_than_the_longest_record_has(
 def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Path) -> None:
     """As many updates as an epoch has, by how much shorter the validation text is."""
     settings = SMALL | {"steps": 1}
-    _consume(train(names, out=tmp_path / "model", **settings))
+    consume(train(names, out=tmp_path / "model", **settings))
     with closing(Spool([names], Reading())) as spool:
         record = read_record(tmp_path / "model")
         assert record.training is not None

@@ -31,8 +31,7 @@ MINUTES = 0.3
 
 
 @pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+def _small_pieces(report_each_update: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Translating, "answered_at_once", AT_ONCE)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,15 +14,15 @@ import pytest
 import torch
 
 from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
+from charrnn.checkpoints import STATE
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
-from charrnn.folder.files import STATE
 from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Finished, Progress, Started
-from tests.commands import Copy, run, wait_until
+from tests.commands import Copy, refused, run, run_here, wait_until
 from tests.conftest import VERSE
-from tests.kills import kill_at_update
+from tests.kills import interrupt_at_update, kill_at_update
 from tests.training.conftest import TEXT
 from tests.training.machines import Machine
 from tests.training.watching import consume, content
@@ -99,9 +98,7 @@ def test_the_kernels_go_on_in_the_same_bits_in_several_threads(
     finally:
         torch.set_num_threads(before)
     assert content(path) == content(tmp_path / "whole")
-    training = read_run(path).record.training
-    assert training is not None
-    assert training.optimizer == "muon"
+    assert read_run(path).config.optimizer == "muon"
 
 
 def test_a_run_for_minutes_has_its_steps_when_it_is_resumed(
@@ -236,12 +233,11 @@ def test_a_text_that_was_moved_is_to_be_named_where_it_is_now(text: Path, tmp_pa
     (tmp_path / "old one.txt").rename(tmp_path / "new.txt")
     gone, there = tmp_path / "old one.txt", tmp_path / "more.txt"
     for way, python in (("resume", "resume('m', …)"), ("repeat", "train(…, repeat='m')")):
-        refused = run(tmp_path, "train", f"--{way}", "m")
-        assert refused.returncode == 66
-        assert refused.stderr == (
-            f"charrnn: m was trained on {gone}, which is not there; name the text where it is now: "
-            f"charrnn train TEXT {there} --{way} m (in Python {python})\n"
+        done = run_here(tmp_path, "train", f"--{way}", "m")
+        said = (
+            f"m was trained on {gone}, which is not there; name the text where it is now: charrnn "
         )
+        refused(done, 66, f"charrnn: {said}train TEXT {there} --{way} m (in Python {python})\n")
         moved = run(tmp_path, "train", "new.txt", there, f"--{way}", "m")
         assert moved.returncode == 0, moved.stderr
 
@@ -255,8 +251,8 @@ def test_a_run_without_weights_is_not_to_be_started_from(text: Path, tmp_path: P
     with pytest.raises(CharRNNError) as caught:
         resume(tmp_path / "killed")
     assert caught.value.advice == "give the same text, or train anew under another --name"
-    refused = run(tmp_path, "train", "--resume", "killed", "--rnn-size", "9")
-    assert refused.stderr.endswith("; leave it out, or train anew under another --name\n")
+    done = run_here(tmp_path, "train", "--resume", "killed", "--rnn-size", "9")
+    refused(done, 2, "; leave it out, or train anew under another --name\n")
 
 
 def test_what_cannot_be_resumed_says_why(text: Path, tmp_path: Path) -> None:
@@ -358,14 +354,15 @@ def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, text: Path, tmp_path: Path
 ) -> None:
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
-    process = Copy(tmp_path, "train", text, *shape, "--steps", 100_000, "--out", "model")
-    wait_until((tmp_path / "model" / STATE).exists, process)
-    time.sleep(0.5)
-    process.send_signal(number)
+    options = (*shape, "--steps", 40, "--eval-every", 5, "--out", "model")
+    stop = partial(interrupt_at_update, 3, number)
+    process = Copy(tmp_path, "train", text, *options, prepare=stop)
     _, err = process.communicate()
     assert process.returncode == 128 + number
-    assert "charrnn train --resume model" in err
     assert "Traceback" not in err
+    assert err.splitlines()[-1] == "stopped; continue with: charrnn train --resume model"
+    assert read_run(tmp_path / "model").progress.step in {3, 4, 5}, "at the next sign of life"
+    assert load(tmp_path / "model").generate(max_new_tokens=5, seed=0)
 
 
 def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
@@ -399,16 +396,13 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
 )
 def test_resuming_takes_no_settings(option: tuple[str, str], home: Path) -> None:
     """Each is refused by its name, with what the run has instead."""
-    done = run(home, "train", "--resume", "verse", *option)
-    assert done.returncode == 2
-    assert option[0] in done.stderr
-    assert "can't be given" in done.stderr
     kept = {"--rnn-size": "(it has ", "--model": "(it has lstm)", "--weight-decay": "(it has 0.05)"}
-    assert kept.get(option[0], "") in done.stderr
+    done = run_here(home, "train", "--resume", "verse", *option)
+    refused(done, 2, option[0], "can't be given", kept.get(option[0], ""))
 
 
 def test_training_takes_a_text(tmp_path: Path) -> None:
-    assert run(tmp_path, "train").returncode == 2
+    refused(run_here(tmp_path, "train"), 2)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -528,9 +522,8 @@ def test_a_model_without_its_state_is_repeated_with_the_encoding_of_its_text(
         )
     )
     latin = ("train", "latin.txt", "--repeat", "m", "--encoding", "latin-1", "--out")
-    refused = run(tmp_path, *latin, "kept")
-    assert refused.returncode == 2
-    assert "--encoding can't be given with --repeat" in refused.stderr
+    done = run_here(tmp_path, *latin, "kept")
+    refused(done, 2, "--encoding can't be given with --repeat")
     with pytest.raises(CharRNNError, match="reading can't be given"):
         train(repeat=tmp_path / "m", out=tmp_path / "x", reading=Reading(encoding="latin-1"))
     (tmp_path / "m" / STATE).unlink()

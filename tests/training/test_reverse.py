@@ -24,32 +24,23 @@ SETTINGS: dict[str, Any] = {
     "seq_length": 9,
     "eval_every": 3,
 }
+REVERSED = Reading(records="none", reverse=True)
 NAMES = "\n".join(f"{first}{last}" for first in "abcdefgh" for last in ("ona", "li", "rtu", "ess"))
 
 
-@pytest.mark.parametrize(("text", "records"), [(VERSE * 3, "none"), (NAMES, "lines")])
-def test_reversed_training_is_training_on_the_reversed_text(
-    text: str, records: str, tmp_path: Path
-) -> None:
-    (tmp_path / "forwards.txt").write_text(text)
-    (tmp_path / "backwards.txt").write_text(text[::-1])
-    reading = Reading(records=records, reverse=True)
-    train(tmp_path / "forwards.txt", out=tmp_path / "a", reading=reading, **SETTINGS).finish(
-        progress=False
-    )
-    twin = Reading(records=records)
-    train(tmp_path / "backwards.txt", out=tmp_path / "b", reading=twin, **SETTINGS).finish(
-        progress=False
-    )
+def test_reversed_training_is_training_on_the_reversed_text(tmp_path: Path) -> None:
+    text = VERSE * 3
+    forwards = Reading(records="none")
+    for name, source, reading in (("a", text, REVERSED), ("b", text[::-1], forwards)):
+        (tmp_path / f"{name}.txt").write_text(source)
+        run = train(tmp_path / f"{name}.txt", out=tmp_path / name, reading=reading, **SETTINGS)
+        run.finish(progress=False)
     assert read_record(tmp_path / "a").reads_backwards
     assert not read_record(tmp_path / "b").reads_backwards
-    if records == "none":  # records of two lists come in another order
-        weights, expected = load(tmp_path / "a").weights, load(tmp_path / "b").weights
-        assert all((weights[name] == expected[name]).all() for name in expected)
-    found = evaluate(tmp_path / "a", text)
-    assert found.nats == pytest.approx(evaluate(tmp_path / "a", text).nats)
-    if records == "none":
-        assert found.nats == pytest.approx(evaluate(tmp_path / "b", text[::-1]).nats)
+    weights, expected = load(tmp_path / "a").weights, load(tmp_path / "b").weights
+    assert all((weights[name] == expected[name]).all() for name in expected)
+    twin = evaluate(tmp_path / "b", text[::-1])
+    assert evaluate(tmp_path / "a", text).nats == pytest.approx(twin.nats)
 
 
 def test_a_reversed_run_goes_on_reversed_and_says_how_it_writes(tmp_path: Path) -> None:
@@ -154,9 +145,8 @@ def test_models_of_two_directions_are_never_mixed(tmp_path: Path) -> None:
     ):
         with pytest.raises(CharRNNError, match="one model reads backwards, another reads forwards"):
             attempt()
-    done = commands.run(tmp_path, "sample", "forth", "back", "-n", 5)
-    assert done.returncode == 2
-    assert "one model reads backwards, another reads forwards" in done.stderr
+    done = commands.run_here(tmp_path, "sample", "forth", "back", "-n", 5)
+    commands.refused(done, 2, "one model reads backwards, another reads forwards")
     started = train(tmp_path / "verse.txt", init_from=paths[1], out=tmp_path / "new", steps=2)
     started.finish(progress=False)
     assert any("learnt to read backwards, and this run reads forwards" in n for n in started.notes)
@@ -169,7 +159,7 @@ def test_models_of_two_directions_are_never_mixed(tmp_path: Path) -> None:
         (("inspect", "a", "verse.txt", "--html", "page.html"), "train one without --reverse"),
         (("inspect", "a", "verse.txt", "--gradients"), "train one without --reverse"),
         (("export", "a", "--html", "page.html"), "it reads and writes from end to beginning"),
-        (("serve", "a"), "it reads and writes from end to beginning"),
+        (("serve", "a", *commands.NOWHERE), "it reads and writes from end to beginning"),
         (("sample", "a", "--novelty", "verse.txt"), "--novelty needs a model that reads forwards"),
     ],
 )
@@ -179,13 +169,8 @@ def test_what_would_read_a_text_the_other_way_refuses_such_a_model(
     (tmp_path / "verse.txt").write_text(VERSE * 3)
     run = train(tmp_path / "verse.txt", out=tmp_path / "a", reading=REVERSED, **SETTINGS)
     run.finish(progress=False)
-    done = commands.run(tmp_path, *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
+    commands.refused(commands.run_here(tmp_path, *arguments), 2, message)
     assert not (tmp_path / "page.html").exists()
-
-
-REVERSED = Reading(records="none", reverse=True)
 
 
 @pytest.mark.parametrize(("text", "records"), [(VERSE * 3, "none"), (NAMES, "lines")])

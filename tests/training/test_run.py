@@ -18,7 +18,6 @@ from charrnn import (
     Mixture,
     Model,
     Progress,
-    Run,
     Started,
     load,
     resume,
@@ -28,7 +27,7 @@ from charrnn.errors import CannotCreateError, LockedError, ReadWriteError
 from charrnn.folder.resuming import read_run
 from charrnn.learning.learner import Learner
 from tests.conftest import VERSE
-from tests.training.watching import weights
+from tests.training.watching import consume, weights
 
 CORPUS = Corpus("verse", VERSE * 12)
 SMALL: dict[str, Any] = {
@@ -41,17 +40,6 @@ SMALL: dict[str, Any] = {
     "steps": 40,
     "eval_every": 13,
 }
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def leave_after(run: Run, updates: int) -> None:
-    for event in run:
-        if isinstance(event, Progress) and event.step >= updates:
-            break
 
 
 @pytest.mark.parametrize(
@@ -160,7 +148,7 @@ def test_a_run_that_is_left_goes_on_exactly_where_it_stopped() -> None:
     train(CORPUS, **SMALL, name="whole").finish(progress=False)
     run = train(CORPUS, **SMALL, name="left")
     for updates in (1, 13, 14, 30):
-        leave_after(run, updates)
+        consume(run, updates)
         assert run.finished is None
         assert Path("checkpoints/left/resume/state.safetensors").exists(), "leaving saves"
     run.finish(progress=False)
@@ -199,12 +187,12 @@ def test_a_run_stays_in_its_folder_wherever_the_program_goes(settings: dict[str,
 def test_a_run_that_goes_on_stays_in_its_folder_with_its_text(tmp_path: Path) -> None:
     Path("verse.txt").write_text(CORPUS.text)
     train("verse.txt", **SMALL, name="whole").finish(progress=False)
-    leave_after(train("verse.txt", **SMALL, name="left"), 5)
+    consume(train("verse.txt", **SMALL, name="left"), 5)
     Path("verse.txt").rename("moved.txt")
     run = resume("left", "moved.txt")
     Path("elsewhere").mkdir()
     os.chdir("elsewhere")
-    leave_after(run, 20)
+    consume(run, 20)
     run.finish(progress=False)
     assert not list(Path().iterdir())
     found = [weights(str(tmp_path / "checkpoints" / name)) for name in ("left", "whole")]
@@ -215,12 +203,12 @@ def test_a_run_that_goes_on_stays_in_its_folder_with_its_text(tmp_path: Path) ->
 def test_resume_is_the_same_front_door() -> None:
     Path("verse.txt").write_text(CORPUS.text)
     train("verse.txt", **SMALL, name="whole").finish(progress=False)
-    leave_after(train("verse.txt", **SMALL, name="left"), 5)
+    consume(train("verse.txt", **SMALL, name="left"), 5)
     run = resume("left")
     for part in ("verse, ", "lstm, 2 × 8", "parameters", "5 of 40 updates made", "run.finish()"):
         assert part in repr(run)
     assert isinstance(next(iter(run)), Started)
-    leave_after(run, 20)
+    consume(run, 20)
     assert isinstance(run.finish(progress=False), Model)
     assert weights("checkpoints/left") == weights("checkpoints/whole")
 
@@ -331,6 +319,7 @@ def test_a_file_where_the_folder_of_models_should_be_is_told() -> None:
         train(CORPUS, **SMALL).finish(progress=False)
 
 
+@pytest.mark.usefixtures("report_each_update")
 def test_a_save_that_fails_at_ctrl_c_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     run = train(CORPUS, **SMALL, name="novel")
     update = Learner.update
@@ -343,7 +332,6 @@ def test_a_save_that_fails_at_ctrl_c_is_told(monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise ReadWriteError("checkpoints/novel: the disk is full", "make room")
 
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
     monkeypatch.setattr(Learner, "update", interrupted)
     monkeypatch.setattr("charrnn.training.recorder.Recorder.close", full)
     with pytest.raises(ReadWriteError, match="the disk is full"):

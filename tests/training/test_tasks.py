@@ -24,11 +24,12 @@ from charrnn.objectives.table import OBJECTIVES
 from charrnn.task_config import Classify, Tag, TaskRecord
 from charrnn.text.bundled import BUNDLED
 from charrnn.training.events import Evaluated, Finished, Started
-from tests.commands import Copy, run
+from tests.commands import Copy, refused, run, run_here
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
 from tests.modes import default_dtype
-from tests.training.watching import consume, content
+from tests.training.task_examples import WRITERS, texts
+from tests.training.watching import consume, content, weights
 
 pytestmark = pytest.mark.usefixtures("report_each_update")
 
@@ -44,49 +45,7 @@ SMALL: dict[str, Any] = {
     "device": "cpu",
 }
 
-
-def _texts(count: int) -> list[str]:
-    draw = random.Random(4)  # noqa: S311
-    each = ("".join(draw.choices("abcdef ", k=draw.randint(3, 9))) for _ in range(count))
-    return [text.strip() or "a" for text in each]
-
-
-def _classify() -> str:
-    rows = "".join(f"{text},{'ab'[text.count('a') > 1]}\n" for text in _texts(80))
-    Path("examples.csv").write_text(f"text,label\n{rows}")
-    return "examples.csv"
-
-
-def _tag() -> str:
-    sentences = []
-    for text in _texts(60):
-        words = text.split() or ["a"]
-        sentences.append("".join(f"{word}\t{'B-A' if 'a' in word else 'O'}\n" for word in words))
-    Path("examples.conll").write_text("\n".join(sentences))
-    return "examples.conll"
-
-
-def _forecast() -> str:
-    values = [20 + 5 * np.sin(k / 2) + k % 3 for k in range(90)]
-    lines = [f"{value:.3f}\n" for value in values]
-    Path("examples.csv").write_text("y\n" + "".join(lines[:80]))
-    Path("more.csv").write_text("y\n" + "".join(lines[80:]))
-    return "examples.csv"
-
-
-def _translate() -> str:
-    Path("examples.tsv").write_text("".join(f"{text}\t{text[::-1]}\n" for text in _texts(70)))
-    return "examples.tsv"
-
-
 OLDER_TAGS: dict[str, Any] = {"in_parts": False, "grams": 0, "rules": 1}
-
-WRITERS: dict[TaskName, Callable[[], str]] = {
-    "classify": _classify,
-    "tag": _tag,
-    "forecast": _forecast,
-    "translate": _translate,
-}
 
 
 @pytest.fixture(params=sorted(OBJECTIVES))
@@ -181,6 +140,7 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
         assert load("stopped")
     consume(resume("stopped"))
     assert content("stopped") == content("whole")
+    assert read_folder(Path("stopped")).extra == read_folder(Path("whole")).extra
 
 
 @pytest.mark.usefixtures("_alone")
@@ -220,12 +180,12 @@ def test_a_run_of_a_tagger_goes_on_with_its_words_as_they_were(
     """By other rules its texts would be another corpus; what it is asked is divided likewise."""
     lines = (
         {"text": f"¿{text}؟ so", "spans": [{"start": 1, "end": 1 + len(text), "label": "A"}]}
-        for text in _texts(40)
+        for text in texts(40)
     )
     Path("a.jsonl").write_text("\n".join(map(json.dumps, lines)))
     settings: dict[str, Any] = SMALL | {"task": "tag"}
     with monkeypatch.context() as earlier:
-        earlier.setattr("charrnn.objectives.tag.RULES", 1)
+        earlier.setattr("charrnn.objectives.tag.WORD_RULES", 1)
         consume(train("a.jsonl", out="whole", **settings))
         consume(train("a.jsonl", out="stopped", **settings), 9)
     consume(resume("stopped"))
@@ -366,18 +326,14 @@ def test_a_model_for_a_task_is_refused_where_a_language_model_is_needed(
 ) -> None:
     consume(train(examples, out="model", task=task, **SMALL | {"steps": 2}))
     for command in (["sample", "model"], ["export", "model", "--html", "page.html"]):
-        done = run(tmp_path, *command)
-        assert done.returncode == 2, done
-        assert f"it was trained to {task}" in done.stderr
-        assert done.stderr.count("\n") == 1
+        refused(run_here(tmp_path, *command), 2, f"it was trained to {task}")
     with pytest.raises(CharRNNError, match="not a language model"):
         charrnn.evaluate("model", VERSE)
 
 
 def test_a_language_model_has_no_answers(home: Path) -> None:
-    done = run(home, "predict", "verse", data=b"the sea\n")
-    assert done.returncode == 2
-    assert "charrnn sample verse" in done.stderr
+    done = run_here(home, "predict", "verse", data=b"the sea\n")
+    refused(done, 2, "charrnn sample verse")
 
 
 @pytest.mark.parametrize("given", [{"horizon": 3}, {"label_column": "x"}, {"season": 2}])
@@ -395,8 +351,7 @@ def test_a_model_that_is_called_like_its_bundled_examples_goes_on_with_them() ->
             break
     for further in (resume("peoples"), train(repeat="peoples", out="again")):
         consume(further)
-    first, again = (Path(name, "model.safetensors").read_bytes() for name in ("peoples", "again"))
-    assert first == again
+    assert weights("peoples") == weights("again")
 
 
 # What is enough to do better than a trivial answer.

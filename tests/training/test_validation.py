@@ -24,11 +24,10 @@ from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.request import Request
 from charrnn.text.records import Records, holds
 from charrnn.training.beginning.preparing import prepare
-from charrnn.training.events import Evaluated, Event
-from tests.commands import Copy, run
+from tests.commands import Copy, refused, run, run_here
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
-from tests.training.watching import consume, content
+from tests.training.watching import consume, content, losses
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -43,6 +42,7 @@ SMALL: dict[str, Any] = {
 }
 TASKS: tuple[TaskName, ...] = ("classify", "tag", "translate")
 SUFFIXES = {"classify": "csv", "tag": "conll", "translate": "tsv"}
+pytestmark = pytest.mark.usefixtures("report_each_update")
 
 
 def _text(kind: str, words: Iterable[str]) -> str:
@@ -71,16 +71,6 @@ def _write(kind: str) -> tuple[str, str]:
     return names[0], names[1]
 
 
-@pytest.fixture(autouse=True)
-def _alone_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-
-
-def _losses(events: Iterable[Event]) -> list[float]:
-    return [event.evaluation.val_nats for event in events if isinstance(event, Evaluated)]
-
-
 def _task(source: str, task: TaskName | None = None, validation: str | None = None) -> Task:
     held = None if validation is None else [validation]
     settings = {k: v for k, v in SMALL.items() if k not in ("steps", "eval_every")}
@@ -104,10 +94,10 @@ def test_the_loss_is_what_the_model_scores_on_the_whole_set(
 ) -> None:
     source, held = _write(kind)
     made = train(source, validation=held, reading=reading, tokenizer=tokenizer, out="m", **SMALL)
-    losses = _losses(consume(made))
+    found = losses(made)
     best = read_folder(Path("m")).evaluation
     assert best is not None
-    assert best.val_nats == min(losses)
+    assert best.val_nats == min(found)
     score = charrnn.evaluate("m", Path(held).read_text())
     assert score.nats_per_char == pytest.approx(best.val_nats, abs=1e-5)
     validation = read_record(Path("m")).validation
@@ -177,7 +167,7 @@ def test_a_run_goes_on_in_the_same_bits_and_is_made_again(kind: str, tmp_path: P
     source, held = _write(kind)
     task: dict[str, Any] = {"task": kind} if kind in SUFFIXES else {}
     consume(train(source, validation=held, out="whole", **task, **SMALL))
-    assert _losses(consume(train(source, out="without", **task, **SMALL)))
+    assert losses(train(source, out="without", **task, **SMALL))
     assert content("whole") != content("without")
     kill = partial(kill_at_update, 17)
     process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed", prepare=kill)
@@ -247,10 +237,8 @@ def test_what_means_nothing_or_is_not_there_ends_in_a_line(
 ) -> None:
     source, held = _write("story")
     text = "-" if "-" in arguments else source
-    done = run(tmp_path, "train", text, "--validation", held, *arguments)
-    assert done.returncode == code
-    assert done.stderr.startswith(f"charrnn: {words}")
-    assert done.stderr.count("\n") == 1
+    done = run_here(tmp_path, "train", text, "--validation", held, *arguments)
+    refused(done, code, f"charrnn: {words}")
     assert not Path("checkpoints").exists()
 
 
@@ -388,7 +376,7 @@ def test_the_folder_says_what_validated(tmp_path: Path) -> None:
     assert load("m").facts["validated on"].startswith("valid, ")
     assert "validation set of its own, valid." in Path("m/README.md").read_text()
     assert "validated on     valid, " in run(tmp_path, "info", "m").stdout
-    done = run(tmp_path, "eval", "m", source, "--validation")
+    done = run_here(tmp_path, "eval", "m", source, "--validation")
     assert done.returncode == 2
     assert "give that set as the text" in done.stderr
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from charrnn.training.events import Event, Progress
+from charrnn.training.events import Evaluated, Event, Progress
 
 
 def consume(events: Iterable[Event], updates: int | None = None) -> list[Event]:
@@ -34,3 +36,14 @@ def content(folder: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
     for line in lines:
         del line["seconds"], line["tokens_per_second"]
     return weights(folder), lines
+
+
+def losses(events: Iterable[Event]) -> list[float]:
+    """The validation losses among them."""
+    return [event.evaluation.val_nats for event in events if isinstance(event, Evaluated)]
+
+
+def waits_for_a_save(thread: int) -> bool:
+    """Whether a thread of this process waits for one; its source goes into programs, too."""
+    stack = traceback.extract_stack(sys._current_frames()[thread])
+    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)

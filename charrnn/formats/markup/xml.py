@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from charrnn.decoding.containers import Allowance, Bounded, Source, zip_archive
+from charrnn.decoding.containers import ExpansionLimit, LimitedFile, Source, zip_archive
 from charrnn.errors import BadDataError, UsageError, first_line
 
 __all__ = ["Package", "opened"]
@@ -25,16 +25,16 @@ class Package:
         path = source.path
         assert path is not None, "the registry sees to it"
         self._name, self._archive, self._parse = source.name, archive, parse
-        self._allowance = Allowance(source.name, lambda: path.stat().st_size)
+        self._limit = ExpansionLimit(source.name, lambda: path.stat().st_size)
 
     @contextmanager
-    def _part(self, name: str) -> Iterator[Bounded]:
+    def _part(self, name: str) -> Iterator[LimitedFile]:
         try:
             file = self._archive.open(name)
         except (KeyError, RuntimeError, NotImplementedError, UnicodeDecodeError) as error:
             raise self.broken(first_line(error).strip("'\"")) from None
         with file:
-            yield Bounded(file, self._allowance)
+            yield LimitedFile(file, self._limit)
 
     def read(self, name: str) -> bytes:
         """One of its files.

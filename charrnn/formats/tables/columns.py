@@ -21,7 +21,7 @@ from charrnn.words import NAMED, listing
 __all__ = [
     "MISSING",
     "SEARCHED",
-    "Halves",
+    "LoneSurrogates",
     "MissingColumnError",
     "choice",
     "column_of",
@@ -79,7 +79,7 @@ def documents(
             nested past all reason.
     """
     column, path = column_of(reading), _Path(column_of(reading))
-    cleaner, halves, known = Cleaner(), Halves(name, reading), dict[str, None]()
+    cleaner, surrogates, known = Cleaner(), LoneSurrogates(name, reading), dict[str, None]()
     number = empty = missing = 0
     hints: list[str] = []
     with nesting_errors(name), closing(records):  # and the file that it reads, also after an error
@@ -90,7 +90,7 @@ def documents(
                 )
             text = record if isinstance(record, str) else path.text_in(record)
             if isinstance(text, str):
-                yield Piece(name, cleaner.feed(halves.replaced(text), last=True))
+                yield Piece(name, cleaner.feed(surrogates.replaced(text), last=True))
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {shown(text.value)} in the column {column}, no text"
@@ -105,7 +105,7 @@ def documents(
     if number == missing and known:
         found = f"{name}: no text in a column {column}"
         raise MissingColumnError(found, choice(column, known))
-    changed = [*halves.notes(), *cleaner.notes(), *_without_text(path, empty, number)]
+    changed = [*surrogates.notes(), *cleaner.notes(), *_without_text(path, empty, number)]
     if everything := (*notes, *hints, *changed):
         yield Piece(name, "", first=False, notes=everything)
 
@@ -209,10 +209,10 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
         yield from _columns(inner, f"{before}{name}.") if deeper else [f"{before}{name}"]
 
 
-def choice(column: str, columns: Iterable[str]) -> str:
-    """What to do about a column without text."""
+def choice(column: str, columns: Iterable[str], option: str = "--text-column") -> str:
+    """What to do about a column that is not there, or holds no text."""
     names = listing(one for one in columns if one != column)
-    return f"choose --text-column from {names}" if names else "check the table"
+    return f"choose {option} from {names}" if names else "check the table"
 
 
 def shown(value: object) -> str:
@@ -259,8 +259,8 @@ def refuse_doubled(name: str, header: Sequence[str], wanted: Iterable[str]) -> N
         raise BadDataError(found, "give each column a name of its own")
 
 
-class Halves:
-    """Puts U+FFFD in the place of halves of characters, which JSON can hold, and counts them.
+class LoneSurrogates:
+    """Puts U+FFFD in the place of halves of characters, as JSON can hold them, and counts these.
 
     Args:
         name: of the table.
@@ -268,7 +268,7 @@ class Halves:
     """
 
     def __init__(self, name: str, reading: Reading) -> None:
-        self._name, self._errors, self._count = name, reading.errors, 0
+        self._name, self._reading, self._count = name, reading, 0
 
     def replaced_in(self, record: dict[str, Any]) -> dict[str, Any]:
         """A record of JSON, whose texts and keys are without them, also in lists and records in it.
@@ -302,11 +302,10 @@ class Halves:
         """
         if text.isascii():
             return text
-        keep = self._errors if self._errors == "surrogateescape" else "strict"
         try:
-            text.encode("utf-8", keep)
+            text.encode("utf-8", "surrogateescape" if self._reading.keeps_bytes else "strict")
         except UnicodeEncodeError as error:
-            if self._errors == "replace":
+            if self._reading.errors == "replace":
                 mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
                 self._count += mended.count("\ufffd") - text.count("\ufffd")
                 return mended

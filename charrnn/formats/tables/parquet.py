@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from charrnn.config import Reading
-from charrnn.decoding.containers import HARMLESS, RATIO, Source
+from charrnn.decoding.containers import ExpansionLimit, Source
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError, first_line
 from charrnn.formats.tables.columns import column_of, documents, refuse_doubled
@@ -14,6 +14,7 @@ from charrnn.formats.tables.columns import column_of, documents, refuse_doubled
 __all__ = ["records", "rows"]
 
 ROWS = 256  # read at a time
+ANEW = "write it anew as text if that is what you want"
 
 
 def rows(source: Source, reading: Reading) -> Iterator[Piece]:
@@ -62,13 +63,13 @@ def records(
             if not known:
                 yield from [dict.fromkeys(names)] * min(1, file.metadata.num_rows)
                 return
-            _refuse(source.name, *_largest(file.metadata))
-            spent = 0
+            expanded, compressed = _largest(file.metadata)
+            ExpansionLimit(source.name, lambda: compressed, ANEW).add(expanded)
+            limit = ExpansionLimit(source.name, lambda: size, ANEW)
             for batch in file.iter_batches(ROWS, columns=known):
                 for number in range(batch.num_rows):  # one at a time: each may be long
                     row = {name: batch.column(name)[number].as_py() for name in known}
-                    spent += sum(len(cell) for cell in row.values() if isinstance(cell, str))
-                    _refuse(source.name, spent, size)
+                    limit.add(sum(len(cell) for cell in row.values() if isinstance(cell, str)))
                     yield dict.fromkeys(names) | row
     except (pa.ArrowException, OSError, OverflowError, ValueError) as error:  # the latter for dates
         raise BadDataError(f"{source.name}: {first_line(error)}", "check the table") from None
@@ -88,11 +89,3 @@ def _largest(metadata: Any) -> tuple[int, int]:
     ]
     sizes = [(part.total_uncompressed_size, part.total_compressed_size) for part in parts]
     return max(sizes, default=(0, 0))
-
-
-def _refuse(name: str, expanded: int, size: int) -> None:
-    if expanded > HARMLESS and expanded > RATIO * size:
-        raise BadDataError(
-            f"{name}: it grows to more than {RATIO:,} times its size when it is expanded",
-            "write it anew as text if that is what you want",
-        )

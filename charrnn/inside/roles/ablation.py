@@ -1,7 +1,7 @@
 """What a model loses without a unit: its h is held at its mean, and the text is predicted again.
 
     ablation = Ablation(model, ids)
-    ablation.bits_lost([3, 200], means, ablation.lanes(1024, 4), done)    # per character, by unit
+    bits, tokens = ablation.bits_lost([3, 200], means, 1024, done)    # per character, by unit
 
 Nothing is approximated. The layers below a unit do what they did, so that only its own layer and
 those above are computed again. Units are counted through all layers, the first layer's first.
@@ -19,7 +19,7 @@ from charrnn.arrays import Floats, Ids, Places, product, target_log_probs, under
 from charrnn.cells.rules import See, unseen
 from charrnn.models.hooks import EMBED, OUT, Recorder
 from charrnn.models.model import Model
-from charrnn.scoring.score import score_of
+from charrnn.scoring.score import characters_in
 
 __all__ = ["Ablation"]
 
@@ -36,21 +36,16 @@ class Ablation:
     Args:
         model: what reads.
         ids: (N,), at least three.
-
-    Attributes:
-        length: T, how many tokens are predicted in each passage.
-        tokens: how many were read to prepare it.
     """
 
     def __init__(self, model: Model, ids: Ids) -> None:
         self.model = model
-        self.length = length = min(LENGTH, (len(ids) - 1) // 2)
+        length = min(LENGTH, (len(ids) - 1) // 2)
         warm_up = min(WARM_UP, len(ids) - length - 1)
         whole = warm_up + length + 1
         lanes = max(1, min(LANES, len(ids) // whole))
         starts = np.linspace(0, len(ids) - whole, lanes).astype(np.intp)
         windows = ids[starts[:, None] + np.arange(whole)]  # (B, whole)
-        self.tokens = windows.size
         self.state = model.start(lanes)
         for time in range(0, warm_up, LENGTH):  # a part at a time takes less memory
             part = windows[:, time : min(time + LENGTH, warm_up)]
@@ -62,56 +57,45 @@ class Ablation:
         self.inputs = recorder.values  # (B, T, H), or E, of each layer
         self.costs = -target_log_probs(logits, self.targets).astype(np.float64)  # (B, T)
 
-    def lanes(self, tokens: int, products: int) -> int:
-        """In how many passages of the text units can be taken away.
-
-        Args:
-            tokens: how many are wanted.
-            products: how many it takes at each, of a matrix and a state.
-
-        Returns:
-            lanes: those with so many tokens; fewer if the text is shorter, or if it would take
-                longer than `WORK`, but not for that fewer than have `LEAST`.
-        """
-        product = self.model.cell.gates * self.model.config.hidden_size**2
-        tokens = min(tokens, max(LEAST, int(WORK / max(1, product * products))))
-        return max(1, min(len(self.targets), tokens // self.length))
-
-    def products(self, units: Sequence[int]) -> int:
-        """How many products of a matrix and a state take each unit away at one token."""
-        layers, size = self.model.config.num_layers, self.model.config.hidden_size
-        return sum(2 * (layers - u // size) - 1 for u in units)
-
     def bits_lost(
         self,
         units: Sequence[int],
         means: NDArray[np.float64],
-        lanes: int,
+        tokens: int,
         done: Callable[[int], object],
-    ) -> dict[int, float]:
-        """What the model loses without each unit, in bits per character.
+    ) -> tuple[dict[int, float], int]:
+        """What the model loses without each unit, and on how many tokens that was measured.
 
         Args:
             units: which.
             means: (U,), of all units.
-            lanes: in how many passages.
-            done: called with how many products were computed since the last call.
+            tokens: on how many; fewer if the text is shorter, or if it would take longer than
+                `WORK`, but not for that fewer than `LEAST`.
+            done: called with how many units were taken away since the last call.
+
+        Returns:
+            bits, tokens: per character, by unit; and how many.
         """
+        shape = self.model.config
+        # A unit takes a product in its own layer and two in each above: on average, one a layer.
+        products = len(units) * shape.num_layers * self.model.cell.gates * shape.hidden_size**2
+        affordable = min(tokens, max(LEAST, int(WORK / max(1, products))))
+        lanes = max(1, min(len(self.targets), affordable // self.targets.shape[1]))
         places = np.linspace(0, len(self.targets) - 1, lanes).astype(np.intp)
         predicted = self.targets[places].ravel()
-        characters = score_of(0.0, self.model.tokenizer, predicted).characters
+        characters = characters_in(self.model.tokenizer, predicted)
         whole = self.costs[places].sum()
-        at_once, size = max(1, ROWS // lanes), self.model.config.hidden_size
+        at_once, size = max(1, ROWS // lanes), shape.hidden_size
         found: dict[int, float] = {}
-        for layer in range(self.model.config.num_layers):
+        for layer in range(shape.num_layers):
             own = [u for u in units if u // size == layer]
             for first in range(0, len(own), at_once):
                 some = np.array(own[first : first + at_once])
                 nats = self._nats(places, layer, some % size, means[some])
                 more = (nats - whole) / max(characters, 1) / math.log(2)
                 found |= dict(zip(some.tolist(), more.tolist(), strict=True))
-                done(self.products(some.tolist()) * len(predicted))
-        return found
+                done(len(some))
+        return found, predicted.size
 
     def _nats(
         self, lanes: Places, layer: int, units: Places, means: NDArray[np.float64]
@@ -122,7 +106,7 @@ class Ablation:
         hold = _holding(np.repeat(units, len(lanes)), np.repeat(means, len(lanes)))
         state = [tuple(part[k, lanes[of]] for part in self.state) for k in range(len(model.layers))]
         nats = np.zeros(len(of))
-        for t in range(self.length):
+        for t in range(self.targets.shape[1]):
             x = self.inputs[self.read_by[layer]][lanes, t]  # (B, H)
             for k, own in enumerate(model.layers[layer:], layer):
                 gx = product(x, own.w_ih) + own.b_ih  # (R, G·H)

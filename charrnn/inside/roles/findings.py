@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Floats, Ids, code_points
 from charrnn.config import Unknown
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import UsageError
 from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.roles.ablation import Ablation
 from charrnn.inside.roles.features import FEATURES
@@ -40,6 +41,8 @@ PASSAGES, BEFORE, AFTER = 5, 40, 10  # how many, and characters before and after
 # Each unit is taken away on so many tokens; on more the closest followers, and as many of those
 # without which most is lost.
 TOKENS, MORE_TOKENS, CLOSEST = 1024, 8192, 16
+# Shares of the work, about: the text is read, every unit is taken away, and some on more tokens.
+READING, EVERY, SOME = 0.2, 0.4, 0.4
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -111,71 +114,30 @@ def units(
     """
     if not isinstance(model, Model):
         raise UsageError("units are those of one model", "name a single one")
-    ids = story_ids(model, text, unknown)  # (N,)
-    if len(ids) < LEAST:
-        found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
-        raise UsageError(found, "use a longer one")
+    ids = story_ids(model, text, unknown, LEAST)  # (N,)
     read, middle = _Read(model.tokenizer, ids), len(ids) // 2
     ablation = Ablation(model, ids[middle:])
-    reading = 2 * model.config.num_layers - 1  # products of a matrix and a state at each token
-    total = (len(ids) + ablation.tokens) * reading
-    stages = _stages(ablation)
-    done = shares(progress, total + sum(stage.work for stage in stages))
-    done(ablation.tokens * reading)
-    best = _best(model, ids, read.features, lambda tokens: done(tokens * reading))
+    best = _best(model, ids, read.features, shares(progress, len(ids) / READING))
     order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
-    lost = _bits_lost(ablation, stages, order, best.second.means, done)
+    lost = _bits_lost(ablation, order, best.second.means, progress)
     return [_unit(model, read, best, u, *lost[u]) for u in order]
-
-
-class _Stage(NamedTuple):
-    """How far some units are taken away.
-
-    Attributes:
-        lanes: in how many passages of the text.
-        tokens: how many that are.
-        products: of matrices and states, at each of them.
-    """
-
-    lanes: int
-    tokens: int
-    products: int
-
-    @property
-    def work(self) -> int:
-        """How many products of matrices and states, about."""
-        return self.products * self.tokens
-
-
-def _stages(ablation: Ablation) -> tuple[_Stage, _Stage]:
-    """All units on some of the text, then those that matter on more."""
-    layers, size = ablation.model.config.num_layers, ablation.model.config.hidden_size
-    every = ablation.products(range(layers * size))
-    some = min(2 * CLOSEST, layers * size) * layers  # their layers are not known yet
-
-    def stage(wanted: int, products: int) -> _Stage:
-        lanes = ablation.lanes(wanted, products)
-        return _Stage(lanes, lanes * ablation.length, products)
-
-    return stage(TOKENS, every), stage(MORE_TOKENS, some)
 
 
 def _bits_lost(
     ablation: Ablation,
-    stages: tuple[_Stage, _Stage],
     order: Sequence[int],
     means: NDArray[np.float64],
-    done: Callable[[float], object],
+    progress: Callable[[float], object] | None,
 ) -> dict[int, tuple[float, int]]:
     """What the model loses without each unit, in bits per character, and on how many tokens."""
-    first, second = stages
-    bits = ablation.bits_lost(order, means, first.lanes, done)
-    lost = {u: (more, first.tokens) for u, more in bits.items()}
+    done = shares(progress, len(order) / EVERY)
+    bits, tokens = ablation.bits_lost(order, means, TOKENS, done)
+    lost = {u: (more, tokens) for u, more in bits.items()}
     dearest = sorted(order[CLOSEST:], key=lambda u: -bits[u])
     chosen = [*order[:CLOSEST], *dearest[:CLOSEST]]
-    scale = second.products / ablation.products(chosen)
-    bits = ablation.bits_lost(chosen, means, second.lanes, lambda products: done(products * scale))
-    return lost | {u: (more, second.tokens) for u, more in bits.items()}
+    done = shares(progress, len(chosen) / SOME)
+    bits, tokens = ablation.bits_lost(chosen, means, MORE_TOKENS, done)
+    return lost | {u: (more, tokens) for u, more in bits.items()}
 
 
 class _Best(NamedTuple):
@@ -203,9 +165,7 @@ def _best(model: Model, ids: Ids, values: Floats, done: Callable[[int], object])
     middle = len(ids) // 2
     # The rest of what is found there takes much memory, and is of no use.
     first = follow(model, ids[:middle], values[:middle], progress=done).correlations
-    if not np.isfinite(first).all():
-        advice = "training has diverged: train again with a lower learning rate"
-        raise BadDataError("the values of the units are not numbers", advice)
+    refuse_diverged(first, "the values of the units are")
     features = np.abs(first).argmax(1)
     every = np.arange(len(features))
     chosen = first[every, features]

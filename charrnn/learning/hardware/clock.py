@@ -6,19 +6,13 @@ watch.read()    # seconds that the work has taken, without its pauses
 
 from __future__ import annotations
 
-import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
-__all__ = ["Stopwatch", "now", "seconds_of", "seeing_stops"]
+__all__ = ["Stopwatch", "now", "seconds_of"]
 
 PAUSE = 60.0  # seconds between two readings, from which on the machine may have been asleep
 WORKED = 0.25  # of that time, with a processor: then it was not, only busy
-continued = -math.inf  # when the process last went on after it was stopped, if that was seen
 
 
 def now() -> float:
@@ -33,47 +27,13 @@ def seconds_of(work: Callable[[], object]) -> float:
     return now() - begin
 
 
-@contextmanager
-def seeing_stops() -> Iterator[None]:
-    """Let stopwatches know when the process goes on, as after Ctrl-Z and `fg`.
-
-    Not outside the main thread, nor where something other than Python handles that signal. What
-    handled it before still does.
-    """
-    signal_number: signal.Signals | None = getattr(signal, "SIGCONT", None)  # not on Windows
-    before = None if signal_number is None else signal.getsignal(signal_number)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        global continued
-        continued = now()
-        if callable(before):
-            before(number, frame)
-
-    if signal_number is None or before is None or not _is_main():
-        yield
-        return
-    signal.signal(signal_number, note)
-    try:
-        yield
-    finally:  # of several, in any order and any thread: one that stays does no harm
-        if _is_main() and signal.getsignal(signal_number) is note:
-            signal.signal(signal_number, before)
-
-
-def _is_main() -> bool:
-    return threading.current_thread() is threading.main_thread()
-
-
 class Stopwatch:
     """Adds up the seconds of a piece of work that reads it again and again.
 
-    A machine that sleeps is seen as a long time between two readings in which this thread hardly
-    had a processor. Work of others that it waits for, as of a GPU, looks alike, so what is usual
-    counts, too. Some clocks stand still in a sleep, others don't; none of it counts.
-
-    When a process that was stopped goes on, its system says so, but not when it was stopped: of the
-    time between the reading before and that moment, as much counts as between the two readings
-    before.
+    A machine that sleeps, or a process that is stopped, is seen as a long time between two readings
+    in which this thread hardly had a processor. Work of others that it waits for, as of a GPU,
+    looks alike, so what is usual counts, too. Some clocks stand still in a sleep, others don't;
+    none of it counts.
 
     Args:
         seconds: that have passed before.
@@ -89,8 +49,6 @@ class Stopwatch:
         """The seconds so far."""
         time_now, worked = now(), time.thread_time()
         passed, before = time_now - self._last, self._passed
-        if self._last < continued <= time_now:
-            passed = min(before, continued - self._last) + time_now - continued
         has_worked = worked - self._worked >= WORKED * passed
         self._last, self._worked, self._passed = time_now, worked, passed
         # What is usual is no pause, however long.

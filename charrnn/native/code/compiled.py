@@ -14,8 +14,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import stat
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,8 +31,8 @@ from charrnn.text import cache
 
 __all__ = ["cached", "clear", "compiled_once", "entries", "source_digest"]
 
-PATTERN = "*.o"
 LARGEST = 32 << 20  # bytes of all files together
+ABANDONED = 86_400  # seconds after which an incomplete file belongs to a crashed process
 DIGEST_BYTES = hashlib.sha256().digest_size  # at the head of a file, of what follows
 
 
@@ -82,13 +84,38 @@ def cached(key: object, make: Callable[[], bytes]) -> bytes:
 
 
 def entries() -> dict[Path, os.stat_result]:
-    """The files and what was found of each, the least recently used first."""
-    return cache.entries_of(_folder(), PATTERN)
+    """The files and what was found of each, the least recently used first.
+
+    Those of earlier versions, which nobody reads, come before. Folders, links and pipes are none
+    of them. Other processes may delete a file at any time.
+    """
+    folder, found = _folder(), dict[Path, os.stat_result]()
+    # The latter are ids of long texts, which earlier versions kept.
+    for path in (*folder.glob("*.o"), *folder.parent.glob("*.ids")):
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                found[path] = status
+    return dict(
+        sorted(found.items(), key=lambda entry: (entry[0].suffix == ".o", entry[1].st_mtime_ns))
+    )
 
 
-def clear() -> cache.Cleared:
-    """Delete all files. Processes that have loaded them go on."""
-    return cache.clear_folder(_folder(), PATTERN)
+def clear() -> tuple[int, list[OSError]]:
+    """Delete all files, but for those that can't be. Processes that have loaded them go on.
+
+    Returns:
+        number: of those that were deleted.
+        failures: one for each other, which it names.
+    """
+    paths, failures = entries(), list[OSError]()
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            failures.append(error)
+    _delete_abandoned()
+    return len(paths) - len(failures), failures
 
 
 def _folder() -> Path:
@@ -143,4 +170,23 @@ def _write(path: Path, content: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        cache.delete_least_recent(_folder(), PATTERN, LARGEST, keep=path)
+        _delete_least_recent(keep=path)
+
+
+def _delete_least_recent(keep: Path) -> None:
+    """Delete files until all together have `LARGEST` bytes, but never `keep`."""
+    _delete_abandoned()
+    sizes = {path: status.st_size for path, status in entries().items()}
+    for path in list(sizes):
+        if sum(sizes.values()) > LARGEST and path != keep:
+            del sizes[path]
+            with suppress(OSError):  # another process did, or Windows does not while it is used
+                path.unlink()
+
+
+def _delete_abandoned() -> None:
+    """Delete the incomplete files of crashed processes."""
+    for path in (*_folder().glob(".*.new"), *_folder().parent.glob(".*.new")):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - ABANDONED:
+                path.unlink()

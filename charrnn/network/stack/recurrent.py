@@ -15,7 +15,7 @@ from torch.nn.functional import embedding
 
 from charrnn.cells.layout import layer_names, recurrent_shapes
 from charrnn.cells.rules import CELLS, State
-from charrnn.config import CellName, EngineName, ModelConfig
+from charrnn.config import EngineName, ModelConfig
 from charrnn.errors import UsageError
 from charrnn.network.modules import drawing
 from charrnn.network.stack import builtin
@@ -48,18 +48,14 @@ def detach(state: State) -> State:
 
 
 class Recurrent(nn.Module):
-    """L recurrent layers of one cell; weights have the names that `nn.LSTM` and its kin give them.
+    """L recurrent layers of one cell, over a sequence of embeddings.
+
+    Weights have the names that `nn.LSTM` and its kin give them.
 
     Args:
-        cell: a name in `cells.rules.CELLS`.
-        input_size: I, the width of the input.
-        hidden_size: H.
-        num_layers: L.
-        dropout: the share of each layer's output that is dropped while training, the same units
-            at every step of a sequence.
-        weight_dropout: the share of the recurrent weights that is dropped while training, the
-            same at every step and in every lane.
-        skip: add each layer's input to its output, where both have the same width.
+        config: the shape, and the shares that are dropped while training: of each layer's output,
+            the same units at every step of a sequence; and of the recurrent weights, the same at
+            every step and in every lane. I, the width of the input, is that of the embedding.
         generator: of the first weights; None for PyTorch's own.
 
     Attributes:
@@ -67,45 +63,20 @@ class Recurrent(nn.Module):
         rows: which rows of a batch it reads; None for all.
     """
 
-    def __init__(
-        self,
-        cell: CellName,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        dropout: float = 0.0,
-        weight_dropout: float = 0.0,
-        skip: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        self.cell = CELLS[cell]
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.dropout = dropout
-        self.weight_dropout = weight_dropout
-        self.skip = skip
+        self.cell = CELLS[config.cell]
+        self.input_size = config.embed_size
+        self.hidden_size = config.hidden_size
+        self.num_layers = config.num_layers
+        self.dropout = config.dropout
+        self.weight_dropout = config.weight_dropout
+        self.skip = config.skip
         self.engine: EngineName = "auto"
         self.rows: Rows | None = None
-        for name, shape in recurrent_shapes(cell, input_size, hidden_size, num_layers).items():
+        for name, shape in recurrent_shapes(config).items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, dtype=torch.float32)))
         self.reset_parameters(generator)
-
-    @classmethod
-    def of(cls, config: ModelConfig, generator: torch.Generator | None = None) -> Recurrent:
-        """A stack of this shape that reads an embedding forwards."""
-        return cls(
-            config.cell,
-            config.embed_size,
-            config.hidden_size,
-            config.num_layers,
-            dropout=config.dropout,
-            weight_dropout=config.weight_dropout,
-            skip=config.skip,
-            generator=generator,
-        )
 
     def extra_repr(self) -> str:
         """The shape, and what differs from the usual, as PyTorch's own layers show it."""

@@ -20,13 +20,14 @@ from torch.nn.functional import embedding_bag
 from charrnn.arrays import Ids
 from charrnn.config import TrainConfig
 from charrnn.errors import UsageError
-from charrnn.folder.record import CorpusRecord, ModelFolder
+from charrnn.folder.record import CorpusRecord
 from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.request import Request
 from charrnn.tasks.nets.grams import Grams
 from charrnn.tasks.texts import END, STAND_IN
 from charrnn.text.corpus import corpus_name
-from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = [
     "TextBatches",
@@ -47,23 +48,22 @@ WORDS = 3  # that stay together then
 Batch = TypeVar("Batch")
 
 
-def vocabulary_of(
-    texts: Iterable[str], bases: Sequence[ModelFolder], known: Tokenizer | None
-) -> CharTokenizer:
+def vocabulary_of(texts: Iterable[str], request: Request) -> CharTokenizer:
     """The characters of texts and of the models that a run starts from, and a stand-in for others.
+
+    A run that goes on keeps those that it has.
 
     Args:
         texts: all that are read.
-        bases: models of characters.
-        known: of a run that goes on; stays as it is.
+        request: which names the models.
 
     Raises:
         UsageError: if one of the models reads bytes.
     """
-    if isinstance(known, CharTokenizer):
-        return known
+    if isinstance(request.known, CharTokenizer):
+        return request.known
     characters = {STAND_IN}.union(*texts)
-    for base in bases:
+    for base in request.bases:
         if not isinstance(base.tokenizer, CharTokenizer):
             found = f"{base.path} reads bytes, a task reads characters"
             raise UsageError(found, "start from a model of characters")

@@ -18,8 +18,7 @@ from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.groups import Groups
 from charrnn.objectives.batches.windows import Place
 from charrnn.task_config import Forecast
-from charrnn.tasks.series.trials import MIDDLE
-from charrnn.tasks.series.windows import Values, Windows
+from charrnn.tasks.series.windows import MIDDLE, Values, Windows
 
 __all__ = ["Batch", "Batches", "batch_of", "errors_of"]
 

@@ -15,7 +15,7 @@ from charrnn.settings import settings_from, settings_of
 from charrnn.tasks.texts import ENDS
 
 __all__ = [
-    "RULES",
+    "EXAMPLE_RULES",
     "SCORING_COST",
     "UNSTOPPED",
     "Plan",
@@ -33,7 +33,7 @@ EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 # the end, where the learning rate falls to zero.
 UNSTOPPED = MAX_STEPS
 
-RULES = 4  # those of new runs, see `TrainConfig.rules`
+EXAMPLE_RULES = 4  # those of new runs, see `TrainConfig.rules`
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
 TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 
@@ -73,7 +73,7 @@ def schedule(plan: Plan, steps: int) -> TrainConfig:
             "warmup_steps": min(200, steps // 10),
             "eval_every": eval_every,
             "patience": max(3, round(math.ceil(steps / eval_every) / 4)),
-            "rules": RULES,
+            "rules": EXAMPLE_RULES,
         }
         | plan.settings,
     )

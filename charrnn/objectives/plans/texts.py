@@ -1,6 +1,6 @@
 """Every size and setting of a network that reads whole texts, with its reason.
 
-texts, Recipe, Request ──plan_of──▶ Plan
+texts, Needs, Request ──plan_of──▶ Plan
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS, cut_note
 from charrnn.words import counted
 
-__all__ = ["Recipe", "longest_in", "plan_of"]
+__all__ = ["Needs", "longest_in", "plan_of"]
 
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
@@ -43,7 +43,7 @@ SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidire
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Needs:
     """What a task needs of its plan.
 
     Attributes:
@@ -77,7 +77,7 @@ def longest_in(given: Mapping[str, Any]) -> int:
 def plan_of(
     texts: Sequence[str],
     vocab_size: int,
-    recipe: Recipe,
+    needs: Needs,
     request: Request,
     speed: Speed,
     labels: Sequence[str] | None = None,
@@ -88,7 +88,7 @@ def plan_of(
     Args:
         texts: all of the corpus.
         vocab_size: V.
-        recipe: what the task needs.
+        needs: what the task needs.
         request: what the user asks for; models that are started from have the same shape.
         speed: of training on this machine.
         labels: of the texts, each of which keeps a text to train on.
@@ -102,16 +102,16 @@ def plan_of(
     if validation:
         check_enough(len(set(texts)), "to learn")
         val_frac = len(validation) / (len(texts) + len(validation))
-        parts = _parts(texts, validation, val_frac, given, recipe)
+        parts = _parts(texts, validation, val_frac, given, needs)
     else:
-        parts = _divided(texts, labels, given, recipe)
+        parts = _divided(texts, labels, given, needs)
     chosen = shape_of(request.bases, of_model(given))
-    shape = {**SHAPE, "dropout": recipe.dropout, "vocab_size": vocab_size, **chosen}
-    model = recipe.sizes.largest(shape, parts.train, request.budget, speed)
+    shape = {**SHAPE, "dropout": needs.dropout, "vocab_size": vocab_size, **chosen}
+    model = needs.sizes.largest(shape, parts.train, request.budget, speed)
     batch_size = batch_size_of(given.get("batch_size"), parts.usual_batch, parts.texts, "texts")
     settings = {
         "batch_size": batch_size,
-        "learning_rate": _learning_rate(model, recipe.fine_tuning if request.bases else 1.0),
+        "learning_rate": _learning_rate(model, needs.fine_tuning if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": parts.val_frac,
         "patience": UNSTOPPED,
@@ -123,8 +123,8 @@ def plan_of(
         model=model,
         settings=settings,
         val_tokens=parts.val,
-        reasons=_reasons(model, settings, recipe.grams, parts),
-        notes=parts.notes + recipe.sizes.note(model, parts.train, request, speed),
+        reasons=_reasons(model, settings, needs.grams, parts),
+        notes=parts.notes + needs.sizes.note(model, parts.train, request, speed),
         tokens_per_step=parts.train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
     )
@@ -155,15 +155,15 @@ def _divided(
     texts: Sequence[str],
     labels: Sequence[str] | None,
     given: Mapping[str, Any],
-    recipe: Recipe,
+    needs: Needs,
 ) -> _Parts:
     """The texts of a corpus, of which some validate; see `plan_of`."""
     val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
     train, val = divide(texts, val_frac, given.get("seed", 0), labels)
     train_texts, val_texts = ([texts[row] for row in rows] for rows in (train, val))
-    found = _parts(train_texts, val_texts, val_frac, given, recipe)
+    found = _parts(train_texts, val_texts, val_frac, given, needs)
     read = [min(len(text) + ENDS, found.longest) for text in texts]
-    return found._replace(usual_batch=_usual_batch(read, recipe.tokens))
+    return found._replace(usual_batch=_usual_batch(read, needs.tokens))
 
 
 def _parts(
@@ -171,7 +171,7 @@ def _parts(
     val: Sequence[str],
     val_frac: float,
     given: Mapping[str, Any],
-    recipe: Recipe,
+    needs: Needs,
 ) -> _Parts:
     """How much is read of texts for training and for validation."""
     longest = longest_in(given)
@@ -180,11 +180,11 @@ def _parts(
     cut = sum(length > longest for length in (*lengths, *val_lengths))
     return _Parts(
         train=sum(read),
-        val=sum(val_lengths if recipe.validated_whole else val_read),
+        val=sum(val_lengths if needs.validated_whole else val_read),
         val_frac=val_frac,
         texts=len(train),
         longest=longest,
-        usual_batch=_usual_batch(read, recipe.tokens),
+        usual_batch=_usual_batch(read, needs.tokens),
         notes=(cut_note(cut, longest - ENDS),) if cut else (),
     )
 

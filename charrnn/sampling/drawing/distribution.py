@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Logits, underflowing
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import UsageError
 from charrnn.sampling.drawing import filters
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
@@ -23,7 +24,6 @@ __all__ = [
     "filters_by_probability",
     "pick",
     "probabilities",
-    "refuse_diverged",
     "temperature_schedule",
     "unnormalised",
 ]
@@ -47,7 +47,7 @@ def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> L
 
 
 def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Logits:
-    """As `probabilities`, but each row up to a factor, which `pick` needs not to know.
+    """As `probabilities`, but each row up to a factor, which `pick` need not know.
 
     Raises:
         BadDataError: see `refuse_diverged`.
@@ -69,20 +69,6 @@ def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Lo
     logits -= highest
     with underflowing():
         return np.exp(logits, out=logits)
-
-
-def refuse_diverged(found: Logits) -> None:
-    """Refuse what a model predicts if it is NaN or infinite.
-
-    Args:
-        found: of any shape: the largest logits, or log-probabilities of what was drawn.
-
-    Raises:
-        BadDataError: if it is.
-    """
-    if not np.isfinite(found).all():
-        advice = "its training has diverged: train again with a lower learning rate"
-        raise BadDataError("the model predicts NaN or infinity", advice)
 
 
 def pick(cumulative: Logits, uniforms: NDArray[np.float64]) -> Ids:

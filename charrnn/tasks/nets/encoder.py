@@ -5,7 +5,6 @@ output = encoder.read(ids, lengths)    # (B, T) → (B, T, D·H)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,8 @@ from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEI
 from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layers_of
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
-from charrnn.scoring.score import Batch, alike, side_by_side
 
-__all__ = ["Encoder", "copied_layers", "groups", "places_alike"]
-
-TOKENS_AT_ONCE = 1 << 14  # tokens that are read side by side; see NOTES.md
+__all__ = ["Encoder", "copied_layers"]
 
 
 class Encoder:
@@ -97,24 +93,3 @@ def copied_layers(config: ModelConfig, weights: Weights, prefix: str) -> list[La
         one._replace(w_ih=np.ascontiguousarray(one.w_ih), w_hh=np.ascontiguousarray(one.w_hh))
         for one in layers_of(config, weights, prefix)
     ]
-
-
-def groups(rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE) -> Iterator[Batch]:
-    """Rows of like length side by side, see `places_alike`."""
-    return (side_by_side(rows, places) for places in places_alike(rows, tokens))
-
-
-def places_alike(rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE) -> Iterator[NDArray[np.intp]]:
-    """Which rows to read side by side: those of like length, so that little of it is padding.
-
-    Args:
-        rows: ids (N,) each.
-        tokens: how many are side by side at most, unless a row has more.
-
-    Yields:
-        places: (B,).
-    """
-    lengths = np.array([len(row) for row in rows], np.int64)
-    for like in alike(lengths, len(rows)):
-        at_once = max(1, tokens // int(lengths[like[-1]]))
-        yield from (like[k : k + at_once] for k in range(0, len(like), at_once))

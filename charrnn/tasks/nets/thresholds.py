@@ -46,7 +46,7 @@ def thresholds(
     """
     parts = parts_of(tags)  # (P, K)
     offsets = np.zeros(len(parts), np.float32)
-    all_scores = np.concatenate([*scores, np.zeros((0, len(tags)), np.float32)])  # (W, K)
+    all_scores = np.concatenate(scores)  # (W, K)
     firsts = np.concatenate([np.arange(len(own)) == 0 for own in right])  # (W,)
     there = _spans(np.concatenate(right), firsts)
     # All others are O, whatever the offsets.

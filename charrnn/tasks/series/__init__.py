@@ -6,5 +6,6 @@ windows   the last values of a series as a forecaster reads them
 measures  errors of forecasts, and forecasts without a model
 dates     the times of forecasts
 pasts     what a forecaster keeps of the series that it was trained on
+network   quantiles of how windows go on
 trials    forecasts judged by how series did go on
 """

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from charrnn.checkpoints import SERIES
 from charrnn.errors import BadDataError
 from charrnn.examples.series import Series, named
 from charrnn.examples.times import steps_between, times_of
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import SERIES, ModelFolder
+from charrnn.folder.record import ModelFolder
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.task_config import Forecast

@@ -11,11 +11,9 @@ import numpy as np
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past
-from charrnn.tasks.series.windows import Values
+from charrnn.tasks.series.windows import MIDDLE, Values
 
-__all__ = ["MIDDLE", "Trial", "report_of", "score_of"]
-
-MIDDLE = 1  # which of the quantiles is the forecast
+__all__ = ["Trial", "report_of", "score_of"]
 
 
 class Trial(NamedTuple):
@@ -39,8 +37,12 @@ def score_of(trials: Sequence[Trial], bands: Sequence[Values]) -> tuple[str, flo
         trials, bands: see `report_of`.
     """
     scores = _scores(trials, _forecasts(trials, bands))
-    found = "MASE" if "MASE" in scores else "sMAPE"
-    return found, scores[found]
+    metric = _metric_of(scores)
+    return metric, scores[metric]
+
+
+def _metric_of(scores: dict[str, float]) -> str:
+    return "MASE" if "MASE" in scores else "sMAPE"
 
 
 def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> Report:
@@ -65,10 +67,9 @@ def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> 
         inside.append(
             np.mean((band[:count, 0] <= trial.wanted) & (trial.wanted <= band[:count, -1]))
         )
-    metric, _ = score_of(trials, bands)
     scores = _scores(trials, _forecasts(trials, bands))
     return Report(
-        metric=metric,
+        metric=_metric_of(scores),
         count=len(trials),
         scores=scores | {"in the band": float(np.mean(inside))},
         baselines={who: _scores(trials, forecasts) for who, forecasts in found.items()},

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats
 from charrnn.task_config import Forecast
 
-__all__ = ["ROUNDING", "Values", "Windows", "spread_of"]
+__all__ = ["MIDDLE", "ROUNDING", "Values", "Windows", "spread_of"]
 
 Values = NDArray[np.float64]
 
+MIDDLE = 1  # which of the Q quantiles is the forecast
 TENFOLD = 10.0  # windows whose values differ by more are read in logarithms
 TINY = 1e-9  # of the size of the values: a window that varies by less counts as one value
 ROUNDING = 1e-12  # of their size: a series that varies by less is one value

@@ -24,7 +24,7 @@ def choose(sampler: Sampler, count: int) -> None:
 
     What is shown goes to standard error; the text goes, at the end, to where `sampler` writes.
     """
-    model, ids, config = sampler.wish
+    model, ids, config = sampler.request
     schedule = temperature_schedule(config)
     allowed = allowed_ids(model.tokenizer, config)
     end = model.tokenizer.end_id
@@ -71,7 +71,7 @@ def _answer(sampler: Sampler, best: np.ndarray) -> Ids | None:
         return np.zeros(0, np.int32)
     line = line.removeprefix("=")
     try:
-        return sampler.wish.model.tokenizer.encode(line, sampler.unknown)
+        return sampler.request.model.tokenizer.encode(line, sampler.unknown)
     except CharRNNError as error:
         _show(f"{error}\n")
         return np.zeros(0, np.int32)

@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from charrnn.config import Reading
-from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.folder.reading import find_model, read_record
 from charrnn.folder.record import ModelRecord, reading_for
 from charrnn.folder.resuming import origin_of_run
 from charrnn.terminal.output import say, say_new
 from charrnn.text.corpus import Corpus
-from charrnn.text.division import NONE
-from charrnn.text.origin import is_read_once
 from charrnn.text.spool import Spool
 
-__all__ = ["known_records", "reading_of_moved"]
-
-
-def reading_of_moved(
-    models: Sequence[str | Path | None], text: str, given: dict[str, Any], unit: str
-) -> Reading:
-    """How to read the text of models where it is now: as in training, but for what is given.
-
-    It may be in another form there. So it is also tried with the usual settings, and what gives
-    the text of a model counts first, then what gives any text. What is read only once is read as
-    the first model read its text, but has no columns.
-
-    Args:
-        models: folders or names.
-        text: any source that `charrnn train` takes.
-        given: settings of `Reading`.
-        unit: of their tokenizer.
-    """
-    folders = [*map(find_model, models)]
-    was = [origin.reading for origin in map(origin_of_run, folders) if origin] or [Reading()]
-    if is_read_once(text):
-        was = [Reading(encoding=was[0].encoding, errors=was[0].errors)]
-    tried = [*was, Reading()]
-    ways = [msgspec.structs.replace(one, **given).for_tokens(unit) for one in tried]
-    if is_read_once(text) or len({*ways}) == 1:
-        return ways[0]
-    corpora = [read_record(folder).corpus for folder in folders]
-    trained = {corpus.sha256 for corpus in corpora if corpus is not None}
-    readable = []
-    for way in dict.fromkeys(ways):
-        as_story = msgspec.structs.replace(way, records=NONE)
-        with suppress(CharRNNError), closing(Spool([text], as_story)) as spool:
-            if spool.sha256 in trained:
-                return way
-            readable.append(way)
-    return readable[0] if readable else ways[-1]
+__all__ = ["known_records"]
 
 
 def known_records(

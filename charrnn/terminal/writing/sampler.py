@@ -14,7 +14,7 @@ from charrnn.errors import CharRNNError
 from charrnn.sampling import beams, generation
 from charrnn.sampling.generation import Sample
 from charrnn.sampling.records import Wanted, draw_records
-from charrnn.sampling.token_source import Wish
+from charrnn.sampling.token_source import GenerationRequest
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import OutputFile, encode_json, say, write
 
@@ -28,7 +28,7 @@ class Sampler:
     """Draws texts from a model and writes them where the user wants them.
 
     Attributes:
-        wish: what to draw.
+        request: what to draw.
         prompt: text to continue, as it is shown.
         unknown: what to do with characters that the user types and the model does not know.
         out: where the text goes.
@@ -40,7 +40,7 @@ class Sampler:
         wrote: whether anything is written yet.
     """
 
-    wish: Wish
+    request: GenerationRequest
     prompt: str
     unknown: Unknown
     out: TextIO | OutputFile
@@ -57,7 +57,7 @@ class Sampler:
 
     def stream(self) -> None:
         """One text, shown as it is drawn."""
-        pieces = generation.stream(self.wish)
+        pieces = generation.stream(self.request)
         copies = self.copies
         written = []
         if self.echo:
@@ -76,7 +76,7 @@ class Sampler:
         """Several texts, drawn side by side; those that copy too much are drawn again."""
         seeds = generation.seeds_from(self._seed, count)
         written = 0
-        for group in generation.groups(self.wish, seeds):
+        for group in generation.groups(self.request, seeds):
             begin = time.perf_counter()
             found = self._uncopied(group, count, longest_copy)
             rate = sum(len(text.text) for text, _ in found) / (time.perf_counter() - begin)
@@ -124,9 +124,9 @@ class Sampler:
     def records(self, wanted: Wanted) -> None:
         """Whole records as they are found, and what ends them between; see `sampling.records`."""
         begin, written, begun = time.perf_counter(), 0, False
-        found = draw_records(self.wish, wanted, stop=lambda: self.received)
-        tokenizer = self.wish.model.tokenizer
-        prompt = tokenizer.decode(self.wish.prompt[1:]) if self.echo else ""  # as it was read
+        found = draw_records(self.request, wanted, stop=lambda: self.received)
+        tokenizer = self.request.model.tokenizer
+        prompt = tokenizer.decode(self.request.prompt[1:]) if self.echo else ""  # as it was read
         end = tokenizer.end or ""
         try:
             for record in found:
@@ -147,7 +147,7 @@ class Sampler:
         """The likeliest of several texts."""
         begin, length, best = time.perf_counter(), 0, None
         seeds = generation.seeds_from(self._seed, count)
-        for group in generation.groups(self.wish, seeds):
+        for group in generation.groups(self.request, seeds):
             texts = self._draw(group)
             length += sum(len(text.text) for text in texts)
             best = max([best, *texts] if best else texts, key=lambda text: text.mean_log_prob)
@@ -163,7 +163,7 @@ class Sampler:
     def beams(self, count: int, length_penalty: float) -> None:
         """The likeliest texts that a beam search finds."""
         begin = time.perf_counter()
-        found = beams.beam_search(self.wish, count, length_penalty, stop=lambda: self.received)
+        found = beams.beam_search(self.request, count, length_penalty, stop=lambda: self.received)
         rate = len(found[0].text) / (time.perf_counter() - begin)
         for number, beam in enumerate(found):
             if number and not self.json:
@@ -175,15 +175,15 @@ class Sampler:
 
     @property
     def _seed(self) -> int:
-        assert self.wish.config.seed is not None, "the command line always has one"
-        return self.wish.config.seed
+        assert self.request.config.seed is not None, "the command line always has one"
+        return self.request.config.seed
 
     @property
     def _per(self) -> str:
-        return self.wish.model.tokenizer.loss_per
+        return self.request.model.tokenizer.loss_per
 
     def _draw(self, seeds: Sequence[int]) -> list[Sample]:
-        return generation.generate_batch(self.wish, seeds, stop=lambda: self.received)
+        return generation.generate_batch(self.request, seeds, stop=lambda: self.received)
 
     def _show_sample(self, found: Sample, rate: float, copied: Novelty | None = None) -> None:
         facts = {"seed": found.seed, "mean_log_prob": found.mean_log_prob}
@@ -200,7 +200,7 @@ class Sampler:
         value = {"text": text, "prompt": self.prompt, **facts, "characters_per_second": rate}
         if copied:
             value["novelty"] = copied
-        config = msgspec.structs.replace(self.wish.config, seed=facts.get("seed"))
+        config = msgspec.structs.replace(self.request.config, seed=facts.get("seed"))
         self.write(encode_json(value | {"settings": config}))
 
 

@@ -1,8 +1,8 @@
 """What comes before the loop.
 
-    Request ──preparing──▶ Data, Plan ──starting──▶ NewRun;  folder ──starting──▶ StoppedRun
+    Request ──preparing──▶ Data, Plan ──starting──▶ NewRun;  folder ──earlier──▶ StoppedRun, NewRun
 
 starting   a new run or a stopped one, prepared and then started
 preparing  what a user asks for, read and planned
-earlier    what an earlier run read, and how it is made again
+earlier    a run in a folder, to go on with or to make again
 """

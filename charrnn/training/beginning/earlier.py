@@ -1,12 +1,12 @@
-"""An earlier run, as its folder tells of it: what it read, and how to make it again.
+"""An earlier run, as its folder tells of it: what it read, how it goes on, how to make it again.
 
-folder ──repeated──▶ NewRun
+folder ──stopped──▶ StoppedRun;  folder ──repeated──▶ NewRun
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from charrnn.config import HUB, Budget, Reading, TrainConfig
+from charrnn.config import HUB, Budget, Reading
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.place import Place
 from charrnn.folder.reading import (
@@ -25,7 +25,7 @@ from charrnn.folder.reading import (
     read_tokenizer,
 )
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
-from charrnn.folder.resuming import RunProgress, read_run
+from charrnn.folder.resuming import RunProgress, RunState, read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_device
 from charrnn.learning.hardware.ranks import processes
@@ -33,22 +33,56 @@ from charrnn.objectives import language
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.corpus import Corpus, Sources
-from charrnn.text.named import named_by
 from charrnn.text.origin import origin_of
+from charrnn.text.resolving import resolve
 from charrnn.text.tokenizer import Tokenizer
-from charrnn.training.beginning.starting import NewRun
+from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.words import as_argument, leave_out
 
-__all__ = [
-    "moved",
-    "read_again",
-    "read_before",
-    "refuse_other_validation",
-    "refused_settings",
-    "repeated",
-]
+__all__ = ["refuse_settings", "repeated", "stopped"]
 
 Both = tuple[Sources, Sources | None]  # a text, and what validates if that is another one
+
+
+def stopped(place: Place, sources: Sources | None, validation: Sources | None) -> StoppedRun:
+    """The run in a folder, found to be whole and of the same text.
+
+    Args:
+        place: of the folder.
+        sources, validation: its text, and what validates it; None for where they were.
+
+    Raises:
+        CharRNNError: if there is no such run, it is damaged, or the text is another.
+    """
+    folder = place.shown
+    run = read_run(folder)
+    progress, record = run.progress, run.record
+    _refuse_other_validation(validation, record, folder)
+    both = _read_before(progress, (sources, validation), folder, "resume")
+    data = _read_again(*both, progress.reading, record, run.tokenizer, folder)
+    return StoppedRun(
+        data=data,
+        origin=origin_of(both[0], progress.reading, both[1]),
+        place=place,
+        model=record.model,
+        config=run.config,
+        progress=progress,
+        notes=data.notes + _moved(run),
+    )
+
+
+def refuse_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse settings for a run that is made again.
+
+    Raises:
+        UsageError: if one is not None.
+    """
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} can't be given for a run that is repeated",
+            f"{leave_out(given)}: the run has its own settings",
+        )
 
 
 def repeated(
@@ -78,9 +112,9 @@ def repeated(
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
     bases = _bases(folder, config.base_weights, init_from)
-    refuse_other_validation(validation, record, folder)
+    _refuse_other_validation(validation, record, folder)
     origin, reading, notes = _where(folder, record, tokenizer, (sources, validation), reading)
-    data = read_again(*origin, reading, record, tokenizer, folder)
+    data = _read_again(*origin, reading, record, tokenizer, folder)
     return NewRun(
         data=data,
         origin=origin_of(origin[0], reading, origin[1]),
@@ -104,7 +138,7 @@ def _where(
 ) -> tuple[Both, Reading, tuple[str, ...]]:
     """What a run has read and how it is read, and what is different where it goes on."""
     try:
-        progress = read_run(folder).progress
+        run = read_run(folder)
     except MissingInputError:
         sources, validation = given
         if sources is None:
@@ -117,22 +151,9 @@ def _where(
                 "name that as well, with --validation (in Python validation=…)",
             ) from None
         return (sources, validation), (reading or Reading()).for_tokens(tokenizer.unit), ()
-    if reading is not None:
-        raise refused_settings(["reading"])
-    assert record.training is not None, "what can be resumed was trained"
-    return (
-        read_before(progress, given, folder, "repeat"),
-        progress.reading,
-        moved(progress, record.training),
-    )
-
-
-def refused_settings(names: Sequence[str]) -> UsageError:
-    """The error for settings that are given for a run which has its own."""
-    return UsageError(
-        f"{', '.join(names)} can't be given for a run that is repeated",
-        f"{leave_out(names)}: the run has its own settings",
-    )
+    refuse_settings({"reading": reading})
+    both = _read_before(run.progress, given, folder, "repeat")
+    return both, run.progress.reading, _moved(run)
 
 
 def _bases(folder: Path, wanted: str | None, init_from: Sequence[str | Path]) -> list[ModelFolder]:
@@ -156,18 +177,14 @@ def _bases(folder: Path, wanted: str | None, init_from: Sequence[str | Path]) ->
     )
 
 
-def refuse_other_validation(validation: Sources | None, record: ModelRecord, folder: Path) -> None:
-    """Refuse a validation set for a run that was begun without one.
-
-    Raises:
-        UsageError: if there is one.
-    """
+def _refuse_other_validation(validation: Sources | None, record: ModelRecord, folder: Path) -> None:
+    """Refuse a validation set for a run that was begun without one."""
     if validation is not None and record.validation is None:
         found = f"{folder} was begun without a validation set of its own"
         raise UsageError(found, "leave --validation (in Python validation) out")
 
 
-def read_again(
+def _read_again(
     sources: Sources,
     validation: Sources | None,
     reading: Reading,
@@ -193,15 +210,20 @@ def read_again(
     if not isinstance(sources, Corpus) and not any(str(one).startswith(HUB) for one in sources):
         reading = msgspec.structs.replace(reading, split=Reading().split)  # a copy of a data set
     request = Request(
-        sources, reading, record.task.settings, earlier=record.task, validation=validation
+        sources,
+        reading,
+        record.task.settings,
+        earlier=record.task,
+        known=tokenizer,
+        validation=validation,
     )
-    data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
+    data: Any = OBJECTIVES[record.task.name].read(request)
     _refuse_another(data.corpus, record, folder)
     again: Data = replace(data, kind=record.task)  # of a tagger begun before tags had parts, say
     return again
 
 
-def read_before(
+def _read_before(
     progress: RunProgress,
     given: tuple[Sources | None, Sources | None],
     folder: Path,
@@ -277,15 +299,16 @@ def _refuse_moved(
 
 def _is_missing(source: str) -> bool:
     with suppress(MissingInputError):
-        named_by(source)
+        resolve(source)
         return False
     return not os.path.exists(source)  # noqa: PTH110 - not one that may not be entered
 
 
-def moved(progress: RunProgress, config: TrainConfig) -> tuple[str, ...]:
+def _moved(run: RunState) -> tuple[str, ...]:
     """What the user should know where a run is computed elsewhere than before."""
+    progress = run.progress
     notes = processes().changed_from(progress.processes)
-    if config.device == "auto" and progress.device is not None:
+    if run.config.device == "auto" and progress.device is not None:
         device = choose_device("auto").type
         if device != progress.device:
             change = "other units are dropped, and numbers rounded otherwise"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from charrnn.checkpoints import CHECKPOINTS
 from charrnn.config import MAX_STEPS, STANDARD_INPUT, Budget, Reading, TaskName, TaskSettings
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.place import Place
@@ -19,12 +20,11 @@ from charrnn.learning.hardware.devices import choose_device, choose_precision, s
 from charrnn.learning.hardware.ranks import processes
 from charrnn.network.modes import own_modes
 from charrnn.objectives import language
-from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.language import plan_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.objectives.validation import refuse_useless_validation
-from charrnn.outputs import CHECKPOINTS
 from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import is_read_once
 from charrnn.text.records import Records
@@ -133,7 +133,7 @@ def _language(request: Request) -> tuple[Data, Plan]:
         for part in (data.text, data.validation)
     )
     assert text is not None, "there is a text to train on"
-    plan = planning.plan(
+    plan = plan_of(
         text,
         data.tokenizer.vocab_size,
         request.budget,
@@ -150,12 +150,12 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
     """Examples for a task."""
     if request.tokenizer != "char":
         raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
-    if request.reading.errors == "surrogateescape":
+    if request.reading.keeps_bytes:
         found = "errors is surrogateescape, which keeps bytes, and a task reads characters"
         raise UsageError(found, "choose replace", "errors")
     takes, read, plan = OBJECTIVES[task]
     _refuse_useless(request, takes | HOW_FILES_ARE_READ)
-    data = read(request, None)
+    data = read(request)
     return data, plan(
         data, request, lambda cell: _speed({**request.settings, "cell": cell}, request.budget)
     )

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,6 +22,7 @@ import torch
 import charrnn
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
+from charrnn.checkpoints import CHECKPOINTS
 from charrnn.config import STANDARD_INPUT, Budget, ModelConfig, TrainConfig
 from charrnn.errors import CannotCreateError
 from charrnn.folder import card
@@ -36,12 +36,11 @@ from charrnn.folder.record import (
     ModelRecord,
 )
 from charrnn.folder.resuming import RunProgress, read_run
-from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.objectives.request import Data
-from charrnn.outputs import CHECKPOINTS
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin
@@ -116,25 +115,27 @@ class NewRun:
             CannotCreateError: if the folder can't be made, or is not empty.
             CharRNNError: as `loop`.
         """
-        watch = Stopwatch(self.seconds)
+        begin = clock.now() - self.seconds
         is_new = self.place is None or not self.place.path.exists()
         place = self.place or _unused_place(self._name)
         create_folder(place.path)
-        events = partial(self._events, place, watch)
-        is_settled = isinstance(self.settled, TrainConfig)
-        yield from _locked_in(place.path, events, is_settled=is_settled, remove_if_empty=is_new)
+        try:
+            with _locked(place.path, is_settled=isinstance(self.settled, TrainConfig)) as lock:
+                yield from self._events(place, begin, lock)
+        finally:  # nothing may have been saved, for whatever reason
+            if is_new:
+                with suppress(OSError):
+                    place.path.rmdir()  # fails if there is anything in it
 
-    def _events(self, place: Place, watch: Stopwatch, lock: FolderLock) -> Iterator[Event]:
+    def _events(self, place: Place, begin: float, lock: FolderLock) -> Iterator[Event]:
         refuse_occupied(place.path)  # by another run, before this one had the lock
         ranks = _begin(place, self.data)
         # How examples are divided does not depend on the number of updates.
         config, reasons, evaluation = self._config, self.reasons, 0.0
         task = self.data.divided(config)
         if isinstance(self.settled, Plan):
-            watch.read()  # again and again, or a slow beginning would pass for a pause
             plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
-            watch.read()
-            steps, evaluation = count_steps(plan, self.budget, task, watch, ranks)
+            steps, evaluation = count_steps(plan, self.budget, task, begin, ranks)
             config, reasons = schedule(plan, steps), plan.reasons
         learner = Learner(task, self.model, config, ranks)
         # What was chosen here is kept, so that a resumed run computes in the same numbers; and what
@@ -157,6 +158,7 @@ class NewRun:
             task=task.kind,
         )
         minutes, kind = self.budget.kept_minutes, self.budget.kind
+        watch = clock.Stopwatch(clock.now() - begin)
         recorder = Recorder(place, record, task, self.origin, Saver(lock), watch, minutes, kind)
         recorder.save(learner)
         if ranks.leads:  # all start from its weights, drawn here or another model's
@@ -204,13 +206,12 @@ class StoppedRun:
             LockedError: if another process trains there.
             CharRNNError: as `loop`.
         """
-        path, events = self.place.path, self._events
-        yield from _locked_in(path, events, is_settled=True, remove_if_empty=False)
+        with _locked(self.place.path, is_settled=True) as lock:
+            yield from self._events(lock)
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
-        config = run.record.training
-        assert config is not None, "what can be resumed was trained"
+        config = run.config
         ranks = _begin(self.place, self.data)
         task = self.data.divided(config)
         learner = Learner(task, run.record.model, config, ranks)
@@ -294,30 +295,12 @@ def _started(
     )
 
 
-def _locked_in(
-    path: Path,
-    events: Callable[[FolderLock], Iterator[Event]],
-    *,
-    is_settled: bool,
-    remove_if_empty: bool,
-) -> Iterator[Event]:
-    """What `events` yields, with the folder locked.
-
-    If they end before anything is saved, for whatever reason, the folder is removed if asked for.
-
-    Args:
-        path: of the folder.
-        events, remove_if_empty: see above.
-        is_settled: see `memory_errors`.
-    """
-    try:
-        with locked(path) as lock, memory_errors(path, is_settled=is_settled):
-            sweep(path)
-            yield from events(lock)
-    finally:
-        if remove_if_empty:
-            with suppress(OSError):
-                path.rmdir()  # fails if there is anything in it
+@contextmanager
+def _locked(path: Path, *, is_settled: bool) -> Iterator[FolderLock]:
+    """The lock of a folder, which is freed of what a killed run has left; see `memory_errors`."""
+    with locked(path) as lock, memory_errors(path, is_settled=is_settled):
+        sweep(path)
+        yield lock
 
 
 def _unused_place(corpus: str) -> Place:

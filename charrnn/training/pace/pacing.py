@@ -13,7 +13,6 @@ from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.devices import choose_precision, speed
 from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.lanes import Lanes
@@ -44,7 +43,7 @@ LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm 
 
 
 def count_steps(
-    plan: Plan, budget: Budget, task: Task, watch: Stopwatch, ranks: Ranks
+    plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ranks
 ) -> tuple[int, float]:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
@@ -52,6 +51,10 @@ def count_steps(
     `deadline` corrects the number.
 
     What is measured is thrown away, so that the run is the same as one with `steps` given.
+
+    Args:
+        plan, budget, task, ranks: of the run.
+        begin: when it began, by `clock.now`.
 
     Returns:
         steps: how many.
@@ -67,17 +70,12 @@ def count_steps(
     learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES), ranks)
     learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
-    update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps), watch) / LASTING
+    update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
     tokens = READING * enough * plan.tokens_per_step / update
     some = task.beginning(min(TIMED_TOKENS, max(2, math.ceil(tokens))))
-
-    def evaluate() -> None:
-        for _ in learner.scoring(some):
-            watch.read()
-
-    (evaluation,) = time_calls(evaluate, 0.0, 1)
+    (evaluation,) = time_calls(lambda: list(learner.scoring(some)), 0.0, 1)
     evaluation *= task.val_tokens / some.val_tokens
-    left = seconds - watch.read() - report_seconds(task, evaluation, seconds)
+    left = seconds - (clock.now() - begin) - report_seconds(task, evaluation, seconds)
     steps = min(left / update, MAX_STEPS)
     evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
@@ -161,9 +159,7 @@ def _usual_run(device: torch.device, precision: Precision, cell: CellName) -> tu
     return plan, LanguageModelling(text, text[:9], vocabulary)
 
 
-def seconds_per_update(
-    learner: Learner, seconds: float, max_updates: int, watch: Stopwatch | None = None
-) -> float:
+def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:
     """How long an update takes, on average; see `time_calls`.
 
     Where batches differ in length, so do updates, and none of them counts as an outlier.
@@ -171,18 +167,9 @@ def seconds_per_update(
     Args:
         learner: that makes them.
         seconds, max_updates: how many.
-        watch: read after each, so that slow ones are not taken for a pause.
     """
     burst = 1 if learner.device.type == "cpu" else trial.BURST
-
-    def updates() -> None:
-        for _ in range(burst):
-            learner.update()
-        learner.wait()
-        if watch is not None:
-            watch.read()
-
-    times = time_calls(updates, seconds, max(1, max_updates // burst))
+    times = time_calls(lambda: learner.burst(burst), seconds, max(1, max_updates // burst))
     usual = mean_without_outliers if isinstance(learner.batches, Lanes) else statistics.fmean
     return usual(times) / burst
 

@@ -212,15 +212,9 @@ def _rate_on_gpu(plan: Plan, task: Task, way: Way, longest: float, *, recorded: 
     learner.compute(*way)
     if recorded:
         learner.prepare()
-
-    def updates() -> None:
-        for _ in range(BURST):
-            learner.update()
-        learner.wait()
-
     seconds: list[float] = []
     while not seconds or (len(seconds) < ROUNDS and sum(seconds) < longest):
-        seconds.append(clock.seconds_of(updates))
+        seconds.append(clock.seconds_of(lambda: learner.burst(BURST)))
     return BURST * learner.batches.tokens_per_step / min(seconds)
 
 

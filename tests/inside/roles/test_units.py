@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 import charrnn
-from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn import CharRNNError, Mixture, Model
 from charrnn.arrays import Floats, Ids
 from charrnn.inside import units
 from charrnn.inside.roles.ablation import LEAST, LENGTH, WARM_UP, Ablation
@@ -18,7 +18,7 @@ from charrnn.inside.roles.features import FEATURES, Feature
 from charrnn.inside.roles.findings import CLOSEST, Unit
 from charrnn.inside.roles.following import by_chance, follow, likely_higher
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
-from tests.conftest import VERSE, H, L, changed, small_config
+from tests.conftest import VERSE, H, L, changed, random_model
 from tests.inside.roles.planted import (
     COUNTER,
     LINE_END,
@@ -42,9 +42,7 @@ def by_place(found: list[Unit]) -> dict[tuple[int, int], Unit]:
 
 def a_model(text: str, cell: str = "gru", **changes: object) -> Model:
     """A network of random weights that knows the characters of a text."""
-    tokenizer = CharTokenizer.from_text(text)
-    config = small_config(cell, vocab_size=tokenizer.vocab_size, **changes)
-    return Model(config, tokenizer, CharRNN(config).weights())
+    return random_model(cell, CharTokenizer.from_text(text), **changes)
 
 
 def test_planted_units_are_explained() -> None:
@@ -159,12 +157,10 @@ def test_units_side_by_side_lose_what_each_loses_alone(monkeypatch: pytest.Monke
     ids = model.tokenizer.encode(text)
     ablation, means = Ablation(model, ids), np.linspace(-0.5, 0.5, L * H)
     work: list[int] = []
-    together = ablation.bits_lost(range(L * H), means, 2, work.append)
-    # Without a unit of the first layer, the second has two products to compute.
-    assert work == [3 * H * 2 * LENGTH, H * 2 * LENGTH]
-    assert sum(work) == ablation.products(range(L * H)) * 2 * LENGTH
+    together, _ = ablation.bits_lost(range(L * H), means, 2 * LENGTH, work.append)
+    assert work == [H] * L
     monkeypatch.setattr("charrnn.inside.roles.ablation.ROWS", 1)
-    alone = ablation.bits_lost(range(L * H), means, 2, work.append)
+    alone, _ = ablation.bits_lost(range(L * H), means, 2 * LENGTH, work.append)
     assert len(work) == L + L * H
     assert together == pytest.approx(alone, abs=1e-6)
     assert len(set(alone.values())) == L * H
@@ -198,8 +194,8 @@ def test_every_unit_of_a_large_network_is_taken_away_on_less_of_the_text(
         (512, 1e9, 8),
         (8192, 1e9, 9),  # the text has no more
         (100, 1e9, 1),
-        (512, 300 * H * H * 4 * 7, 4),
-        (512, 600 * H * H * 4 * 7, 8),
+        (512, 300 * 7 * L * 4 * H * H, 4),
+        (512, 600 * 7 * L * 4 * H * H, 8),
         (512, 0, LEAST // LENGTH),
         (128, 0, 2),
     ],
@@ -210,7 +206,9 @@ def test_how_much_of_the_text_is_used_depends_on_the_work(
     monkeypatch.setattr("charrnn.inside.roles.ablation.WORK", work)
     text = planted_text(3000, seed=4)
     model = a_model(text, "lstm")
-    assert Ablation(model, model.tokenizer.encode(text)).lanes(tokens, 7) == expected
+    ablation = Ablation(model, model.tokenizer.encode(text))
+    _, tried_on = ablation.bits_lost(range(7), np.zeros(L * H), tokens, lambda _units: None)
+    assert tried_on == expected * LENGTH
 
 
 def slow_coin(text: str) -> NDArray[np.bool_]:
@@ -235,8 +233,7 @@ def test_slow_units_do_not_follow_a_slow_feature_by_chance(
 
 def test_bytes_have_the_features_of_their_characters() -> None:
     text = VERSE.replace("e", "é") * 8
-    config = small_config("lstm", vocab_size=256)
-    found = units(Model(config, ByteTokenizer(), CharRNN(config).weights()), text)
+    found = units(random_model("lstm", ByteTokenizer()), text)
     assert len(found) == L * H
     for unit in found:
         assert len(unit.passages) > 0
@@ -264,7 +261,7 @@ def test_what_cannot_be_looked_at_is_said() -> None:
         units(Mixture([model, model]), text)
     model = changed(model, {"head.bias": np.nan})
     assert len(units(model, text)) == L * H, "units can be looked at without the predictions"
-    with pytest.raises(CharRNNError, match="not numbers"):
+    with pytest.raises(CharRNNError, match="are NaN or infinity"):
         units(changed(model, {"rnn.weight_hh_l0": np.nan}), text)
 
 

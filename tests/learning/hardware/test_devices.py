@@ -11,8 +11,8 @@ from charrnn.config import DeviceName
 from charrnn.errors import UsageError
 from charrnn.learning.hardware import devices
 from charrnn.learning.seeds import generator_for
-from charrnn.network.stack.recurrent import Recurrent, Rows, _dropped
-from charrnn.objectives.language import _dice
+from charrnn.objectives.language import reset_some_lanes
+from tests.network.stacks import stack_of
 
 SETTING = "CUBLAS_WORKSPACE_CONFIG"
 
@@ -64,9 +64,8 @@ def test_random_numbers_for_an_apple_gpu_are_drawn_by_the_processor() -> None:
     """PyTorch draws no words of 64 bits there."""
     generator = generator_for(torch.device("mps"))
     assert generator.device.type == "cpu"
-    elsewhere = torch.device("meta")  # stands for a GPU: a tensor on it can't be mixed with others
-    weights, output = torch.empty((3, 4), device=elsewhere), torch.empty((7, 2, 5), device="meta")
-    stack = Recurrent("gru", 3, 5, dropout=0.5)
-    assert _dropped(weights, 0.5, generator).device == elsewhere
-    assert stack._mask(output, generator).device == elsewhere
-    assert _dice(Rows(0, 2, 2), generator, elsewhere).device == elsewhere
+    # "meta" stands for a GPU: a tensor on it can't be mixed with others.
+    stack = stack_of("gru", 3, 5, 2, dropout=0.5, weight_dropout=0.5).to("meta")
+    output, state = stack(torch.empty((7, 2, 3), device="meta"), generator=generator)
+    (emptied,) = reset_some_lanes(state, 0.5, generator)
+    assert output.device == emptied.device == torch.device("meta")

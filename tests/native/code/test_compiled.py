@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import charrnn
+from charrnn.cli.app import app
 from charrnn.native.code import compiled, machine
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
@@ -139,10 +141,6 @@ def test_a_damaged_file_is_made_anew(
     assert kept_file().read_bytes() == whole
 
 
-needs_owners = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
-
-
-@needs_owners
 @pytest.mark.parametrize("which", ["cache", "folder", "file"])
 def test_code_that_others_could_have_written_is_not_loaded(
     another_process: Callable[[], Keep], which: str
@@ -155,7 +153,6 @@ def test_code_that_others_could_have_written_is_not_loaded(
     assert made == [3, 3]
 
 
-@needs_owners
 def test_code_of_another_user_is_not_loaded(
     another_process: Callable[[], Keep], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +163,6 @@ def test_code_of_another_user_is_not_loaded(
     assert made == [3, 3]
 
 
-@needs_owners
 def test_only_the_user_may_look_into_the_folder(another_process: Callable[[], Keep]) -> None:
     another_process()(3)
     for folder in (cache.location(), kept_file().parent):
@@ -209,6 +205,98 @@ def test_the_command_lists_and_clears_it(
 ) -> None:
     another_process()(3)
     assert str(kept_file()) in run(tmp_path, "cache", "--all").stdout
-    assert run(tmp_path, "cache").stdout.startswith("compiled code: 1 file, 0.0 MB; in ")
+    assert run(tmp_path, "cache").stdout == f"1 file, 0.0 MB; in {cache.location()}\n"
     assert "deleted 1 file in" in run(tmp_path, "cache", "--clear").stdout
     assert compiled.entries() == {}
+    assert run(tmp_path, "cache").stdout == ""
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a cache of the test's own, where one file is kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    folder = cache.location() / "code"
+    folder.mkdir(parents=True)
+    (folder / "whole.o").write_bytes(b"code")
+    return folder
+
+
+@pytest.mark.parametrize("option", [[], ["--all"]])
+def test_files_that_another_process_has_just_deleted_are_listed(
+    option: list[str],
+    code: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It ended with an error of the disk."""
+    found = compiled.entries()
+    (code / "whole.o").unlink()
+    monkeypatch.setattr(compiled, "entries", lambda: found)
+    with pytest.raises(SystemExit, match="0"):
+        app(["cache", *option])
+    assert ("4 bytes" if option else "1 file, 0.0 MB") in capsys.readouterr().out
+
+
+def test_what_can_be_deleted_is_and_the_rest_is_named(
+    code: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate("abc"):
+        (code / f"{name}.o").touch()
+        os.utime(code / f"{name}.o", (number, number))
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if len(path.stem) == 1:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(SystemExit, match="74"):
+        app(["cache", "--clear"])
+    monkeypatch.undo()
+    shown = capsys.readouterr()
+    assert shown.out == f"deleted 1 file in {code.parent}\n"
+    assert "a.o: Permission denied, and 2 others likewise; see that you may" in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_what_is_no_file_is_none_of_its_own(code: Path) -> None:
+    (code / "d.o").mkdir()
+    (code / "l.o").symlink_to("nowhere")
+    os.mkfifo(code / "p.o")
+    assert [*compiled.entries()] == [code / "whole.o"]
+    assert compiled.clear() == (1, [])
+    assert len(list(code.iterdir())) == 3, "a user's own are left alone"
+
+
+def test_ids_that_an_earlier_version_has_left_are_cleared(code: Path) -> None:
+    ids = code.parent / "0.ids"
+    ids.touch()
+    assert compiled.clear() == (2, [])
+    assert not ids.exists()
+
+
+def test_half_made_files_of_crashed_processes_go(another_process: Callable[[], Keep]) -> None:
+    """When the next code is kept."""
+    another_process()(3)
+    folder = kept_file().parent
+    old, new = folder / ".old.new", folder / ".young.new"
+    old.touch()
+    new.touch()
+    os.utime(old, (0, 0))
+    another_process()(4)
+    assert not old.exists()
+    assert new.exists()
+
+
+@pytest.mark.parametrize("option", [(), ("--all",), ("--clear",)])
+def test_a_place_where_nothing_can_be_kept_is_named(
+    option: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert run(tmp_path, "cache", *option).returncode == 0
+    (tmp_path / "caches").write_text("a file where a folder should be")
+    done = run(tmp_path, "cache", *option)
+    assert (done.stdout, done.returncode) == ("", 74)
+    assert "caches/charrnn: Not a directory; " in done.stderr
+    assert "or choose another place for caches with XDG_CACHE_HOME" in done.stderr

@@ -17,7 +17,7 @@ from charrnn.native.processor import Target
 from charrnn.native.writing.sampler import NativeSampler
 from charrnn.sampling.generation import generate_batch
 from charrnn.sampling.language_model import TokenSampler
-from charrnn.sampling.token_source import wish_of
+from charrnn.sampling.token_source import request_for
 from charrnn.use_config import SampleConfig
 from tests.conftest import Processor, small_config
 from tests.native.writing.examples import SHAPES, make, needs_products_of_bytes
@@ -110,9 +110,9 @@ def test_texts_that_are_stopped_are_beginnings_of_what_they_would_have_been(
     cell: CellName,
 ) -> None:
     model, config = make(cell, SHAPES[1], Watched), SampleConfig(max_new_tokens=6000)
-    whole = generate_batch(wish_of(model, "\x0b", config), range(5))
+    whole = generate_batch(request_for(model, "\x0b", config), range(5))
     asked = iter([False, False, True, True])
-    some = generate_batch(wish_of(model, "\x0b", config), range(5), stop=lambda: next(asked))
+    some = generate_batch(request_for(model, "\x0b", config), range(5), stop=lambda: next(asked))
     assert model.drawn
     for one, other in zip(some, whole, strict=True):
         assert 0 < one.tokens < other.tokens == 6000
@@ -150,13 +150,13 @@ def test_whoever_stops_reads_no_long_prompt_to_its_end(cell: CellName) -> None:
     model, config = make(cell, SHAPES[1], Watched), SampleConfig(max_new_tokens=9)
     prompt = "\x0b\x0c" * 10_000
     found = generate_batch(
-        wish_of(model, prompt, config), range(3), stop=lambda: len(model.read_tokens) > 2
+        request_for(model, prompt, config), range(3), stop=lambda: len(model.read_tokens) > 2
     )
     assert len(model.read_tokens) == 3
     assert sum(model.read_tokens) < len(prompt) / 2
     assert {text.tokens for text in found} == {0}
     model.read_tokens.clear()
-    generate_batch(wish_of(model, prompt, config), range(3))
+    generate_batch(request_for(model, prompt, config), range(3))
     assert sum(model.read_tokens) == len(prompt) - 1, "the last one is read by the first draw"
 
 

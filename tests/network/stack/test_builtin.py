@@ -17,6 +17,7 @@ from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.network.stack import builtin
 from charrnn.network.stack.recurrent import Recurrent
 from tests.conftest import V, small_config
+from tests.network.stacks import stack_of
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
@@ -61,7 +62,7 @@ def test_a_block_has_all_weights_side_by_side() -> None:
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("device", DEVICES)
 def test_weights_stand_in_one_block_whatever_is_done_to_them(cell: CellName, device: str) -> None:
-    plain = Recurrent(cell, 6, 5, 2)
+    plain = stack_of(cell, 6, 5, 2)
     given = {name: weight.clone() for name, weight in plain.state_dict().items()}
     stack = plain.to(device)
     optimizer = torch.optim.AdamW(stack.parameters(), lr=0.1)
@@ -91,7 +92,7 @@ def test_weights_in_blocks_train_as_they_do_without(
     for devices in (set[str](), {"cpu"}):
         monkeypatch.setattr(builtin, "BLOCK_DEVICES", devices)
         torch.manual_seed(3)
-        stack = Recurrent(cell, 6, hidden_size, 2, weight_dropout=0.3).to("cpu")
+        stack = stack_of(cell, 6, hidden_size, 2, weight_dropout=0.3).to("cpu")
         optimizer = torch.optim.AdamW(stack.parameters(), lr=0.1, fused=True)
         for _ in range(3):
             optimizer.zero_grad()
@@ -105,7 +106,7 @@ def test_weights_in_blocks_train_as_they_do_without(
 @pytest.mark.parametrize("frozen", [False, True])
 def test_on_a_cpu_float16_trains_too(cell: CellName, frozen: bool) -> None:
     """Of an LSTM it failed under autocast, even if no weight needed a gradient."""
-    stack, x = Recurrent(cell, 6, 16, 2).requires_grad_(not frozen), torch.randn(5, 3, 6)
+    stack, x = stack_of(cell, 6, 16, 2).requires_grad_(not frozen), torch.randn(5, 3, 6)
     expected, _ = stack(x)
     x.requires_grad_(frozen)
     with torch.autocast("cpu", torch.float16):
@@ -128,7 +129,7 @@ def test_on_a_cpu_float16_trains_too(cell: CellName, frozen: bool) -> None:
 def test_a_gpu_computes_what_a_cpu_does_and_nothing_warns(
     cell: CellName, hidden_size: int, weight_dropout: float, training: bool
 ) -> None:
-    stack = Recurrent(cell, 6, hidden_size, 2, weight_dropout=weight_dropout).train(training)
+    stack = stack_of(cell, 6, hidden_size, 2, weight_dropout=weight_dropout).train(training)
     x = torch.randn(7, 4, 6)
     output, _ = stack(x)
     expected = torch.autograd.grad(output.square().sum(), list(stack.parameters()))

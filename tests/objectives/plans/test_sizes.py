@@ -22,7 +22,7 @@ from charrnn.task_config import Translate
 from charrnn.text.tokenizer import CharTokenizer
 
 WORDS = [f"{'abcdefgh' * 5}{number}" for number in range(500)]
-RECIPE = texts.Recipe(limits=((20_000, 64), (math.inf, 192)), dropout=0.3, grams=4096)
+NEEDS = texts.Needs(limits=((20_000, 64), (math.inf, 192)), dropout=0.3, grams=4096)
 KIND = Translate(longest_source=50, longest_target=50)
 BASE = ModelConfig(cell="gru", vocab_size=9, embed_size=10, hidden_size=24, num_layers=1, skip=True)
 
@@ -38,7 +38,7 @@ def base(name: str) -> ModelFolder:
 
 
 def of_texts(request: Request, rate: float) -> Plan:
-    return texts.plan_of(WORDS, 20, RECIPE, request, lambda _: rate)
+    return texts.plan_of(WORDS, 20, NEEDS, request, lambda _: rate)
 
 
 def of_pairs(request: Request, rate: float, times: int = 1) -> Plan:
@@ -107,7 +107,7 @@ def test_the_plan_counts_the_characters_of_its_examples_and_no_ends() -> None:
     """400 texts of two letters had 1,440 characters in 360 for training."""
     words = [f"{k:03}" for k in range(100)]
     request = request_of([], steps=2)
-    of_words = texts.plan_of(words, 12, RECIPE, request, lambda _: 1.0)
+    of_words = texts.plan_of(words, 12, NEEDS, request, lambda _: 1.0)
     assert "90 training texts of 270 characters" in of_words.reasons
     assert "a table of 4,096 rows for n-grams" in of_words.reasons
     both = [Pair(word, word[:1]) for word in words]

@@ -133,31 +133,3 @@ def test_gradients_stay_within_a_row() -> None:
     for row, length in enumerate(LENGTHS):
         assert (x.grad[length:, row] == 0).all()
         assert (x.grad[:length, row] != 0).any()
-
-
-def test_groups_have_all_rows_once() -> None:
-    rows = [np.full(length, k, np.int32) for k, length in enumerate((3, 1, 20, 4, 2, 3))]
-    seen = []
-    for places, ids, lengths in twins.groups(rows, 12):
-        assert len(places) == 1 or ids.size <= 12
-        for place, row, length in zip(places, ids, lengths, strict=True):
-            assert np.array_equal(row[:length], rows[place])
-            assert (row[length:] == 0).all()
-            seen.append(int(place))
-    assert sorted(seen) == list(range(6))
-    assert list(twins.groups([])) == []
-
-
-@pytest.mark.parametrize("tokens", [40, 1_000])
-def test_texts_side_by_side_are_of_like_length(tokens: int) -> None:
-    lengths = [3, 300, 17, 5, 90, 31, 2, 200, 64, 8]
-    rows = [np.full(length, length, np.int32) for length in lengths * 3]
-    seen = list[int]()
-    for places, ids, found in twins.groups(rows, tokens):
-        assert ids.size <= tokens or len(places) == 1
-        assert ids.shape[1] <= max(2 * found.min(), 64)
-        for place, row, length in zip(places, ids, found, strict=True):
-            assert (row[:length] == rows[place]).all()
-            assert not row[length:].any()
-        seen += places.tolist()
-    assert sorted(seen) == list(range(len(rows)))

@@ -31,7 +31,7 @@ from charrnn.learning.lanes import Batch
 from charrnn.learning.learner import Learner
 from charrnn.network.stack.choice import candidates
 from charrnn.objectives import classify
-from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.language import plan_of
 from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.objectives.request import Request
 from charrnn.text.records import Records
@@ -56,7 +56,7 @@ TASK = language_task(IDS)
 
 def plan(cell: CellName, **given: Any) -> Plan:
     given = SHAPE | {"cell": cell} | given
-    return planning.plan(len(IDS), 11, Budget(3.0), given, speed=1e9)
+    return plan_of(len(IDS), 11, Budget(3.0), given, speed=1e9)
 
 
 def started(run: Any) -> Started:
@@ -122,7 +122,7 @@ def test_only_large_networks_are_tried_with_fewer_steps(
     ids = np.arange(4000, dtype=np.uint8) % 11
     given = {"hidden_size": hidden_size, "batch_size": 23, "seq_length": 64, "precision": "fp32"}
     trial.rates(
-        planning.plan(len(ids), 11, Budget(3.0), SHAPE | given | {"cell": "lstm"}, speed=1e9),
+        plan_of(len(ids), 11, Budget(3.0), SHAPE | given | {"cell": "lstm"}, speed=1e9),
         language_task(ids),
     )
     assert {window.shape for window in read} == {(23, steps + 1)}
@@ -134,7 +134,7 @@ def test_of_long_texts_the_beginnings_are_tried(monkeypatch: pytest.MonkeyPatch)
     Path("a.csv").write_text(f"text,label\n{rows}")
     budget, given = Budget(minutes=1), {"device": "cpu", "hidden_size": 9, "precision": "fp32"}
     request = Request(["a.csv"], Reading(), TaskSettings(task="classify"), (), budget, given)
-    data = classify.read(request, None)
+    data = classify.read(request)
     found = classify.plan(data, request, lambda _: 1e9)
     widths = set[int]()
     monkeypatch.setattr(
@@ -151,7 +151,7 @@ def test_a_table_of_n_grams_makes_no_trial_shorter(monkeypatch: pytest.MonkeyPat
     given = {"device": "cpu", "hidden_size": 48, "batch_size": 64, "precision": "fp32"}
     work, budget = TaskSettings(task="classify"), Budget(minutes=1)
     request = Request(["a.csv"], Reading(), work, (), budget, given)
-    data = classify.read(request, None)
+    data = classify.read(request)
     assert data.kind.grams * data.kind.classes == 1 << 20
     found = classify.plan(data, request, lambda _: 1e9)
     widths = set[int]()

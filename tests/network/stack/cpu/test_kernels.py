@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from typing import Any, get_args
 
 import numpy as np
@@ -11,25 +9,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.cells.gradients import RULES
 from charrnn.cells.layout import layer_names
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, EngineName
 from charrnn.native.code import machine
 from charrnn.native.processor import Target
-from charrnn.native.processor import target as this_processor
 from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, candidates
 from charrnn.network.stack.cpu import kernels, matrices, team
 from charrnn.network.stack.cpu.kernels import KERNELS, LANE_TILES
 from charrnn.network.stack.engine import Engine
 from charrnn.network.stack.loops import LOOPS
-from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
+from tests.network.stack.layers import run, table, tensors
+from tests.network.stacks import stack_of
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
-SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
+SHAPES = [(5, 13, 6, 48), (3, 4, 10, 32), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
 
 needs_kernels = pytest.mark.skipif(
     not kernels.available(16, torch.float32), reason="there are no kernels here"
@@ -51,49 +48,6 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     if not found.takes(16, torch.float32, torch.float32):
         pytest.skip(f"there are no {found.name} here")
     return found
-
-
-def tensors(cell: CellName, shape: tuple[int, ...], full: torch.dtype) -> list[Tensor]:
-    """x, four weights and the parts of a state, all of which want a gradient."""
-    steps, batch, inputs, hidden = shape
-    rows, parts = CELLS[cell].gates * hidden, len(CELLS[cell].state)
-    x = torch.randn(steps, batch, inputs, dtype=full)
-    weights = [
-        torch.randn(size, dtype=full) / hidden**0.5
-        for size in ((rows, inputs), (rows, hidden), (rows,), (rows,))
-    ]
-    state = [torch.randn(batch, hidden, dtype=full) for _ in range(parts)]
-    return [leaf.requires_grad_() for leaf in (x, *weights, *state)]
-
-
-def table(leaves: list[Tensor], rows: int = 7) -> tuple[Tensor, list[Tensor]]:
-    """Ids (T, B), all but one of a table's rows, and leaves of which the first is the table."""
-    (steps, batch, inputs), full = leaves[0].shape, leaves[0].dtype
-    ids = torch.arange(steps * batch).view(steps, batch) * 3 % rows
-    ids[ids == rows - 2] = 0  # a row that is never read has no gradient
-    return ids, [torch.randn(rows, inputs, dtype=full, requires_grad=True), *leaves[1:]]
-
-
-def first_engine(leaves: list[Tensor], dtype: torch.dtype) -> Engine:
-    """The first that can, whatever PyTorch has."""
-    width, full = leaves[2].shape[1], leaves[2].dtype
-    return next(engine for engine in STEP_ENGINES.values() if engine.takes(width, dtype, full))
-
-
-def run(
-    cell: CellName,
-    dtype: torch.dtype,
-    leaves: list[Tensor],
-    ids: Tensor | None = None,
-    engine: Engine | None = None,
-) -> tuple[Tensor, ...]:
-    """Outputs, final state, and all gradients of a random sum of these."""
-    engine = engine or first_engine(leaves, dtype)
-    results = sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], ids, engine)
-    torch.manual_seed(1)
-    loss = sum((result * torch.randn(result.shape, dtype=torch.double)).sum() for result in results)
-    assert isinstance(loss, Tensor)
-    return (*(result.detach() for result in results), *torch.autograd.grad(loss, leaves))
 
 
 # All shapes for this processor; two as for another, and the rest of those in `make test-slow`: each
@@ -154,7 +108,7 @@ def test_what_can_compute_depends_on_the_width_and_the_processor(
 
 def test_what_is_chosen_computes(cell: CellName) -> None:
     """A stack with an engine gives the bits of that engine, or of the first where it can't."""
-    (x, *rest), stack = tensors(cell, (3, 4, 6, 32), torch.float32), Recurrent(cell, 6, 32)
+    (x, *rest), stack = tensors(cell, (3, 4, 6, 32), torch.float32), stack_of(cell, 6, 32)
     weights: list[Tensor] = [stack.get_parameter(name) for name in layer_names(0)]
     before = tuple(part.detach() for part in rest[4:])
     able = candidates(cell, 32, torch.device("cpu"), torch.float32)
@@ -189,35 +143,6 @@ def test_gradcheck_of_the_loops(cell: CellName, by_id: bool) -> None:
         return sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:], ids, LOOPS)
 
     assert torch.autograd.gradcheck(call, leaves)
-
-
-def test_the_rules_forward_are_the_cells(cell: CellName) -> None:
-    rule, gates = RULES[cell], CELLS[cell].gates
-    gx, gh = torch.randn(2, 3, gates * 4).double()
-    before = tuple(torch.randn(3, 4).double() for _ in CELLS[cell].state)
-    kept, after = rule.forward(gx.chunk(gates, -1), gh.chunk(gates, -1), before)
-    output, expected = CELLS[cell].combine(gx, gh, before)
-    assert len(kept) == rule.kept
-    torch.testing.assert_close(after, expected)
-    torch.testing.assert_close(after[0], output)
-
-
-def test_the_rules_backward_are_the_derivatives_of_the_cells(cell: CellName) -> None:
-    rule, gates = RULES[cell], CELLS[cell].gates
-    gx, gh = (torch.randn(3, gates * 4).double().requires_grad_() for _ in range(2))
-    before = tuple(torch.randn(3, 4).double().requires_grad_() for _ in CELLS[cell].state)
-    kept, after = rule.forward(gx.chunk(gates, -1), gh.chunk(gates, -1), before)
-    d_after = tuple(torch.randn_like(part) for part in after)
-    dxs, dhs, d_before = rule.backward(kept, before, after, d_after)
-    expected = torch.autograd.grad(
-        CELLS[cell].combine(gx, gh, before)[1], (gx, gh, *before), d_after, materialize_grads=True
-    )
-    torch.testing.assert_close(torch.cat(tuple(dxs), -1), expected[0])
-    torch.testing.assert_close(torch.cat(tuple(dhs), -1), expected[1])
-    for one, other in zip(d_before, expected[2:], strict=True):
-        torch.testing.assert_close(torch.zeros_like(other) if one is None else one, other)
-    assert rule.split is not torch.equal(expected[0], expected[1])
-    assert rule.memory is (d_before[-1] is not None)
 
 
 def test_rows_of_a_table_are_what_an_embedding_would_give(cell: CellName) -> None:
@@ -309,7 +234,7 @@ def test_a_stack_is_the_same_with_and_without_kernels(
     cell: CellName, hidden_size: int, processor: Processor
 ) -> None:
     """Without llvmlite, or at a width without kernels, all is as before but slower."""
-    stack: Any = Recurrent(cell, 6, hidden_size, 2)
+    stack: Any = stack_of(cell, 6, hidden_size, 2)
     x = torch.randn(5, 3, 6)
     output, state = stack(x)
     processor(None)
@@ -323,7 +248,7 @@ def test_a_processor_without_bfloat16_trains_in_it_all_the_same(
 ) -> None:
     processor(None)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    stack, x = Recurrent(cell, 6, 16, 2).double(), torch.randn(5, 3, 6)
+    stack, x = stack_of(cell, 6, 16, 2).double(), torch.randn(5, 3, 6)
     exact, _ = stack(x.double())
     monkeypatch.setattr(torch, "lstm", None)
     with torch.autocast("cpu", torch.bfloat16):
@@ -342,74 +267,13 @@ def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
 ) -> None:
     """To the bit: `nn.LSTM` under autocast, and not the loops, which take far longer."""
     processor(None)
-    stack, x = Recurrent("lstm", 6, 16), torch.randn(5, 3, 6)
+    stack, x = stack_of("lstm", 6, 16), torch.randn(5, 3, 6)
     module = torch.nn.LSTM(6, 16)
     module.load_state_dict(stack.state_dict())
     with torch.autocast("cpu", torch.bfloat16):
         output, _ = stack(x)
         expected, _ = module(x)
     assert torch.equal(output, expected)
-
-
-@pytest.mark.parametrize(
-    ("features", "expected"),
-    [
-        ("avx2 fma avx512f avx512bw avx512vnni avx512bf16", (16, 32, True, "fours")),
-        ("avx2 fma avx512f avx512bw avx512vnni", (16, 32, False, "fours")),
-        ("avx2 fma avx512f avx512bw", (16, 32, False, "pairs")),
-        ("avx2 fma avx512f", (8, 16, False, "pairs")),
-        ("avx2 fma avxvnni", (8, 16, False, "fours")),
-        ("avx2 fma", (8, 16, False, "pairs")),
-        ("avx2", None),
-        ("", None),
-    ],
-)
-def test_what_a_processor_offers_follows_from_its_features(
-    features: str, expected: tuple[object, ...] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llvm = pytest.importorskip("llvmlite.binding")
-    found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
-    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    assert this_processor.__wrapped__() == (expected and (*expected, found.flatten()))
-
-
-@pytest.mark.parametrize(
-    ("system", "features", "expected"),
-    [
-        ("linux", "neon dotprod", (4, 32, False, "sdot", "+dotprod,+neon")),
-        ("linux", "aes", (4, 32, False, None, "+aes,+neon")),
-        ("darwin", "", (4, 32, False, "sdot", "+dotprod,+neon")),  # LLVM finds none there
-    ],
-)
-def test_what_an_arm_processor_offers(
-    system: str, features: str, expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llvm = pytest.importorskip("llvmlite.binding")
-    found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
-    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
-    monkeypatch.setattr(platform, "machine", lambda: "arm64" if system == "darwin" else "aarch64")
-    monkeypatch.setattr(sys, "platform", system)
-    assert this_processor.__wrapped__() == expected
-
-
-@needs_kernels
-def test_code_keeps_to_what_its_processor_has(
-    processor: Processor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llvm = pytest.importorskip("llvmlite.binding")
-    given, original = list[str](), llvm.Target.create_target_machine
-
-    def spy(self: Any, **options: Any) -> Any:
-        given.append(options["features"])
-        return original(self, **options)
-
-    monkeypatch.setattr(llvm.Target, "create_target_machine", spy)
-    for target in PROCESSORS:
-        assert target is not None
-        processor(target)
-        assert machine.Code("nothing", []).object_code()
-        assert given[-1] == target.features
 
 
 @pytest.mark.parametrize("hidden_size", [32, 33])
@@ -419,7 +283,7 @@ def test_a_stack_reads_ids_as_it_reads_what_they_stand_for(
     cell: CellName, hidden_size: int, dtype: torch.dtype, rows: int
 ) -> None:
     """Whether the table is short or long, and with a skip around its rows."""
-    stack: Any = Recurrent(cell, hidden_size, hidden_size, 2, skip=True)
+    stack: Any = stack_of(cell, hidden_size, hidden_size, 2, skip=True)
     x, ids = torch.randn(rows, hidden_size), torch.randint(rows, (5, 4))
     output, state = stack(x, None, ids.to(dtype))
     expected, expected_state = stack(x[ids])
@@ -431,7 +295,7 @@ def test_a_stack_reads_ids_as_it_reads_what_they_stand_for(
 @pytest.mark.parametrize("steps", [1, 40])
 def test_no_id_leads_out_of_a_table(cell: CellName, hidden_size: int, steps: int) -> None:
     """With kernels and without, by a table's product and by rows looked up."""
-    stack = Recurrent(cell, 6, hidden_size)
+    stack = stack_of(cell, 6, hidden_size)
     for wrong in (3, -1):
         ids = torch.zeros(steps, 4, dtype=torch.long)
         ids[-1, 2] = wrong

@@ -16,6 +16,7 @@ needs_openmp = pytest.mark.skipif(team.openmp() is None, reason="PyTorch brings 
 
 ONE_UPDATE = """
 import sys, torch
+from charrnn.config import ModelConfig
 from charrnn.network.stack.cpu import team
 from charrnn.network.stack.recurrent import Recurrent
 
@@ -24,7 +25,8 @@ if sys.argv[1] == "own":
 torch.set_num_threads(int(sys.argv[2]))
 for cell in sys.argv[3:]:
     torch.manual_seed(0)
-    stack = Recurrent(cell, 6, 32, 2)
+    config = ModelConfig(cell=cell, vocab_size=2, embed_size=6, hidden_size=32, num_layers=2)
+    stack = Recurrent(config)
     assert stack.engine == "auto"
     output, _ = stack(torch.randn(5, 11, 6))
     output.square().sum().backward()

@@ -16,7 +16,7 @@ from charrnn.network.stack.cpu.kernels import LANE_TILES
 from charrnn.network.stack.engine import Engine
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.sequences import sequence
-from tests.network.stack.cpu.test_kernels import run, table, tensors
+from tests.network.stack.layers import run, table, tensors
 
 pytestmark = pytest.mark.usefixtures("with_tiles")
 

@@ -1,4 +1,4 @@
-"""What a forecaster answers, on a terminal: a line for each series, and a picture."""
+"""`charrnn predict` with a forecaster: a line for each series, and a picture."""
 
 from __future__ import annotations
 
@@ -62,10 +62,28 @@ def show_forecasts(
     refuse_text_column(reading)
     if plot is not None:
         check_path(plot)
-        refuse_inputs(plot, "--plot", inputs or [STANDARD_INPUT])
+    refuse_inputs(plot, "--plot", inputs or [STANDARD_INPUT])
     notes: list[str] = []
-    column = label_column or model.task.label_column
+    series = _read(model, inputs, reading, label_column, notes)
+    answers = model.predict(series or None, horizon)
+    say(*notes)
+    for answer in answers:
+        write(f"{answer.plain}\n" if plain else encode_json(answer))
+    if plot is not None:
+        pasts = [one.values for one in series] or [past.values for past in model.pasts]
+        _draw(plot, pasts, answers)
+
+
+def _read(
+    model: Forecaster,
+    inputs: Sequence[str],
+    reading: Reading,
+    label_column: str | None,
+    notes: list[str],
+) -> list[Series]:
+    """The series to go on with, none for those of training; `notes` gets what to say of them."""
     read = inputs or [STANDARD_INPUT] * _is_given()
+    column = label_column or model.task.label_column
     series = _series(read, reading, column, notes, model.known_times)
     if inputs and not series:
         raise BadDataError("standard input is empty", "give a series, or leave - out")
@@ -74,16 +92,9 @@ def show_forecasts(
     if label_column is not None and not any(one.place for one in series):
         raise UsageError("--label-column is about tables", "leave it out")
     if series:
-        series = _long_enough(series, model.task.season, notes)
-    else:
-        notes += too_short(model.too_short, model.task.season, "a whole season")
-    answers = model.predict(series or None, horizon)
-    say(*notes)
-    for answer in answers:
-        write(f"{answer.plain}\n" if plain else encode_json(answer))
-    if plot is not None:
-        pasts = [one.values for one in series] or [past.values for past in model.pasts]
-        _draw(plot, pasts, answers)
+        return _long_enough(series, model.task.season, notes)
+    notes += too_short(model.too_short, model.task.season, "a whole season")
+    return []
 
 
 def _draw(path: Path, pasts: Sequence[Values], answers: Sequence[Forecast]) -> None:

@@ -28,7 +28,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_answers(place: Path) -> None:
-    own = commands.run(place, "predict", "m")  # standard input is a pipe without anything in it
+    # Standard input is a pipe without anything in it.
+    named = commands.run(place, "predict", "m", "-")
+    commands.refused(named, 65, "standard input is empty; give a series, or leave - out")
+    own = commands.run(place, "predict", "m")
     assert own.returncode == 0, own.stderr
     assert own.stderr == "standard input is empty: the series of the training go on\n"
     answers = [json.loads(line) for line in own.stdout.splitlines()]
@@ -56,7 +59,6 @@ def test_scores(place: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("predict", "m", "1 b 3"), 65, "neither a file nor numbers"),
-        (("predict", "m", "-"), 65, "standard input is empty; give a series, or leave - out"),
         (("predict", "m", "--plot", "a.txt"), 2, "not the name of a picture"),
         (("predict", "m", "--horizon", 0), 2, "--horizon"),
         (("eval", "m", "x.csv"), 65, "the model was trained on it up to 2024-12"),
@@ -72,11 +74,7 @@ def test_scores(place: Path) -> None:
     ],
 )
 def test_mistakes(place: Path, arguments: tuple[object, ...], code: int, message: str) -> None:
-    done = commands.run(place, *arguments)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    commands.refused(commands.run_here(place, *arguments), code, message)
 
 
 def test_the_series_of_the_training_go_on_where_there_is_no_standard_input(place: Path) -> None:
@@ -106,6 +104,5 @@ def test_series_shorter_than_a_season_cost_no_other_series_its_answer(
     assert done.returncode == 0
     for arguments in (["1 2", "1 2 3"], ["b.csv"]):
         (place / "b.csv").write_text("b,1,2\nc,1\n")
-        done = commands.run(place, "predict", "m", *arguments)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "has 2 values; give at least 3, a whole season" in done.stderr
+        done = commands.run_here(place, "predict", "m", *arguments)
+        commands.refused(done, 2, "has 2 values; give at least 3, a whole season")

@@ -1,6 +1,6 @@
 """What sources name: files, folders, globs, data sets, standard input, bundled corpora.
 
-sources ──all_named──▶ Named, Named, … ──each──▶ Path or name, …    # each content once
+sources ──resolve_all──▶ Resolved, Resolved, … ──each──▶ Path or name, …    # each content once
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from charrnn.checkpoints import CHECKPOINTS, is_model
 from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
 from charrnn.decoding.containers import LOCKS
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.formats import registry
-from charrnn.outputs import CHECKPOINTS, is_model
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
-from charrnn.text.finding import Doubles
+from charrnn.text.finding import Duplicates
 from charrnn.words import beginning, by_number, counted, first_few, is_path
 
-__all__ = ["Named", "all_named", "is_only_a_model", "named_by"]
+__all__ = ["Resolved", "is_only_a_model", "resolve", "resolve_all"]
 
 
-class Named(NamedTuple):
+class Resolved(NamedTuple):
     """What a source stands for.
 
     Attributes:
@@ -62,12 +62,14 @@ class Named(NamedTuple):
             notes.append(f"{folders} (a pattern with /** at its end reads what is in them)")
         return tuple(notes)
 
-    def each(self, reading: Reading, doubles: Doubles, notes: list[str]) -> Iterator[str | Path]:
+    def each(
+        self, reading: Reading, duplicates: Duplicates, notes: list[str]
+    ) -> Iterator[str | Path]:
         """Its contents, each once, and of a folder the texts alone.
 
         Args:
             reading: encoding.
-            doubles: of this source and those before it.
+            duplicates: of this source and those before it.
             notes: gets what was passed by, once the last one is asked for.
 
         Raises:
@@ -77,7 +79,7 @@ class Named(NamedTuple):
         for one in self.contents:
             if self.folder and isinstance(one, Path) and registry.is_no_text(one, reading):
                 skipped.append(str(one.relative_to(self.folder)))
-            elif not doubles.leave_out(one):
+            elif not duplicates.leave_out(one):
                 yield one
         if self.folder and len(skipped) == len(self.files):
             raise MissingInputError(f"{self.folder}: a folder without text files", "name another")
@@ -109,14 +111,14 @@ def is_only_a_model(source: str) -> bool:
     return is_model(Path(source) if is_there else CHECKPOINTS / source)
 
 
-def named_by(source: str) -> Named:
+def resolve(source: str) -> Resolved:
     """What a source stands for.
 
     Raises:
         MissingInputError: if there is nothing of this name, or a model.
     """
     if source == STANDARD_INPUT or source.startswith(HUB):
-        return Named(source)
+        return Resolved(source)
     if is_only_a_model(source):
         advice = "charrnn train goes on with one by --resume, or starts from it by --init-from"
         raise MissingInputError(f"{source}: a model, not a text", advice)
@@ -124,20 +126,20 @@ def named_by(source: str) -> Named:
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
         if bundled is not None and is_model(Path(source)):  # it may well be named after the text
-            return Named(source, bundled.files, bundled=bundled)
+            return Resolved(source, bundled.files, bundled=bundled)
         files, passed = finding.below(Path(source))
-        return Named(source, tuple(files), Path(source), tuple(passed))
+        return Resolved(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
-        return Named(source, files=(Path(source),))
+        return Resolved(source, files=(Path(source),))
     if bundled is not None:
-        return Named(source, bundled.files, bundled=bundled)
+        return Resolved(source, bundled.files, bundled=bundled)
     matches = sorted(glob.glob(source, recursive=True), key=by_number)
     # Paths, even if one is called "-" or like a bundled corpus.
     matched = [Path(one) for one in matches if os.path.isfile(one)]  # noqa: PTH113
     hidden = tuple(str(one) for one in matched if one.name.startswith(LOCKS))
     if found := tuple(one for one in matched if str(one) not in hidden):
         folders = [one for one in matches if os.path.isdir(one)]  # noqa: PTH112
-        return Named(source, found, None, () if "**" in source else tuple(folders), hidden)
+        return Resolved(source, found, None, () if "**" in source else tuple(folders), hidden)
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):
         advice = "leave ~ outside of quotation marks, or write the whole path"
@@ -152,11 +154,11 @@ def named_by(source: str) -> Named:
     raise MissingInputError(f"there is no file or corpus {source}", advice)
 
 
-def all_named(sources: Iterable[str | Path]) -> tuple[Sequence[Named], Doubles]:
+def resolve_all(sources: Iterable[str | Path]) -> tuple[Sequence[Resolved], Duplicates]:
     """What sources stand for, and which of it is there already.
 
     Raises:
         MissingInputError: if there is nothing of a name.
     """
-    every = [named_by(str(source)) for source in sources]
-    return every, Doubles([one for source in every for one in source.contents])
+    every = [resolve(str(source)) for source in sources]
+    return every, Duplicates([one for source in every for one in source.contents])

@@ -1,6 +1,6 @@
 """From a corpus, a budget and the user's wishes to every size and setting, each with its reason.
 
-text, budget, given ──plan──▶ Plan
+text, budget, given ──plan_of──▶ Plan
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from charrnn.settings import settings_from
 from charrnn.text.records import Records
 from charrnn.words import counted
 
-__all__ = ["max_epochs", "plan"]
+__all__ = ["max_epochs", "plan_of"]
 
 # Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
@@ -74,7 +74,7 @@ WITH_MUON = (
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
 
 
-def plan(
+def plan_of(
     text: int | Records,
     vocab_size: int,
     budget: Budget,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import Budget, CellName
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.language import plan_of
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.objectives.plans.shares import MAX_VAL
 from charrnn.text.records import Records
@@ -24,7 +24,7 @@ def plan(
     tokens: int, vocab_size: int, budget: Budget, given: dict[str, Any], speed: float = 90e9
 ) -> Plan:
     """What is chosen on two cores of a laptop."""
-    return planning.plan(tokens, vocab_size, budget, given, speed)
+    return plan_of(tokens, vocab_size, budget, given, speed)
 
 
 @given(st.integers(0, 10_000_000), st.floats(0.01, 600), st.integers(2, 5000))
@@ -160,7 +160,7 @@ def test_muon_changes_hidden_matrices_while_a_network_is_small_for_its_text() ->
     assert [found["learning_rate"] for found in (few, some, many)] == [0.024, 0.024, 0.008]
     assert chosen(1, "rnn")["optimizer"] == chosen(1, "gru")["optimizer"] == "muon"
     assert chosen(1, size=250)["optimizer"] == "adamw"
-    tuned = planning.plan(1_000_000, 60, Budget(epochs=1), {}, 9e10, fine_tuning=True)
+    tuned = plan_of(1_000_000, 60, Budget(epochs=1), {}, 9e10, fine_tuning=True)
     assert tuned.settings["optimizer"] == "adamw"
 
 
@@ -277,14 +277,14 @@ def test_the_plan_says_what_and_why_in_one_line() -> None:
 def test_the_plan_of_a_list_says_how_many_of_its_records_are_trained_on() -> None:
     """Beside the characters for training stood the number of all records."""
     ids = np.array([0] + [k for one in range(1, 61) for k in (one, one, 0)])
-    made = planning.plan(Records.of(ids, 0), 61, Budget(), {"val_frac": 0.2}, 1e9)
+    made = plan_of(Records.of(ids, 0), 61, Budget(), {"val_frac": 0.2}, 1e9)
     assert "144 training characters of 48 records" in made.reasons
 
 
 def test_the_plan_of_a_model_in_bytes_calls_them_bytes() -> None:
-    made = planning.plan(1_000_000, 256, Budget(), {}, 1e9, unit="byte")
+    made = plan_of(1_000_000, 256, Budget(), {}, 1e9, unit="byte")
     assert "900,000 training bytes" in made.reasons
     for tokens, settings in ((9, {}), (1000, {"batch_size": 32, "seq_length": 64})):
         with pytest.raises(CharRNNError, match=r"\d bytes[;,]") as error:
-            planning.plan(tokens, 256, Budget(), settings, 1e9, unit="byte")
+            plan_of(tokens, 256, Budget(), settings, 1e9, unit="byte")
         assert "character" not in str(error.value)
