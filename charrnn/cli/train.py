@@ -102,6 +102,8 @@ def train(
         from charrnn.text.origin import working_folder
 
         working_folder()
+        if speaks:
+            _refuse_absent([*(sources or []), *(validation or [])])
         from charrnn.terminal import progress
         from charrnn.training import run
 
@@ -218,6 +220,15 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
         f"{', '.join(found)} can't be given with {command}, which keeps the settings of the run",
         leave_out(found) + otherwise,
     )
+
+
+def _refuse_absent(sources: list[str]) -> None:
+    """Say at once that there is no such text, before PyTorch is loaded."""
+    from charrnn.text.resolving import resolve
+
+    for source in sources:
+        if not os.path.exists(source):  # noqa: PTH110  # of what is there, all is looked at once
+            resolve(source)
 
 
 def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import TINY, start
+from tests.commands import TINY, refused, start
 
 # Runs `charrnn` where a package can't be imported, or Ctrl-C comes just then.
 WITHOUT = """
@@ -178,3 +178,14 @@ def test_a_name_in_utf_8_is_not_said_to_be_none_where_python_knows_only_ascii(ho
         assert "not UTF-8" not in said
         assert "bytes that are not characters" not in said
     assert (home / "ü日.html").exists()
+
+
+@pytest.mark.parametrize("option", [(), ("--validation",)])
+def test_a_text_that_is_not_there_is_told_before_pytorch_is_loaded(
+    option: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "verse.txt").write_text("a verse\n")
+    code = "import sys; sys.modules['torch'] = None; from charrnn.cli.app import main; main()"
+    command = [sys.executable, "-c", code, "train", "verse.txt", *option, "nosuch.txt"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    refused(done, 66, "there is no file or corpus nosuch.txt")

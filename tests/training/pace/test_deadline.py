@@ -333,7 +333,7 @@ def test_a_machine_that_was_disturbed_while_it_was_measured_makes_up_for_it(fact
 @pytest.mark.parametrize("factor", [1 / 3, 1 / 6, 1 / 20])
 def test_a_short_run_that_becomes_fast_learns_until_its_end(seconds: float, factor: float) -> None:
     """The rate fell to its end before it was seen, and stayed there for two thirds of the run."""
-    for place in range(0, 75, 15):
+    for place in range(0, 75, 5):
         simulation = Simulation(
             seconds, 0.06, 0.05, place, lambda share, at=place: factor if share > at / 100 else 1
         )
