@@ -184,7 +184,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         )
     if trained:
         parts = {(one.training_tokens(text.different), one.seed) for one in trained}
-        text = text.divided(*the_one(parts, spool.name))[1]
+        text = text.split(*the_one(parts, spool.name))[1]
     return spool.name, text
 
 

@@ -32,7 +32,7 @@ FLUSH_EVERY = 100  # updates
 
 def lanes_of(task: Task, batch_size: int, processes: int) -> int | None:
     """How many lanes an engine has to compute at once; None where batches differ in size."""
-    return batch_size // processes if task.kind is None else None
+    return batch_size // processes if task.task_record is None else None
 
 
 class Learner:
@@ -74,7 +74,7 @@ class Learner:
             self.optimizer,
             config,
             ranks,
-            usual=self.batches.tokens_per_step if task.kind is None else 1.0,
+            usual=self.batches.tokens_per_step if task.task_record is None else 1.0,
             bf16=self.precision == "bf16",
         )
         self.step = 0

@@ -91,7 +91,7 @@ class Task(Protocol):
     """Training and validation examples, and what is to be learnt from them."""
 
     @property
-    def kind(self) -> TaskRecord | None:
+    def task_record(self) -> TaskRecord | None:
         """What the model folder says of it; None for a language model."""
 
     @property

@@ -1,6 +1,6 @@
 """What a run learns, in PyTorch: data, network, batches and cost of each task.
 
-    Request ──read──▶ Data ──plan──▶ Plan;  Data ──divided──▶ Task, as `learning.task` describes it
+    Request ──read──▶ Data ──plan──▶ Plan;  Data ──task──▶ Task, as `learning.task` describes it
 
 request     what a user asks for, and examples before they are divided: the contracts
 batches     examples divided, and side by side

@@ -1,6 +1,6 @@
 """What tasks that learn from examples have in common, and those that read texts.
 
-TextData ──divided──▶ TextTask, an ExampleTask
+TextData ──task──▶ TextTask, an ExampleTask
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ class TextData(Generic[Example]):
         examples: all of the corpus.
         validation: those of the user's own validation set; none where a part of `examples` is.
         tokenizer: the vocabulary of both.
-        kind: what the model folder says.
+        task_record: what the model folder says.
         corpus, notes: as `Data` has them.
     """
 
     examples: Sequence[Example]
     validation: Sequence[Example]
     tokenizer: CharTokenizer
-    kind: TaskRecord
+    task_record: TaskRecord
     corpus: CorpusRecord
     notes: tuple[str, ...]
 
@@ -91,11 +91,11 @@ class ExampleTask(ABC, Generic[Batch]):
 
     Args:
         tokenizer: the vocabulary; None for numbers.
-        kind, extra: for the model folder.
+        task_record, extra: for the model folder.
     """
 
     tokenizer: Tokenizer | None
-    kind: TaskRecord
+    task_record: TaskRecord
     extra: Mapping[str, bytes]
     reset_share: ClassVar[None] = None
     higher_is_better: ClassVar[bool] = True  # of the scores
@@ -182,7 +182,7 @@ class ExampleTask(ABC, Generic[Batch]):
 
     def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
         """A model that is still learning, as if it had been read from a folder."""
-        record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.kind)
+        record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.task_record)
         return ModelFolder(Path(), record, self.tokenizer or NO_TEXT, weights, 0, (), self.extra)
 
 

@@ -1,6 +1,6 @@
 """A class for each text.
 
-sources ──read──▶ ClassifyData ──divided──▶ Classifying
+sources ──read──▶ ClassifyData ──task──▶ Classifying
 Classifying ──batches──▶ ids (T, B), lengths, classes ──cost──▶ nats
 """
 
@@ -71,7 +71,7 @@ class ClassifierNetwork(Encoder):
 
     Args:
         config: the shape of the stacks.
-        kind: K classes, and N rows of the table.
+        task_record: K classes, and N rows of the table.
         letters: (V,), see `tasks.nets.grams.letters_of`.
         generator: of the first weights.
     """
@@ -81,17 +81,17 @@ class ClassifierNetwork(Encoder):
     def __init__(
         self,
         config: ModelConfig,
-        kind: Classify,
+        task_record: Classify,
         letters: NDArray[np.bool_],
         generator: torch.Generator,
     ) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
-        self.head = Linear(width, kind.classes, generator)
+        self.head = Linear(width, task_record.classes, generator)
         self.letters = letters
         self.grams = None
-        if kind.grams:
-            self.grams = Embedding(kind.grams, kind.classes, first=zeros)
+        if task_record.grams:
+            self.grams = Embedding(task_record.grams, task_record.classes, first=zeros)
 
     def forward(self, rows: Sequence[Ids], generator: torch.Generator | None = None) -> Tensor:
         """The logits (B, K) of rows of ids."""
@@ -115,10 +115,10 @@ class ClassifyData(TextData[Labelled]):
         labels: the K classes, sorted.
     """
 
-    kind: Classify
+    task_record: Classify
     labels: Sequence[str]
 
-    def divided(self, config: TrainConfig) -> Classifying:
+    def task(self, config: TrainConfig) -> Classifying:
         """Texts from all over validate, or those of the user's own.
 
         In runs begun before rules 2 words stay in their order, passes are chosen by all
@@ -135,7 +135,7 @@ class ClassifyData(TextData[Labelled]):
             val=val,
             labels=self.labels,
             tokenizer=self.tokenizer,
-            kind=self.kind,
+            task_record=self.task_record,
             extra={LABELS: pretty_json(labels)},
             longest=config.seq_length,
             counted=sum(min(len(one.text) + ENDS, limit) for one in train),
@@ -151,7 +151,7 @@ def read(request: Request) -> ClassifyData:
         CharRNNError: as `read_labelled` and `check_classes` do.
     """
     notes: list[str] = []
-    text_column, label_column = request.reading.text_column, request.work.label_column
+    text_column, label_column = request.reading.text_column, request.task_settings.label_column
     examples = read_labelled(request.files, request.reading, notes, label_column)
     labels = check_classes(examples, divided=request.validation is None)
     notes += twins(labels, "classes")
@@ -168,7 +168,7 @@ def read(request: Request) -> ClassifyData:
         validation=validation,
         labels=labels,
         tokenizer=vocabulary_of(texts, request),
-        kind=Classify(
+        task_record=Classify(
             classes=len(labels),
             grams=rows_for(len(labels)),
             text_column=text_column,
@@ -192,7 +192,7 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     needs = Needs(
         limits=SIZES,
         dropout=next(share for limit, _, share in LIMITS if characters < limit),
-        grams=data.kind.grams,
+        grams=data.task_record.grams,
         fine_tuning=FINE_TUNING,
     )
     labels = [one.label for one in data.examples]
@@ -219,7 +219,7 @@ class Classifying(TextTask[Labelled, Batch]):
         smoothing: in validation, of the wanted probabilities.
     """
 
-    kind: Classify
+    task_record: Classify
     labels: Sequence[str]
     longest: int
     counted: int
@@ -253,7 +253,7 @@ class Classifying(TextTask[Labelled, Batch]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ClassifierNetwork:
         """See `Task`."""
-        return ClassifierNetwork(model, self.kind, letters_of(self.tokenizer), generator)
+        return ClassifierNetwork(model, self.task_record, letters_of(self.tokenizer), generator)
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """Texts without some of their words, and some with these in another order."""

@@ -1,6 +1,6 @@
 """What comes next in series of numbers.
 
-sources ──read──▶ ForecastData ──divided──▶ Forecasting
+sources ──read──▶ ForecastData ──task──▶ Forecasting
 Forecasting ──batches──▶ windows (T, B, I), wanted (B, horizon) ──cost──▶ pinball loss
 """
 
@@ -94,27 +94,27 @@ class ForecastData:
 
     Attributes:
         series: in the order of the files.
-        kind: what is to be predicted of them.
+        task_record: what is to be predicted of them.
         corpus, notes: see `Data`.
     """
 
     series: Sequence[Series]
-    kind: Forecast
+    task_record: Forecast
     corpus: CorpusRecord
     notes: tuple[str, ...]
 
-    def divided(self, config: TrainConfig) -> Forecasting:
+    def task(self, config: TrainConfig) -> Forecasting:
         """The last values of each series are for validation, a whole number of horizons."""
-        task = msgspec.structs.replace(self.kind, window=config.seq_length)
+        task_record = msgspec.structs.replace(self.task_record, window=config.seq_length)
         lengths = [len(one.values) for one in self.series]
-        held = held_back(lengths, config.val_frac, task)
+        held = held_back(lengths, config.val_frac, task_record)
         return Forecasting(
             series=self.series,
             held=held,
-            places=places_of(lengths, held, task),
+            places=places_of(lengths, held, task_record),
             tokenizer=None,
-            kind=task,
-            extra=past_file(self.series, task),
+            task_record=task_record,
+            extra=past_file(self.series, task_record),
         )
 
     def start_from(self, network: ForecasterNetwork, bases: Sequence[ModelFolder]) -> str:
@@ -132,7 +132,7 @@ def read(request: Request) -> ForecastData:
         found = "a forecaster reads numbers, and a language model characters"
         raise UsageError(found, "leave --init-from out")
     notes: list[str] = []
-    settings = request.work
+    settings = request.task_settings
     series = read_series(request.files, request.reading, notes, settings.label_column)
     season = settings.season or 1
     lengths = [len(one.values) for one in series]
@@ -145,7 +145,7 @@ def read(request: Request) -> ForecastData:
     whole = hashlib.sha256()
     for one in series:
         whole.update(one.name.encode() + b"\0" + np.ascontiguousarray(one.values).tobytes())
-    kind = Forecast(
+    task_record = Forecast(
         horizon=horizon,
         season=season,
         window=season * seasons_of(lengths, horizon, season),
@@ -156,7 +156,7 @@ def read(request: Request) -> ForecastData:
     )
     return ForecastData(
         series=series,
-        kind=smoothed(series, kind),
+        task_record=smoothed(series, task_record),
         corpus=CorpusRecord(
             name=corpus_name(request.files),
             characters=sum(len(one.values) for one in series),
@@ -203,7 +203,7 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
 
 def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:
     """Choose all that is left open; see `series.plan_of`."""
-    return plan_of([len(one.values) for one in data.series], data.kind, request.settings)
+    return plan_of([len(one.values) for one in data.series], data.task_record, request.settings)
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Forecasting(ExampleTask[Batch]):
         places: of the windows for training.
     """
 
-    kind: Forecast
+    task_record: Forecast
     series: Sequence[Series]
     held: Sequence[int]
     places: Sequence[Place]
@@ -256,15 +256,15 @@ class Forecasting(ExampleTask[Batch]):
         """
         if spreads is None:
             spreads = self.spreads[[place.series for place in places]]
-        return batch_of(self.series, places, self.kind, spreads, width)
+        return batch_of(self.series, places, self.task_record, spreads, width)
 
     @cached_property
     def validation_places(self) -> list[Place]:
         """The windows before each horizon that is held back, those of one width together."""
-        kind, found = self.kind, []
+        task_record, found = self.task_record, []
         for number, (one, out) in enumerate(zip(self.series, self.held, strict=True)):
-            for end in range(len(one.values) - out, len(one.values), kind.horizon):
-                width = min(end, kind.window) // kind.season * kind.season
+            for end in range(len(one.values) - out, len(one.values), task_record.horizon):
+                width = min(end, task_record.window) // task_record.season * task_record.season
                 found.append(Place(number, end - width, end))
         return sorted(found, key=attrgetter("width"))
 
@@ -274,8 +274,8 @@ class Forecasting(ExampleTask[Batch]):
         found = []
         for number, _, end in self.validation_places:
             one = self.series[number]
-            past = Past.of(one.until(end), self.kind.window, self.kind.season)
-            found.append(Trial(past, one.values[end : end + self.kind.horizon, 0]))
+            past = Past.of(one.until(end), self.task_record.window, self.task_record.season)
+            found.append(Trial(past, one.values[end : end + self.task_record.horizon, 0]))
         return found
 
     @property
@@ -291,7 +291,7 @@ class Forecasting(ExampleTask[Batch]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ForecasterNetwork:
         """See `Task`; its first bands are as wide as the errors of the smoothed season."""
-        network = ForecasterNetwork(model, self.kind, generator)
+        network = ForecasterNetwork(model, self.task_record, generator)
         if drawing():
             network.head.bias.data = torch.tensor(self.first_errors.ravel())  # a copy
         return network
@@ -299,11 +299,11 @@ class Forecasting(ExampleTask[Batch]):
     @cached_property
     def first_errors(self) -> Floats:
         """Quantiles (horizon, Q) of the outputs that are wanted, less their medians."""
-        return errors_of(map(self.batch, some_of(self.places)), self.kind)
+        return errors_of(map(self.batch, some_of(self.places)), self.task_record)
 
     def batches(self, config: TrainConfig) -> Batches:
         """See `Task`."""
-        return Batches(self.places, self.kind, config, self.batch)
+        return Batches(self.places, self.task_record, config, self.batch)
 
     def loss(self, network: ForecasterNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """The pinball loss of each value and quantile, in units of its window's variation."""
@@ -317,7 +317,7 @@ class Forecasting(ExampleTask[Batch]):
         device = outputs.device
         there = torch.from_numpy(batch.windows.scale[:, 0] > 0).to(device)
         outputs, wanted = outputs[there], torch.from_numpy(batch.wanted).to(device)[there]
-        quantiles = torch.tensor(self.kind.quantiles, dtype=torch.float32, device=device)
+        quantiles = torch.tensor(self.task_record.quantiles, dtype=torch.float32, device=device)
         return pinball(outputs, wanted, quantiles), outputs.numel()
 
     def beginning(self, tokens: int) -> Forecasting:
@@ -343,11 +343,11 @@ class Forecasting(ExampleTask[Batch]):
         """How a series went on, and what the model had said."""
         trial = self.trials[seed % len(self.trials)]
         forecaster = Forecaster(self.folder(model, weights))
-        (band,) = forecaster.bands([trial.past], self.kind.horizon)
+        (band,) = forecaster.bands([trial.past], self.task_record.horizon)
         shown = slice(SHOWN)
         wanted = " ".join(f"{value:.5g}" for value in trial.wanted[shown])
         found = " ".join(f"{value:.5g}" for value in band[shown, MIDDLE])
-        more = " …" if self.kind.horizon > SHOWN else ""
+        more = " …" if self.task_record.horizon > SHOWN else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 
     def model(self, found: ModelFolder) -> Forecaster:

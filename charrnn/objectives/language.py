@@ -1,6 +1,6 @@
 """A language model: each character is predicted from those before it.
 
-sources ──read──▶ LanguageData ──divided──▶ LanguageModelling
+sources ──read──▶ LanguageData ──task──▶ LanguageModelling
 LanguageModelling ──batches──▶ windows (B, T+1) ──cost──▶ nats, state
 """
 
@@ -44,7 +44,7 @@ from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 from charrnn.words import counted, first_few
 
-__all__ = ["LanguageData", "LanguageModelling", "divided", "read", "reset_some_lanes"]
+__all__ = ["LanguageData", "LanguageModelling", "split", "read", "reset_some_lanes"]
 
 # The share of lanes whose state is emptied before an update. Sampling starts with an empty state,
 # so the network must know what to do with one; see benchmarks/NOTES.md for what it gains and loses.
@@ -63,21 +63,21 @@ class LanguageData:
         validation: a text of the user's own that validates; None for a part of `text`.
     """
 
-    kind: ClassVar[None] = None
+    task_record: ClassVar[None] = None
     text: Text
     tokenizer: Tokenizer
     corpus: CorpusRecord
     notes: tuple[str, ...] = ()
     validation: Text | None = None
 
-    def divided(self, config: TrainConfig) -> LanguageModelling:
+    def task(self, config: TrainConfig) -> LanguageModelling:
         """The last part of a story validates, or records from all over a list.
 
         Where a text of its own validates, all of the other is for training.
         """
         if self.validation is not None:
             return LanguageModelling(self.text, self.validation, self.tokenizer)
-        return LanguageModelling(*divided(self.text, config), self.tokenizer)
+        return LanguageModelling(*split(self.text, config), self.tokenizer)
 
     def start_from(self, network: CharRNN, bases: Sequence[ModelFolder]) -> str:
         """Put another model's weights into a new network."""
@@ -92,10 +92,10 @@ class LanguageData:
         return note
 
 
-def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
+def split(text: Text, config: TrainConfig) -> tuple[Text, Text]:
     """The part of a text for training, which may be mapped from a file, and for validation."""
     if isinstance(text, Records):
-        return text.divided(config.training_tokens(text.different), config.seed)
+        return text.split(config.training_tokens(text.different), config.seed)
     train = config.training_tokens(len(text))
     return text[:train], text[train:].astype(np.int32)
 
@@ -185,7 +185,7 @@ class LanguageModelling:
     train: Text
     val: Text
     tokenizer: Tokenizer
-    kind: ClassVar[None] = None
+    task_record: ClassVar[None] = None
     metric: ClassVar[str] = ""
     extra: ClassVar[Mapping[str, bytes]] = MappingProxyType({})
 

@@ -29,26 +29,26 @@ class Request(NamedTuple):
 
     Attributes:
         sources, reading: what to read, and how.
-        work: the task and its settings.
+        task_settings: the task and its settings.
         bases: the models whose weights the run starts from; their vocabulary grows.
         budget: how long to train.
         settings: that the user made, by the names of `ModelConfig` and `TrainConfig`; each of them
             in its bounds.
         tokenizer: whether a token is a character or a byte.
-        earlier, known: what the folder of a run that is to go on says of its task, and its
+        earlier_task, earlier_tokenizer: what the folder of a run that is to go on says of its task, and its
             vocabulary; None for a new run.
         validation: what validates, read as the sources are; None for a part of these.
     """
 
     sources: Sources
     reading: Reading
-    work: TaskSettings
+    task_settings: TaskSettings
     bases: Sequence[ModelFolder] = ()
     budget: Budget = Budget()
     settings: Mapping[str, Any] = MappingProxyType({})
     tokenizer: Literal["char", "byte"] = "char"
-    earlier: TaskRecord | None = None
-    known: Tokenizer | None = None
+    earlier_task: TaskRecord | None = None
+    earlier_tokenizer: Tokenizer | None = None
     validation: Sources | None = None
 
     @property
@@ -76,7 +76,7 @@ class Data(Protocol):
     """Examples to learn from."""
 
     @property
-    def kind(self) -> TaskRecord | None:
+    def task_record(self) -> TaskRecord | None:
         """The task, as the model folder says it; None for a language model."""
 
     @property
@@ -87,8 +87,8 @@ class Data(Protocol):
     def notes(self) -> tuple[str, ...]:
         """What the user should know of them."""
 
-    def divided(self, config: TrainConfig) -> Task:
-        """What is for training and what for validation: equal examples are on one side."""
+    def task(self, config: TrainConfig) -> Task:
+        """These examples, divided for training and validation: equal ones are on one side."""
 
     def start_from(self, network: Any, bases: Sequence[ModelFolder]) -> str:
         """Put other models' weights into a new network; returns what was done, in a line."""

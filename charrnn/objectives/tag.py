@@ -1,6 +1,6 @@
 """A tag for each word.
 
-sources ──read──▶ TagData ──divided──▶ Tagging
+sources ──read──▶ TagData ──task──▶ Tagging
 Tagging ──batches──▶ rows, edges (W, 3), tags (W,) ──cost──▶ nats
 """
 
@@ -73,7 +73,7 @@ class TaggerNetwork(Encoder):
 
     Args:
         config: the shape of the stacks.
-        kind: whether tags have parts, and N rows of the table.
+        task_record: whether tags have parts, and N rows of the table.
         tags: the K tags, in the order of their scores.
         generator: of the first weights.
     """
@@ -84,17 +84,17 @@ class TaggerNetwork(Encoder):
     def __init__(
         self,
         config: ModelConfig,
-        kind: Tag,
+        task_record: Tag,
         tags: Sequence[str],
         generator: torch.Generator,
     ) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
-        self.head = Linear(width, kind.outputs, generator)
+        self.head = Linear(width, task_record.outputs, generator)
         self.grams = None
-        if kind.grams:
-            self.grams = Embedding(kind.grams, kind.outputs, first=zeros)
-        parts = torch.from_numpy(parts_of(tags)) if kind.in_parts else None  # (P, K)
+        if task_record.grams:
+            self.grams = Embedding(task_record.grams, task_record.outputs, first=zeros)
+        parts = torch.from_numpy(parts_of(tags)) if task_record.in_parts else None  # (P, K)
         self.register_buffer("parts", parts, persistent=False)
 
     def forward(
@@ -147,10 +147,10 @@ class TagData(TextData[Tagged]):
         types: of spans, sorted.
     """
 
-    kind: Tag
+    task_record: Tag
     types: Sequence[str]
 
-    def divided(self, config: TrainConfig) -> Tagging:
+    def task(self, config: TrainConfig) -> Tagging:
         """Texts from all over validate, or those of the user's own."""
         train, val = self.parts([one.text for one in self.examples], config)
         labels = tag.labels_in(train, self.types)
@@ -159,7 +159,7 @@ class TagData(TextData[Tagged]):
             val=val,
             tags=tags_of_types(self.types),
             tokenizer=self.tokenizer,
-            kind=self.kind,
+            task_record=self.task_record,
             extra={LABELS: pretty_json(labels)},
             tuned=bool(self.validation),
         )
@@ -173,7 +173,7 @@ def read(request: Request) -> TagData:
     """
     notes: list[str] = []
     # A run goes on with its words as they were, else its texts would be others.
-    rules: int = getattr(request.earlier, "rules", WORD_RULES)
+    rules: int = getattr(request.earlier_task, "rules", WORD_RULES)
     examples = read_tagged(request.files, request.reading, notes, rules=rules)
     types = check_types(examples)
     notes += twins(types, "types of spans")
@@ -192,7 +192,7 @@ def read(request: Request) -> TagData:
         validation=validation,
         types=types,
         tokenizer=vocabulary_of(texts, request),
-        kind=Tag(
+        task_record=Tag(
             tags=len(tags_of_types(types)),
             in_parts=True,
             grams=rows_for(3 + len(types)),
@@ -217,7 +217,7 @@ def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     needs = Needs(
         limits=SIZES,
         dropout=0.5,
-        grams=data.kind.grams,
+        grams=data.task_record.grams,
         tokens=next(tokens for limit, tokens in TOKENS if characters < limit),
         validated_whole=True,
     )
@@ -255,7 +255,7 @@ class Tagging(TextTask[Tagged, Batch]):
         tuned: whether thresholds are chosen for the validation texts, which are the user's own.
     """
 
-    kind: Tag
+    task_record: Tag
     tags: Sequence[str]
     tuned: bool = False
     metric: ClassVar[str] = "F1"
@@ -298,7 +298,7 @@ class Tagging(TextTask[Tagged, Batch]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> TaggerNetwork:
         """See `Task`."""
-        network = TaggerNetwork(model, self.kind, self.tags, generator)
+        network = TaggerNetwork(model, self.task_record, self.tags, generator)
         start_capitals(network, self.tokenizer, generator)
         return network
 

@@ -1,6 +1,6 @@
 """Translation: a text for each text, learnt from pairs.
 
-sources ──read──▶ TranslateData ──divided──▶ Translating
+sources ──read──▶ TranslateData ──task──▶ Translating
 Translating ──batches──▶ sources (T, B), targets (S, B) ──cost──▶ nats of the targets' characters
 """
 
@@ -91,9 +91,9 @@ class TranslatorNetwork(Encoder):
 class TranslateData(TextData[Pair]):
     """Pairs of texts; the vocabulary is that of both sides."""
 
-    kind: Translate
+    task_record: Translate
 
-    def divided(self, config: TrainConfig) -> Translating:
+    def task(self, config: TrainConfig) -> Translating:
         """Pairs from all over validate, or those of the user's own.
 
         Of a corpus that is divided, pairs of one source are on one side.
@@ -106,7 +106,7 @@ class TranslateData(TextData[Pair]):
             train=[pair for pair in train if longest_of(pair) <= config.seq_length],
             val=val,
             tokenizer=self.tokenizer,
-            kind=self.kind,
+            task_record=self.task_record,
             extra={},
             smoothing=SMOOTHING if config.rules > 1 else 0.0,
         )
@@ -119,7 +119,7 @@ def read(request: Request) -> TranslateData:
         CharRNNError: as `read_pairs`.
     """
     notes: list[str] = []
-    text_column, label_column = request.reading.text_column, request.work.label_column
+    text_column, label_column = request.reading.text_column, request.task_settings.label_column
     pairs = read_pairs(request.files, request.reading, notes, label_column)
     # Two files of lines have no columns of any name; numbers are of tables without a header.
     named = (text_column or "").isdecimal()
@@ -134,7 +134,7 @@ def read(request: Request) -> TranslateData:
         examples=pairs,
         validation=validation,
         tokenizer=vocabulary_of(texts, request),
-        kind=Translate(
+        task_record=Translate(
             text_column=text_column,
             label_column=label_column,
             longest_source=1 + max(len(pair.source) for pair in pairs),
@@ -156,7 +156,7 @@ def _corpus(files: Sequence[str | Path], pairs: Sequence[Pair]) -> CorpusRecord:
 def plan(data: TranslateData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `pairs.plan_of`."""
     vocab_size = data.tokenizer.vocab_size
-    return plan_of(data.examples, data.kind, vocab_size, request, speed, data.validation)
+    return plan_of(data.examples, data.task_record, vocab_size, request, speed, data.validation)
 
 
 class Batch(NamedTuple):
@@ -174,7 +174,7 @@ class Translating(TextTask[Pair, Batch]):
         smoothing: in validation, of the wanted probabilities.
     """
 
-    kind: Translate
+    task_record: Translate
     smoothing: float
     higher_is_better: ClassVar[bool] = False
     answered_at_once: ClassVar[int] = 64  # a search takes some hundredths of a second for each
@@ -187,7 +187,7 @@ class Translating(TextTask[Pair, Batch]):
     @property
     def metric(self) -> str:
         """See `Task`; the report's is of searches with several paths, and of more pairs."""
-        first = self.kind.translated
+        first = self.task_record.translated
         return f"{ERRORS} (greedy{f', first {first:,}' if len(self.val) > first else ''})"
 
     def tokens_of(self, example: Pair) -> int:
@@ -203,7 +203,7 @@ class Translating(TextTask[Pair, Batch]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> TranslatorNetwork:
         """See `Task`."""
-        return TranslatorNetwork(model, self.kind.reach, generator)
+        return TranslatorNetwork(model, self.task_record.reach, generator)
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """Some of the sources' characters are unknown, and none of the targets'."""
@@ -235,7 +235,7 @@ class Translating(TextTask[Pair, Batch]):
             count += int(cost.number)
             yield
         translator = Translator(self.folder(network.config, network.weights()))
-        pairs = self.val[: self.kind.translated]
+        pairs = self.val[: self.task_record.translated]
         answers = translator.predict([pair.source for pair in pairs], num_beams=1)
         texts = [answer.text for answer in answers]
         errors = character_error_rate(texts, [pair.target for pair in pairs])
@@ -267,7 +267,7 @@ class Translating(TextTask[Pair, Batch]):
     @property
     def reporting(self) -> float:
         """See `Task`; of each pair, several paths are followed, and of more pairs."""
-        return BEAMS * len(self.reported) / len(self.val[: self.kind.translated])
+        return BEAMS * len(self.reported) / len(self.val[: self.task_record.translated])
 
     def judged(
         self,

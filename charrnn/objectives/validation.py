@@ -43,7 +43,7 @@ def refuse_useless_validation(request: Request) -> None:
         return
     if "val_frac" in request.settings:
         raise UsageError(together(["validation", "val_frac"]), "give only one of them")
-    if request.work.task == "forecast":
+    if request.task_settings.task == "forecast":
         found = "validation is given, and to forecast each series is validated on its own end"
         raise UsageError(found, "leave it out; --val-frac sets how much", "validation")
 

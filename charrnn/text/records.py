@@ -114,7 +114,7 @@ class Records:
         theirs = set(map(hash, others._contents()))
         return sum(hash(one) in theirs for one in self._contents())
 
-    def divided(self, training: int, seed: int) -> tuple[Records, Records]:
+    def split(self, training: int, seed: int) -> tuple[Records, Records]:
         """Records for training and for validation, drawn from all over the list.
 
         Equal records are on the same side: none is validated that was trained on.

@@ -62,7 +62,7 @@ def follow(data: Data, ranks: Ranks) -> tuple[Place | None, bool]:
                 _refuse_another(data, order)
                 stack.enter_context(in_threads(order.threads))
             elif isinstance(order, Make):
-                learner = Learner(data.divided(order.config), order.model, order.config, ranks)
+                learner = Learner(data.task(order.config), order.model, order.config, ranks)
             else:
                 assert learner is not None, "it is made first"
                 ranks.asked = bool(received)

@@ -330,7 +330,7 @@ class Recorder:
             stopped_early=stopped_early,
             skipped=learner.updates.skipped,
             advice=advice or self.task.advice(self.metrics, longer),
-            task=None if self.task.kind is None else self.task.kind.name,
+            task=None if self.task.task_record is None else self.task.task_record.name,
             report=report,
             corrections=_corrected(learner.config),
             threads=learner.config.threads,

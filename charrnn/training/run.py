@@ -117,10 +117,10 @@ def train(
     corpus, held = given(sources, validation)
     assert corpus is not None, "there are sources"
     reading = reading or Reading()
-    work, settings = _in_bounds(settings)
+    task_settings, settings = _in_bounds(settings)
     bases = [read_model(find_model(base)) for base in starts]
     origin = origin_of(corpus, reading, held)
-    request = Request(corpus, reading, work, bases, budget, settings, tokenizer, validation=held)
+    request = Request(corpus, reading, task_settings, bases, budget, settings, tokenizer, validation=held)
     data, plan = prepare(request)
     new = NewRun(
         data=data,
@@ -196,7 +196,7 @@ class Run:
         self._prepared: NewRun | StoppedRun | None = prepared
         self._about = prepared.facts
         # The losses of a forecaster are errors, in units of a series' own.
-        self._nats = "" if isinstance(prepared.data.kind, Forecast) else " nats"
+        self._nats = "" if isinstance(prepared.data.task_record, Forecast) else " nats"
         origin = prepared.origin  # which is found from any working directory
         found = None if origin.is_gone else origin.sources
         self._sources = sources if isinstance(sources, Corpus) else found
@@ -356,6 +356,6 @@ def _in_bounds(wanted: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]
     refuse_unknown(wanted, known)
     settings = {name: value for name, value in wanted.items() if value is not None}
     names = [setting.name for setting in settings_of(TaskSettings)]
-    task = {name: settings.pop(name) for name in names if name in settings}
-    work = settings_from(TaskSettings, task)
-    return work, settings | check(TrainConfig, settings) | check(ModelConfig, settings)
+    of_task = {name: settings.pop(name) for name in names if name in settings}
+    task_settings = settings_from(TaskSettings, of_task)
+    return task_settings, settings | check(TrainConfig, settings) | check(ModelConfig, settings)

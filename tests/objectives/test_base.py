@@ -17,16 +17,16 @@ from tests.conftest import evaluation
 TEXTS: dict[str, Any] = {"train": [], "val": [], "tokenizer": CharTokenizer("ab"), "extra": {}}
 CLASSIFYING = Classifying(
     **TEXTS,
-    kind=Classify(classes=1),
+    task_record=Classify(classes=1),
     labels=["a"],
     longest=9,
     counted=0,
     reordered=0.0,
     smoothing=0.0,
 )
-TAGGING = Tagging(**TEXTS, kind=Tag(tags=1), tags=["O"])
+TAGGING = Tagging(**TEXTS, task_record=Tag(tags=1), tags=["O"])
 FORECASTING = Forecasting(
-    tokenizer=None, kind=Forecast(horizon=1, window=2), extra={}, series=[], held=[], places=[]
+    tokenizer=None, task_record=Forecast(horizon=1, window=2), extra={}, series=[], held=[], places=[]
 )
 
 

@@ -135,7 +135,7 @@ def test_noise_that_fades() -> None:
 
 
 def test_training_begins_with_the_naive_forecast_and_its_errors() -> None:
-    task = data_of(60, 45, 80, horizon=3).divided(settings())
+    task = data_of(60, 45, 80, horizon=3).task(settings())
     model = plan_of(data_of(60, 45, 80, horizon=3)).model
     network = task.network(model, torch.Generator().manual_seed(1)).eval()
     batch = task.batch(task.places)
@@ -156,11 +156,11 @@ def test_some_windows_tell_the_errors_of_all_where_dates_differ(
     write_series("a.csv", *steps.cumsum(1))
     wanted = TaskSettings(task="forecast", horizon=1, season=1)
     data = forecast.read(Request(["a.csv"], Reading(), wanted))
-    task = data.divided(settings())
+    task = data.task(settings())
     assert len(task.places) < windows.MEASURED
     lower, _, upper = task.first_errors[0]
     monkeypatch.setattr(windows, "MEASURED", len(task.places) // 2)
-    some_lower, _, some_upper = data.divided(settings()).first_errors[0]
+    some_lower, _, some_upper = data.task(settings()).first_errors[0]
     assert some_lower == pytest.approx(lower, rel=0.2)
     assert some_upper == pytest.approx(upper, rel=0.2)
 
@@ -169,7 +169,7 @@ def test_some_windows_tell_the_errors_of_all_where_dates_differ(
 def test_every_network_begins_alike(horizon: int) -> None:
     """A run for minutes trains others before its own, to see how fast they are."""
     data = data_of(40, 23, horizon=horizon, season=1)
-    task, model = data.divided(settings()), plan_of(data).model
+    task, model = data.task(settings()), plan_of(data).model
     first, second = (task.network(model, torch.Generator().manual_seed(1)) for _ in range(2))
     before = second.head.bias.tolist()
     first.head.bias.data.add_(1)
@@ -195,7 +195,7 @@ def test_few_series_are_validated_on_more_than_one_horizon(
     plan = plan_of(data)
     assert plan.val_tokens == sum(held)
     config = settings(val_frac=plan.settings["val_frac"], seq_length=plan.settings["seq_length"])
-    assert data.divided(config).held == held
+    assert data.task(config).held == held
 
 
 def test_a_forecaster_that_learns_nothing_is_trained_to_its_end() -> None:
@@ -209,7 +209,7 @@ def test_a_forecaster_that_learns_nothing_is_trained_to_its_end() -> None:
 def test_numpy_answers_as_pytorch_does(cell: CellName) -> None:
     data = data_of(40, 9, 23)
     model = plan_of(data, cell=cell, hidden_size=7, embed_size=5).model
-    task = data.divided(settings())
+    task = data.task(settings())
     network = task.network(model, torch.Generator().manual_seed(1)).eval()
     with torch.no_grad():
         network.head.weight.normal_(generator=torch.Generator().manual_seed(2))
@@ -261,7 +261,7 @@ def test_the_median_costs_half_the_absolute_error() -> None:
 
 def test_the_cost_is_a_sum_over_windows() -> None:
     data = data_of(40, 23)
-    task = data.divided(settings())
+    task = data.task(settings())
     model = plan_of(data, hidden_size=7).model
     network = task.network(model, torch.Generator().manual_seed(1)).eval()
     places = task.places[3:8]
@@ -283,7 +283,7 @@ def test_windows_are_counted_as_they_are_listed(season: int) -> None:
 @pytest.mark.parametrize("val_frac", [0.05, 0.3])
 def test_nothing_that_validates_was_trained_on(val_frac: float) -> None:
     data = data_of(40, 9, 23, 5, 60)
-    task = data.divided(settings(val_frac=val_frac))
+    task = data.task(settings(val_frac=val_frac))
     assert {place.series for place in task.places} == {0, 1, 2, 3, 4}
     for series, first, end in task.places:
         assert 0 <= first < end
@@ -301,7 +301,7 @@ def test_nothing_that_validates_was_trained_on(val_frac: float) -> None:
 
 def test_an_epoch_reads_each_window_once() -> None:
     data = data_of(30, 12)
-    task = data.divided(settings())
+    task = data.task(settings())
     seen: list[Any] = []
 
     class Watched(Forecasting):
@@ -319,7 +319,7 @@ def test_an_epoch_reads_each_window_once() -> None:
 
 
 def test_windows_of_like_length_stand_side_by_side() -> None:
-    task = data_of(40, *range(6, 20), season=1).divided(settings(seq_length=16))
+    task = data_of(40, *range(6, 20), season=1).task(settings(seq_length=16))
     widths = [place.end - place.first for place in task.places]
     assert min(widths) < 4 < max(widths) == 16
     for first in (0, 14):
@@ -375,8 +375,8 @@ def test_series_that_never_vary_cost_nothing() -> None:
         write_series("a.csv", *random_walks(40), *more)
         wanted = TaskSettings(task="forecast", horizon=2, season=2)
         data = forecast.read(Request(["a.csv"], Reading(), wanted))
-        alike = msgspec.structs.replace(data.kind, smoothing=0.5, drift=True)
-        task = replace(data, kind=alike).divided(settings())
+        alike = msgspec.structs.replace(data.task_record, smoothing=0.5, drift=True)
+        task = replace(data, task_record=alike).task(settings())
         network = task.network(model, torch.Generator().manual_seed(1))
         cost = task.cost(network, task.batch(task.places, 6), None, torch.Generator())
         scoring = Scoring(task, network)
@@ -417,7 +417,7 @@ def test_the_smaller_batch_of_an_epoch_is_of_windows_of_any_length(rules: int) -
     write_series("a.csv", *random_walks(*range(12, 40)))
     request = Request(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=3))
     data = forecast.read(request)
-    task = data.divided(settings(seq_length=30, batch_size=16, rules=rules))
+    task = data.task(settings(seq_length=30, batch_size=16, rules=rules))
     batches = task.batches(settings(seq_length=30, batch_size=16, rules=rules))
     sizes, widths = [], list[int]()
     for step in range(20 * batches.steps_per_epoch):
@@ -560,7 +560,7 @@ def test_the_size_of_a_corpus_of_series_is_told_in_values_without_features() -> 
     rows = "".join(f"{k % 5},{k % 3},{k % 7}\n" for k in range(40))
     Path("a.csv").write_text(f"y,hint,other\n{rows}")
     found = forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast")))
-    assert found.kind.features == ("hint", "other")
+    assert found.task_record.features == ("hint", "other")
     assert found.corpus.characters == 40
 
 

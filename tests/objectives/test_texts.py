@@ -76,7 +76,7 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     record = read_folder(Path("m")).record
     assert record.training is not None
     data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")))
-    task = data.divided(record.training)
+    task = data.task(record.training)
     assert max(map(len, task.rows_of(task.val))) == 6
 
 
@@ -156,13 +156,13 @@ def task_of(name: str, seed: int = 0) -> Any:
         write_brackets(source, 60, seed=1)
     objective = OBJECTIVES[name]  # type: ignore[index]
     data = objective.read(request_of(name, [source]))
-    return data, data.divided(small_training(seed=seed))
+    return data, data.task(small_training(seed=seed))
 
 
 def request_of(task: Any, sources: Sequence[str] = (), **given: Any) -> Request:
     """To do something in a minute."""
-    work, minute = TaskSettings(task=task), Budget(minutes=1)
-    return Request(sources, Reading(), work, budget=minute, settings=given)
+    task_settings, minute = TaskSettings(task=task), Budget(minutes=1)
+    return Request(sources, Reading(), task_settings, budget=minute, settings=given)
 
 
 def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
@@ -170,7 +170,7 @@ def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
 
 
 def model_of(data: Any, cell: CellName) -> Any:
-    name = data.kind.name
+    name = data.task_record.name
     request = request_of(name, cell=cell, hidden_size=8, embed_size=6)
     return OBJECTIVES[name].plan(data, request, lambda _: 1e9).model
 
@@ -247,7 +247,7 @@ def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
 ) -> None:
     """But in runs begun before, whose evaluations stay alike."""
     data, _ = task_of("classify")
-    task = data.divided(small_training(rules=rules))
+    task = data.task(small_training(rules=rules))
     network = network_of(task, model_of(data, "gru"))
     scoring = Scoring(task, network)
     for _ in scoring:
@@ -383,7 +383,7 @@ def test_each_class_has_a_text_to_train_on() -> None:
     assert record.training is not None
     data = classify.read(request_of("classify", ["pairs.csv"]))
     for keeps, count in ((True, 30), (False, 25)):
-        task = data.divided(msgspec.structs.replace(record.training, keep_classes=keeps))
+        task = data.task(msgspec.structs.replace(record.training, keep_classes=keeps))
         assert len({one.label for one in task.train}) == count
         assert len(task.val) == 24
     assert record.training.keep_classes
@@ -447,7 +447,7 @@ def test_the_length_that_a_user_gives_is_of_characters(given: int, read: int) ->
     data = classify.read(request)
     config = schedule(classify.plan(data, request, lambda _: 1e9), steps=3)
     assert config.seq_length == read + ENDS
-    longest = max(map(len, data.divided(config).train_rows)) - ENDS
+    longest = max(map(len, data.task(config).train_rows)) - ENDS
     assert longest == min(read, max(len(one.text) for one in data.examples))
 
 
@@ -469,7 +469,7 @@ def test_the_card_says_what_of_the_parameters_is_a_table_of_n_grams(name: str) -
     assert found["vocabulary"].endswith("characters, and an end mark")
     rows, outputs = weights["grams.weight"].shape
     assert found["n-grams"] == f"a table of {rows:,} rows, {rows * outputs:,} of the parameters"
-    older = replace(task, kind=msgspec.structs.replace(task.kind, grams=0))
+    older = replace(task, task_record=msgspec.structs.replace(task.task_record, grams=0))
     del weights["grams.weight"]
     assert "n-grams" not in card.facts(older.folder(model, weights))
 
@@ -490,7 +490,7 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
         request = request_of("classify", [name], **given)
         data = classify.read(request)
         plan = classify.plan(data, request, lambda _: 1e9)
-        task = data.divided(schedule(plan, steps=9))
+        task = data.task(schedule(plan, steps=9))
         tokens = (sum(map(task.tokens_of, task.train)), task.val_tokens)
         trained_on = plan.tokens_per_step * plan.steps_per_epoch
         assert tokens == (round(trained_on), plan.val_tokens)
@@ -504,7 +504,7 @@ def test_passes_are_as_before_in_runs_begun_when_all_characters_counted() -> Non
     data = classify.read(request_of("classify", ["long.csv"]))
     for rules, epochs in ((EXAMPLE_RULES, 16), (1, 20)):
         config = small_training(rules=rules)
-        assert data.divided(config).max_epochs == epochs
+        assert data.task(config).max_epochs == epochs
 
 
 def test_a_tagger_is_trained_on_beginnings_and_validated_whole() -> None:
@@ -536,7 +536,7 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
         return read(own, ids, lengths)
 
     monkeypatch.setattr(encoder.Encoder, "read", noted)
-    sample = sample_of(data, data.divided(small_training()))
+    sample = sample_of(data, data.task(small_training()))
     assert widths == [64]
     assert sample.startswith(f"{'ab' * 150}…\n→ ")
 
@@ -544,7 +544,7 @@ def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
 def test_of_a_long_text_with_marks_the_beginning_is_shown() -> None:
     Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 500 for k in range(20)))
     data = tag.read(request_of("tag", ["a.conll"]))
-    sample = sample_of(data, data.divided(small_training()))
+    sample = sample_of(data, data.task(small_training()))
     assert len(sample) == 301
     assert sample.endswith("…")
 

@@ -107,8 +107,8 @@ settings = partial(small_training, rules=EXAMPLE_RULES)
 
 def request_of(**given: Any) -> Request:
     """To learn from pairs.tsv in a minute."""
-    work, minute = TaskSettings(task="translate"), Budget(minutes=1)
-    return Request(["pairs.tsv"], Reading(), work, budget=minute, settings=given)
+    task_settings, minute = TaskSettings(task="translate"), Budget(minutes=1)
+    return Request(["pairs.tsv"], Reading(), task_settings, budget=minute, settings=given)
 
 
 def data_of(count: int = 40) -> translate.TranslateData:
@@ -139,7 +139,7 @@ def translator_of(task: Translating, network: TranslatorNetwork) -> Translator:
 @torch.inference_mode()
 def test_numpy_writes_as_pytorch_does(cell: CellName, layers: int) -> None:
     data = data_of()
-    task = data.divided(settings())
+    task = data.task(settings())
     network = network_of(task, data, cell, layers)
     examples = task.rows_of(task.val)
     sources, lengths = rows.padded([source for source, _ in examples], torch.device("cpu"))
@@ -167,8 +167,8 @@ def log_probs_of(network: TranslatorNetwork, source: Any, ids: np.ndarray) -> np
 def test_a_wide_search_finds_the_best_of_all(length_penalty: float) -> None:
     write_pairs("pairs.tsv", [f"{'a' * k}b{'b' * j}" for k in range(4) for j in range(4)], str)
     data = translate.read(request_of())
-    kind = data.kind.__class__(longest_source=8, longest_target=4)
-    task = replace(data.divided(settings()), kind=kind)
+    kind = data.task_record.__class__(longest_source=8, longest_target=4)
+    task = replace(data.task(settings()), task_record=kind)
     network = network_of(task, data)
     size, end = task.tokenizer.vocab_size, task.tokenizer.end_id
     assert size == 4  # a, b, the unknown, the end
@@ -199,7 +199,7 @@ def test_a_wide_search_finds_the_best_of_all(length_penalty: float) -> None:
 
 def test_texts_are_translated_alone_as_side_by_side() -> None:
     data = data_of()
-    task = data.divided(settings())
+    task = data.task(settings())
     translator = translator_of(task, network_of(task, data, "lstm"))
     texts = [pair.source for pair in data.examples] + ["", "fedcba" * 5]
     together = translator.predict(texts)
@@ -213,7 +213,7 @@ def test_texts_are_translated_alone_as_side_by_side() -> None:
 
 def test_padding_never_changes_the_cost() -> None:
     data = data_of()
-    task = data.divided(settings())
+    task = data.task(settings())
     network, generator = network_of(task, data), torch.Generator()
     batch = task.batches(settings(batch_size=6)).batch(3)
     together = task.cost(network, batch, None, generator)
@@ -231,7 +231,7 @@ def test_padding_never_changes_the_cost() -> None:
 def test_validation_is_the_cost_of_all_and_greedy_answers(rules: int, smoothing: float) -> None:
     """The cost that training makes small: by another, half-trained networks were kept."""
     data = data_of()
-    task = data.divided(settings(rules=rules))
+    task = data.task(settings(rules=rules))
     network = network_of(task, data).train()
     scoring = Scoring(task, network)
     for _ in scoring:
@@ -250,7 +250,7 @@ def test_validation_is_the_cost_of_all_and_greedy_answers(rules: int, smoothing:
 
 def test_what_the_score_of_an_evaluation_is_of_is_said() -> None:
     """It stood under the name of the report's, which is of wider searches and more pairs."""
-    some = data_of().divided(settings())
+    some = data_of().task(settings())
     assert some.metric == "character error rate (greedy)"
     many = replace(some, val=list(some.val) * 301)
     assert many.metric == "character error rate (greedy, first 300)"
@@ -262,7 +262,7 @@ def test_what_the_score_of_an_evaluation_is_of_is_said() -> None:
 
 
 def test_a_batch_is_a_function_of_its_number_and_the_seed() -> None:
-    task = data_of().divided(settings())
+    task = data_of().task(settings())
     first, again = task.batches(settings(seed=5)), task.batches(settings(seed=5))
     for step in (31, 2, 17):
         for one, same in zip(first.batch(step), again.batch(step), strict=True):
@@ -296,7 +296,7 @@ def test_pairs_of_one_source_are_on_one_side() -> None:
     lines = "".join(f"{source}\t{n}\n" for source in sources for n in range(3))
     Path("pairs.tsv").write_text(lines)
     data = translate.read(request_of())
-    task = data.divided(settings())
+    task = data.task(settings())
     train, val = ({pair.source for pair in part} for part in (task.train, task.val))
     assert train.isdisjoint(val)
     assert len(task.train) + len(task.val) == 90
@@ -311,7 +311,7 @@ def test_long_pairs_are_left_out_and_that_is_told() -> None:
     run.finish(progress=False)
     data = data_of()
     plan = translate.plan(data, request_of(seq_length=5), lambda _: 1e9)
-    read = data.divided(schedule(plan, steps=3)).train
+    read = data.task(schedule(plan, steps=3)).train
     assert max(len(pair.target) for pair in read) == 5  # the ends counted: it was 3
     found = "seq_length is 1, and the longer text of a pair has 2 to 10 characters; choose 10 to"
     with pytest.raises(UsageError, match=found):
@@ -389,8 +389,8 @@ def test_two_files_of_lines_validate_what_is_learnt_from_named_columns() -> None
         Path(name).write_text("".join(f"{text}\n" for text in some))
 
     def validation(text: str, label: str) -> Sequence[Pair]:
-        work = TaskSettings(task="translate", label_column=label)
-        asked = request_of()._replace(reading=Reading(text_column=text), work=work)
+        task_settings = TaskSettings(task="translate", label_column=label)
+        asked = request_of()._replace(reading=Reading(text_column=text), task_settings=task_settings)
         return translate.read(asked._replace(validation=["v.en", "v.de"])).validation
 
     assert validation("en", "de") == [Pair("a, b", "A, B"), Pair("c, d", "C, D")]
@@ -514,7 +514,7 @@ def test_the_size_of_a_corpus_of_pairs_is_that_of_both_texts() -> None:
 def test_of_a_long_pair_the_beginnings_are_shown() -> None:
     write_pairs("pairs.tsv", [f"{'ab' * 200}{k}" for k in range(20)], str.upper)
     data = translate.read(request_of())
-    task = data.divided(settings(seq_length=500))
+    task = data.task(settings(seq_length=500))
     network = network_of(task, data)
     source, answer, wanted = task.sample(network.config, network.weights(), 3).split("\n")
     assert source == f"{'ab' * 150}…"
@@ -524,7 +524,7 @@ def test_of_a_long_pair_the_beginnings_are_shown() -> None:
 
 def test_a_trial_with_few_time_steps_reads_no_more_of_either_side() -> None:
     data = data_of()
-    batch = data.divided(settings()).batches(settings(seq_length=5)).batch(2)
+    batch = data.task(settings()).batches(settings(seq_length=5)).batch(2)
     assert max(map(len, batch.sources)) == max(map(len, batch.targets)) == 5
 
 
@@ -533,7 +533,7 @@ def test_at_the_end_of_a_run_some_of_many_pairs_are_looked_up_and_that_is_told(
 ) -> None:
     """To look up all of them took a run far past its minutes."""
     data = data_of()
-    task = data.divided(settings())
+    task = data.task(settings())
     model, pairs = translator_of(task, network_of(task, data)), task.train
     answers = [Translation(pair.target, 0.0) for pair in pairs]
     whole = task.judged(model, pairs, answers)

@@ -58,13 +58,13 @@ SHAPE: dict[str, Any] = {
 
 def trained() -> Learner:
     """A tagger after three passes, validated on sentences with many names."""
-    work, budget = TaskSettings(task="tag"), Budget(epochs=3)
+    task_settings, budget = TaskSettings(task="tag"), Budget(epochs=3)
     sources = {"sources": ["few.conll"], "validation": ["many.conll"]}
-    request = Request(**sources, reading=Reading(), work=work, budget=budget, settings=SHAPE)  # type: ignore[arg-type]
+    request = Request(**sources, reading=Reading(), task_settings=task_settings, budget=budget, settings=SHAPE)  # type: ignore[arg-type]
     data = tag.read(request)
     plan = tag.plan(data, request, lambda _: 1e11)
     config = schedule(plan, round(3 * plan.steps_per_epoch))
-    learner = Learner(data.divided(config), plan.model, config)
+    learner = Learner(data.task(config), plan.model, config)
     for _ in range(config.steps):
         learner.update()
     return learner

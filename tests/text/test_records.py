@@ -147,11 +147,11 @@ def test_no_record_is_validated_that_was_trained_on(
     records = Records.of(ids, tokenizer.vocab_size - 1)
     assert records.different == len(set(texts))
     training = data.draw(st.integers(1, records.different - 1))
-    parts = [contents(part, tokenizer) for part in records.divided(training, seed)]
+    parts = [contents(part, tokenizer) for part in records.split(training, seed)]
     assert len(set(parts[0])) == training
     assert not set(parts[0]) & set(parts[1])
     assert sorted(parts[0] + parts[1]) == sorted(texts)
-    again = [contents(part, tokenizer) for part in records.divided(training, seed)]
+    again = [contents(part, tokenizer) for part in records.split(training, seed)]
     assert parts == again
     kinds = list(dict.fromkeys(texts))  # numbered as they first come
     rows = sides(
@@ -167,7 +167,7 @@ def test_a_list_of_many_short_records_is_divided_in_little_memory() -> None:
     ids = np.concatenate([[26], ids.ravel()]).astype(np.uint8)
     tracemalloc.start()
     records = Records.of(ids, 26)
-    parts = records.divided(100_000, 3)
+    parts = records.split(100_000, 3)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sum(part.count for part in parts) == count
@@ -178,7 +178,7 @@ def test_validation_is_drawn_from_all_over_the_list() -> None:
     names = [f"{k:04}" for k in range(1000)]
     tokenizer = CharTokenizer("0123456789", "\n")
     records = Records.of(np.concatenate([[10], encode_records(tokenizer, names)]), 10)
-    parts = [contents(records.divided(900, seed)[1], tokenizer) for seed in range(3)]
+    parts = [contents(records.split(900, seed)[1], tokenizer) for seed in range(3)]
     assert len({tuple(part) for part in parts}) == 3
     for part in parts:
         tenths = np.bincount([int(name) // 100 for name in part], minlength=10)

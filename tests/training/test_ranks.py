@@ -75,14 +75,14 @@ KINDS: dict[str, Callable[[], str]] = {"story": _story, "names": _names} | {
 
 
 def _learner(kind: str, **changes: Any) -> Learner:
-    work = TaskSettings(task=kind if kind in WRITERS else None)
+    task_settings = TaskSettings(task=kind if kind in WRITERS else None)
     names = ("embed_size", "batch_size", "dropout", "weight_dropout", "precision", "device")
     settings = {name: SETTINGS[name] for name in names} | {"hidden_size": 8, "batch_size": 6}
     budget = Budget(steps=50)
-    request = Request([KINDS[kind]()], Reading(), work, budget=budget, settings=settings)
+    request = Request([KINDS[kind]()], Reading(), task_settings, budget=budget, settings=settings)
     data, plan = prepare(request)
     config = msgspec.structs.replace(schedule(plan, 50), **changes)
-    return Learner(data.divided(config), plan.model, config)
+    return Learner(data.task(config), plan.model, config)
 
 
 def _gradients(network: Network) -> list[torch.Tensor]:

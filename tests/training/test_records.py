@@ -20,7 +20,7 @@ from charrnn.folder.reading import read_model, read_record, read_tokenizer
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.objectives import language
-from charrnn.objectives.language import LanguageData, LanguageModelling, divided
+from charrnn.objectives.language import LanguageData, LanguageModelling, split
 from charrnn.objectives.plans.plan import SCORING_COST, schedule
 from charrnn.objectives.plans.shares import record_shares
 from charrnn.objectives.request import Request
@@ -78,7 +78,7 @@ def test_the_same_records_validate_whenever_they_are_asked_for(names: Path, tmp_
     settings = {name: value for name, value in SMALL.items() if name != "steps"}
     data, plan = prepare(Request([names], Reading(), TaskSettings(), (), budget, settings))
     assert isinstance(data, LanguageData)
-    training, validation = divided(data.text, schedule(plan, 1))
+    training, validation = split(data.text, schedule(plan, 1))
     for part in (training, validation):
         assert isinstance(part, Records)
         seen.append(data.tokenizer.decode(part.targets()))
@@ -139,7 +139,7 @@ def test_seeds_choose_the_records_that_validate(names: Path, tmp_path: Path) -> 
     for seed in range(3):
         started = next(iter(train(names, out=tmp_path / f"{seed}", seed=seed, **SMALL)))
         assert isinstance(started, Started)
-        _, validation = divided(text_of(names, started.folder), started.training)
+        _, validation = split(text_of(names, started.folder), started.training)
         assert isinstance(validation, Records)
         found.add(validation.targets().tobytes())
     assert len(found) == 3
@@ -302,7 +302,7 @@ def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Pat
         record = read_record(tmp_path / "model")
         assert record.training is not None
         tokenizer = read_tokenizer(tmp_path / "model", record)
-        train_text, val_text = divided(spool.text(tokenizer), record.training)
+        train_text, val_text = split(spool.text(tokenizer), record.training)
     task = LanguageModelling(train_text, val_text, tokenizer)
     learner = Learner(task, record.model, record.training)
     shown: Any = SimpleNamespace(minutes=3.0, watch=Stopwatch())

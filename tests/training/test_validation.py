@@ -74,9 +74,9 @@ def _write(kind: str) -> tuple[str, str]:
 def _task(source: str, task: TaskName | None = None, validation: str | None = None) -> Task:
     held = None if validation is None else [validation]
     settings = {k: v for k, v in SMALL.items() if k not in ("steps", "eval_every")}
-    work, budget = TaskSettings(task=task), Budget(steps=30)
-    data, plan = prepare(Request([source], Reading(), work, (), budget, settings, validation=held))
-    return data.divided(schedule(plan, 30))
+    task_settings, budget = TaskSettings(task=task), Budget(steps=30)
+    data, plan = prepare(Request([source], Reading(), task_settings, (), budget, settings, validation=held))
+    return data.task(schedule(plan, 30))
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ def vocabulary_of(texts: Iterable[str], request: Request) -> CharTokenizer:
     Raises:
         UsageError: if one of the models reads bytes.
     """
-    if isinstance(request.known, CharTokenizer):
-        return request.known
+    if isinstance(request.earlier_tokenizer, CharTokenizer):
+        return request.earlier_tokenizer
     characters = {STAND_IN}.union(*texts)
     for base in request.bases:
         if not isinstance(base.tokenizer, CharTokenizer):

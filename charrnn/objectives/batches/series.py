@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 def batch_of(
     series: Sequence[Series],
     places: Sequence[Place],
-    kind: Forecast,
+    task_record: Forecast,
     spreads: Values,
     width: int | None = None,
 ) -> Batch:
@@ -49,23 +49,23 @@ def batch_of(
     Args:
         series: all of them.
         places: of the windows.
-        kind: what is to be predicted.
+        task_record: what is to be predicted.
         spreads: (B,), of their series, see `spread_of`.
         width: how long all are; None for as long as the shortest.
     """
     width = width or min(place.width for place in places)
-    whole = spreads if kind.rules > 1 else np.ones(len(places))
+    whole = spreads if task_record.rules > 1 else np.ones(len(places))
     rows = np.stack([series[k].values[end - width : end] for k, _, end in places])
-    wanted = np.stack([series[k].values[end : end + kind.horizon, 0] for k, _, end in places])
-    windows = Windows.of(rows, kind, whole)
+    wanted = np.stack([series[k].values[end : end + task_record.horizon, 0] for k, _, end in places])
+    windows = Windows.of(rows, task_record, whole)
     inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
     return Batch(inputs, windows.outputs(wanted), windows)
 
 
-def errors_of(batches: Iterable[Batch], kind: Forecast) -> Floats:
+def errors_of(batches: Iterable[Batch], task_record: Forecast) -> Floats:
     """Quantiles (horizon, Q) of what is wanted, less its medians; of windows that have a unit."""
     rows = [row for one in batches for row in one.wanted[one.windows.scale[:, 0] > 0]]
-    found = np.quantile(rows or np.zeros((1, kind.horizon)), kind.quantiles, axis=0).T
+    found = np.quantile(rows or np.zeros((1, task_record.horizon)), task_record.quantiles, axis=0).T
     return (found - found[:, MIDDLE : MIDDLE + 1]).astype(np.float32)
 
 
@@ -76,7 +76,7 @@ class Batches:
 
     Args:
         places: of all windows for training.
-        kind: what is to be predicted.
+        task_record: what is to be predicted.
         config: the size of a batch, and the seed.
         read: what stands at places, as much of it.
     """
@@ -84,19 +84,19 @@ class Batches:
     def __init__(
         self,
         places: Sequence[Place],
-        kind: Forecast,
+        task_record: Forecast,
         config: TrainConfig,
         read: Callable[[Sequence[Place], int], Batch],
     ) -> None:
         self.places, self.config, self.read = places, config, read
-        self.tokens_per_step = float(config.batch_size * kind.window)
+        self.tokens_per_step = float(config.batch_size * task_record.window)
         self.steps_per_epoch = math.ceil(len(places) / config.batch_size)
         self._epoch = -1
         widths = np.array([place.width for place in places])
         # Where all are of one length, runs stay what they were.
         self._groups = (
             Groups(widths, config.batch_size, config.seed, mixed=config.rules > 3)
-            if kind.rules > 1 and np.ptp(widths)
+            if task_record.rules > 1 and np.ptp(widths)
             else None
         )
 

@@ -23,10 +23,10 @@ BETTER = 0.95  # of the error of the last season with its drift, at most: less m
 LEFT_OUT = 0.2  # of a series, at its end: at least what validates
 
 
-def smoothed(series: Sequence[Series], kind: Forecast) -> Forecast:
+def smoothed(series: Sequence[Series], task_record: Forecast) -> Forecast:
     """The same task, with the smoothing and the drift that err least on windows to train on."""
     lengths = [len(one.values) for one in series]
-    groups = some_of(places_of(lengths, held_back(lengths, LEFT_OUT, kind), kind))
+    groups = some_of(places_of(lengths, held_back(lengths, LEFT_OUT, task_record), task_record))
     # Each is measured once, however many of the windows are its own.
     read = sorted({place.series for some in groups for place in some})
     spreads = {number: spread_of(series[number].values[:, 0]) for number in read}
@@ -41,9 +41,9 @@ def smoothed(series: Sequence[Series], kind: Forecast) -> Forecast:
         return total / max(count, 1)
 
     others = [
-        msgspec.structs.replace(kind, smoothing=share, drift=drift)
+        msgspec.structs.replace(task_record, smoothing=share, drift=drift)
         for drift in (True, False)
         for share in (1.0, *SHARES)
     ]
     best = min(others, key=error)
-    return best if error(best) < BETTER * error(kind) else kind
+    return best if error(best) < BETTER * error(task_record) else task_record

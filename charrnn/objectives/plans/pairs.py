@@ -65,7 +65,7 @@ def longest_of(pair: Pair) -> int:
 
 def plan_of(
     pairs: Sequence[Pair],
-    kind: Translate,
+    task_record: Translate,
     vocab_size: int,
     request: Request,
     speed: Speed,
@@ -75,7 +75,7 @@ def plan_of(
 
     Args:
         pairs: all of the corpus.
-        kind: how they are translated.
+        task_record: how they are translated.
         vocab_size: V.
         request: what the user asks for; models that are started from have the same shape.
         speed: of training on this machine.
@@ -96,12 +96,12 @@ def plan_of(
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **DROPOUTS, "vocab_size": vocab_size, **chosen}
     passes = next(count for limit, count in PASSES if tokens < limit)
-    sizes = Sizes(SIZES, LIMITS, passes, OPERATIONS, lambda model: shapes_of(model, kind))
+    sizes = Sizes(SIZES, LIMITS, passes, OPERATIONS, lambda model: shapes_of(model, task_record))
     model = sizes.largest(shape, tokens, request.budget, speed)
     usual = _pairs_at_once(len(train), tokens)
     batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")
     expected = _expected_epochs(sizes, model, tokens, request, speed)
-    load = load_of(expected, parameter_count(shapes_of(model, kind)), tokens)
+    load = load_of(expected, parameter_count(shapes_of(model, task_record)), tokens)
     recipe = recipe_of(model, load, fine_tuning=bool(request.bases))
     settings = {
         "batch_size": batch_size,

@@ -181,7 +181,7 @@ def record_shares(
     if validation is None:
         val = _held_back(records, given.get("val_frac"))
         different = records.different
-        train, validation = records.divided(different - val, given.get("seed", 0))
+        train, validation = records.split(different - val, given.get("seed", 0))
     else:
         if records.different < MIN_RECORDS:
             raise _too_few(records.different, MIN_RECORDS)

@@ -213,13 +213,13 @@ def _read_again(
         sources,
         reading,
         record.task.settings,
-        earlier=record.task,
-        known=tokenizer,
+        earlier_task=record.task,
+        earlier_tokenizer=tokenizer,
         validation=validation,
     )
     data: Any = OBJECTIVES[record.task.name].read(request)
     _refuse_another(data.corpus, record, folder)
-    again: Data = replace(data, kind=record.task)  # of a tagger begun before tags had parts, say
+    again: Data = replace(data, task_record=record.task)  # of a tagger begun before tags had parts, say
     return again
 
 

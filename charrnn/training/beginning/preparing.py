@@ -92,7 +92,7 @@ def prepare(request: Request) -> tuple[Data, Plan]:
         CharRNNError: as reading and planning do.
     """
     refuse_useless_validation(request)
-    task = request.work.task
+    task = request.task_settings.task
     data, plan = _language(request) if task is None else _examples(request, task)
     if (held := data.corpus.validation) is not None:
         plan = replace(plan, reasons=f"{plan.reasons}, validated on {held.name}")
@@ -107,7 +107,7 @@ def prepare(request: Request) -> tuple[Data, Plan]:
 def _language(request: Request) -> tuple[Data, Plan]:
     """A text for a language model."""
     for name in TaskSettings.__struct_fields__:
-        if getattr(request.work, name) is not None:
+        if getattr(request.task_settings, name) is not None:
             raise UsageError(f"{name} is given without a task", "name it with --task", name)
     if len(request.bases) > 1:
         found = f"{len(request.bases)} models are given to start from"
@@ -163,8 +163,8 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
 
 def _refuse_useless(request: Request, known: frozenset[str]) -> None:
     """Refuse settings that mean nothing to a task: they would be ignored."""
-    task = request.work.task
-    for asked, usual in ((request.work, TaskSettings(task=task)), (request.reading, Reading())):
+    task = request.task_settings.task
+    for asked, usual in ((request.task_settings, TaskSettings(task=task)), (request.reading, Reading())):
         for name in asked.__struct_fields__:
             value = getattr(asked, name)
             if name not in known and value != getattr(usual, name):

@@ -132,7 +132,7 @@ class NewRun:
         ranks = _begin(place, self.data)
         # How examples are divided does not depend on the number of updates.
         config, reasons, evaluation = self._config, self.reasons, 0.0
-        task = self.data.divided(config)
+        task = self.data.task(config)
         if isinstance(self.settled, Plan):
             plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
             steps, evaluation = count_steps(plan, self.budget, task, begin, ranks)
@@ -149,13 +149,13 @@ class NewRun:
         if self.bases:
             notes += (self.data.start_from(learner.network, self.bases),)
         record = ModelRecord(
-            format_version=FORMAT_VERSION if task.kind is None else TASK_FORMAT_VERSION,
+            format_version=FORMAT_VERSION if task.task_record is None else TASK_FORMAT_VERSION,
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
             model=self.model,
             training=config,
             corpus=self.data.corpus,
-            task=task.kind,
+            task=task.task_record,
         )
         minutes, kind = self.budget.kept_minutes, self.budget.kind
         watch = clock.Stopwatch(clock.now() - begin)
@@ -213,7 +213,7 @@ class StoppedRun:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
         config = run.config
         ranks = _begin(self.place, self.data)
-        task = self.data.divided(config)
+        task = self.data.task(config)
         learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
         # Where the text was before may be still there.
@@ -228,7 +228,7 @@ class StoppedRun:
         summary = f"resumed after {run.progress.step:,} of {config.steps:,} updates"
         yield _started(learner, recorder, self.origin, self.notes, summary)
         if is_over(learner, recorder) and not recorder.is_due(learner):
-            advice = _over(self.place, self.data.kind)
+            advice = _over(self.place, self.data.task_record)
             yield from reported(learner, recorder, None, advice)
         else:
             yield from loop(learner, recorder, deadline_of(learner, recorder))
@@ -245,8 +245,8 @@ def _over(place: Place, task: TaskRecord | None) -> str:
 
 def _facts(data: Data, model: ModelConfig, how: dict[str, str]) -> dict[str, str]:
     """What is learnt, how, and by how many numbers: label to value."""
-    parameters = parameter_count(shapes_of(model, data.kind))
-    return card.corpus(data.corpus, data.kind) | how | {"parameters": f"{parameters:,}"}
+    parameters = parameter_count(shapes_of(model, data.task_record))
+    return card.corpus(data.corpus, data.task_record) | how | {"parameters": f"{parameters:,}"}
 
 
 def _begin(place: Place, data: Data) -> Ranks:

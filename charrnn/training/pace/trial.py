@@ -148,7 +148,7 @@ def _with(plan: Plan, **settings: object) -> Plan:
 
 def _rates_on_cpu(plan: Plan, task: Task, ways: list[Way], longest: float) -> dict[Way, float]:
     """See `rates`."""
-    shapes = shapes_of(plan.model, task.kind)
+    shapes = shapes_of(plan.model, task.task_record)
     shapes.pop(GRAMS, None)  # of which a text reads a few rows
     lanes, steps = plan.settings["batch_size"], plan.settings["seq_length"]
     few = max(FEWEST_STEPS, int(OPERATIONS / (6 * parameter_count(shapes) * lanes)))

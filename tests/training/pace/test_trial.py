@@ -140,7 +140,7 @@ def test_of_long_texts_the_beginnings_are_tried(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         EagerUpdates, "run", lambda _, batch, *__: widths.update(map(len, batch.rows))
     )
-    trial.rates(found, data.divided(schedule(found, 1)))
+    trial.rates(found, data.task(schedule(found, 1)))
     assert max(widths) == 128
 
 
@@ -149,16 +149,16 @@ def test_a_table_of_n_grams_makes_no_trial_shorter(monkeypatch: pytest.MonkeyPat
     rows = "".join(f"{'ab' * 99}{k:02},{k % 8}\n" for k in range(80))
     Path("a.csv").write_text(f"text,label\n{rows}")
     given = {"device": "cpu", "hidden_size": 48, "batch_size": 64, "precision": "fp32"}
-    work, budget = TaskSettings(task="classify"), Budget(minutes=1)
-    request = Request(["a.csv"], Reading(), work, (), budget, given)
+    task_settings, budget = TaskSettings(task="classify"), Budget(minutes=1)
+    request = Request(["a.csv"], Reading(), task_settings, (), budget, given)
     data = classify.read(request)
-    assert data.kind.grams * data.kind.classes == 1 << 20
+    assert data.task_record.grams * data.task_record.classes == 1 << 20
     found = classify.plan(data, request, lambda _: 1e9)
     widths = set[int]()
     monkeypatch.setattr(
         EagerUpdates, "run", lambda _, batch, *__: widths.update(map(len, batch.rows))
     )
-    trial.rates(found, data.divided(schedule(found, 1)))
+    trial.rates(found, data.task(schedule(found, 1)))
     assert max(widths) == 128
 
 
