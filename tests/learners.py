@@ -8,13 +8,13 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.folder.resuming import ReadingRecord, RunProgress
 from charrnn.learning.learner import Learner
 from charrnn.objectives.language import LanguageModelling
-from charrnn.text.records import Records, Text
+from charrnn.text.records import EncodedText, Records
 from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = ["language_learner", "language_task", "progress_of"]
 
 
-def language_task(train: Text, vocab_size: int = 11) -> LanguageModelling:
+def language_task(train: EncodedText, vocab_size: int = 11) -> LanguageModelling:
     """Language modelling of these ids or records, whose beginning validates, too."""
     val = train if isinstance(train, Records) else np.asarray(train[:40], np.int32)
     has_end = isinstance(train, Records)
@@ -22,7 +22,7 @@ def language_task(train: Text, vocab_size: int = 11) -> LanguageModelling:
     return LanguageModelling(train, val, CharTokenizer(characters, "\n" if has_end else None))
 
 
-def language_learner(model: ModelConfig, config: TrainConfig, train: Text) -> Learner:
+def language_learner(model: ModelConfig, config: TrainConfig, train: EncodedText) -> Learner:
     """A learner of a language model."""
     return Learner(language_task(train, model.vocab_size), model, config)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from charrnn.config import TrainConfig, Unknown
     from charrnn.folder.record import ModelRecord
     from charrnn.scoring.score import Score
-    from charrnn.text.records import Records, Text
+    from charrnn.text.records import EncodedText, Records
     from charrnn.text.tokenizer import Tokenizer
     from charrnn.use_config import EvalConfig
 
@@ -100,7 +100,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
         losses.refuse_for_records(config, dynamic=bool(asked.dynamic))
     records = [read_record(folder) for folder in folders]
     asked = asked._replace(reading=asked.reading.for_tokens(tokenizer.unit))
-    text: Text
+    text: EncodedText
     said: set[str] = set()
     if tokenizer.end is None:
         name, text = _story(asked, tokenizer, reverse, records, said)
@@ -175,7 +175,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
             spool.refuse_undivided()
         say(*spool.notes)
         trained = _trained(asked, records, spool.sha256, "list", spool.name)
-        text = spool.text(tokenizer, asked.unknown)
+        text = spool.encoded(tokenizer, asked.unknown)
     assert isinstance(text, Records)
     if reading.records == DOCUMENTS and text.count == 1:
         say(

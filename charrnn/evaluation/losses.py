@@ -29,7 +29,7 @@ from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score
 from charrnn.settings import settings_from, takes
 from charrnn.text.prepared import as_read, as_trained, refuse_file_names, same_vocabulary
-from charrnn.text.records import Records, Text
+from charrnn.text.records import EncodedText, Records
 from charrnn.text.spool import records_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import EvalConfig
@@ -77,7 +77,7 @@ def evaluate(
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
     networks, tokenizer, reverse, records_kind = load_networks(given)
     text = as_trained(text, tokenizer)
-    read: Text
+    read: EncodedText
     if tokenizer.end is None:
         read = as_read(tokenizer.encode(text, unknown), reverse)
     else:
@@ -123,7 +123,7 @@ def _network(model: ModelFolder | Predictor) -> AnyNetwork:
 
 def mixed_surprisals(
     networks: Sequence[AnyNetwork],
-    text: Text,
+    text: EncodedText,
     config: EvalConfig,
     training_ids: Ids | None = None,
     progress: Callable[[int], object] = lambda _: None,
@@ -158,7 +158,7 @@ def mixed_surprisals(
 
 def _mixed(
     networks: Sequence[AnyNetwork],
-    text: Text,
+    text: EncodedText,
     config: EvalConfig,
     training_ids: Ids | None,
     progress: Callable[[int], object],

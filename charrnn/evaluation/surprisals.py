@@ -23,7 +23,7 @@ from charrnn.network.char_rnn import CharRNN
 from charrnn.scoring.batches import alike
 from charrnn.scoring.lanes import CHUNK, MAX_LANES, SPLIT_FROM, chunks
 from charrnn.scoring.score import Score, score_of
-from charrnn.text.records import PAD, Records, Text
+from charrnn.text.records import PAD, EncodedText, Records
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import EvalConfig
 
@@ -34,7 +34,7 @@ MAX_RECORDS = 256  # side by side; they are short
 
 def surprisals(
     network: CharRNN,
-    text: Text,
+    text: EncodedText,
     config: EvalConfig | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Surprisals:
@@ -63,7 +63,7 @@ def surprisals(
 @torch.inference_mode()
 def in_pieces(
     network: CharRNN,
-    text: Text,
+    text: EncodedText,
     config: EvalConfig | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Generator[None, None, Surprisals]:
@@ -151,7 +151,7 @@ def _tensor(values: NDArray[Any], network: CharRNN) -> Tensor:
     return torch.from_numpy(values).to(network.device)
 
 
-def targets(text: Text, config: EvalConfig) -> NDArray[np.integer]:
+def targets(text: EncodedText, config: EvalConfig) -> NDArray[np.integer]:
     """The tokens that are scored: all but the first, or those of the random windows in turn."""
     if isinstance(text, Records):
         return text.targets()
@@ -164,7 +164,7 @@ def targets(text: Text, config: EvalConfig) -> NDArray[np.integer]:
     return wanted
 
 
-def text_score(nats: Surprisals, text: Text, config: EvalConfig, tokenizer: Tokenizer) -> Score:
+def text_score(nats: Surprisals, text: EncodedText, config: EvalConfig, tokenizer: Tokenizer) -> Score:
     """The score of a text, whose `targets` cost these nats."""
     # Records begin with an end, and random windows begin anywhere, within characters, too.
     begins = None if isinstance(text, Records) or config.random_windows else int(text[0])

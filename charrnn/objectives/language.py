@@ -39,12 +39,12 @@ from charrnn.objectives.validation import overlap_note, told
 from charrnn.scoring.score import characters_in
 from charrnn.text.corpus import Sources
 from charrnn.text.origin import reading_for_validation
-from charrnn.text.records import PAD, Records, Text, beginning, entropy, holds
+from charrnn.text.records import PAD, EncodedText, Records, beginning, entropy, holds
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 from charrnn.words import counted, first_few
 
-__all__ = ["LanguageData", "LanguageModelling", "split", "read", "reset_some_lanes"]
+__all__ = ["LanguageData", "LanguageModelling", "read", "reset_some_lanes", "split"]
 
 # The share of lanes whose state is emptied before an update. Sampling starts with an empty state,
 # so the network must know what to do with one; see benchmarks/NOTES.md for what it gains and loses.
@@ -64,11 +64,11 @@ class LanguageData:
     """
 
     task_record: ClassVar[None] = None
-    text: Text
+    text: EncodedText
     tokenizer: Tokenizer
     corpus: CorpusRecord
     notes: tuple[str, ...] = ()
-    validation: Text | None = None
+    validation: EncodedText | None = None
 
     def task(self, config: TrainConfig) -> LanguageModelling:
         """The last part of a story validates, or records from all over a list.
@@ -92,7 +92,7 @@ class LanguageData:
         return note
 
 
-def split(text: Text, config: TrainConfig) -> tuple[Text, Text]:
+def split(text: EncodedText, config: TrainConfig) -> tuple[EncodedText, EncodedText]:
     """The part of a text for training, which may be mapped from a file, and for validation."""
     if isinstance(text, Records):
         return text.split(config.training_tokens(text.different), config.seed)
@@ -123,7 +123,7 @@ def read(
         if validation is None:
             check(corpus)
             tokenizer = vocabulary(spool, spool.characters)
-            return LanguageData(spool.text(tokenizer), tokenizer, corpus, spool.notes)
+            return LanguageData(spool.encoded(tokenizer), tokenizer, corpus, spool.notes)
         reading = msgspec.structs.replace(reading, records=spool.division.kind)
         with closing(Spool(validation, reading_for_validation(validation, reading))) as held:
             corpus = msgspec.structs.replace(corpus, validation=_corpus_of(held))
@@ -153,7 +153,7 @@ def _beside(
         notes += _new_characters(sorted({*tokenizer.characters} - {*known.characters}))
     if held.is_undivided:
         notes += told([f"{held.name} is one record, as it stands"])
-    text, validation = spool.text(tokenizer), held.text(tokenizer)
+    text, validation = spool.encoded(tokenizer), held.encoded(tokenizer)
     if isinstance(text, Records) and isinstance(validation, Records):
         notes += overlap_note(validation.shared_with(text), validation.count, "record")
     else:
@@ -182,8 +182,8 @@ class LanguageModelling:
         tokenizer: of both.
     """
 
-    train: Text
-    val: Text
+    train: EncodedText
+    val: EncodedText
     tokenizer: Tokenizer
     task_record: ClassVar[None] = None
     metric: ClassVar[str] = ""

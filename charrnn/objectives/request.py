@@ -35,8 +35,8 @@ class Request(NamedTuple):
         settings: that the user made, by the names of `ModelConfig` and `TrainConfig`; each of them
             in its bounds.
         tokenizer: whether a token is a character or a byte.
-        earlier_task, earlier_tokenizer: what the folder of a run that is to go on says of its task, and its
-            vocabulary; None for a new run.
+        earlier_task, earlier_tokenizer: what the folder of a run that is to go on says of its
+            task, and its vocabulary; None for a new run.
         validation: what validates, read as the sources are; None for a part of these.
     """
 

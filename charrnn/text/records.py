@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 
-__all__ = ["PAD", "Records", "Text", "beginning", "entropy", "holds", "shuffled", "sides"]
+__all__ = ["PAD", "EncodedText", "Records", "beginning", "entropy", "holds", "shuffled", "sides"]
 
 PAD = -100  # in place of a token that is not there; PyTorch's losses leave it out
 CHUNK = 1 << 22  # ids that are looked through at a time
@@ -127,7 +127,7 @@ class Records:
         return self.chosen(train), self.chosen(validation)
 
 
-Text = NDArray[np.integer] | Records  # what is trained on and scored: a story (N,), or a list
+EncodedText = NDArray[np.integer] | Records  # a text as token ids: a story (N,), or a list
 
 
 def shuffled(count: int, seed: int) -> NDArray[np.int64]:
@@ -148,7 +148,7 @@ def sides(
     return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
-def beginning(text: Text, tokens: int) -> Text:
+def beginning(text: EncodedText, tokens: int) -> EncodedText:
     """The first tokens of a text: about so many, where records are not cut."""
     if isinstance(text, Records):
         return text.chosen(slice(0, math.ceil(tokens / max(text.size / text.count, 1))))
@@ -168,7 +168,7 @@ def holds(story: NDArray[np.integer], part: NDArray[np.integer]) -> bool:
     return False
 
 
-def entropy(text: Text) -> float:
+def entropy(text: EncodedText) -> float:
     """What a token costs whoever knows only how often each comes, in nats; estimated."""
     ids = text.ids if isinstance(text, Records) else text
     firsts = range(0, len(ids), max(len(ids) // PARTS, PART))

@@ -38,7 +38,7 @@ from charrnn.text.division import (
     split,
 )
 from charrnn.text.prepared import encode_records
-from charrnn.text.records import Records, Text
+from charrnn.text.records import EncodedText, Records
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import counted
 
@@ -142,19 +142,19 @@ class Spool:
             ReadWriteError: if that file can't be written.
         """
         dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
-        parts = self._encoded(tokenizer, unknown)
+        parts = self._encoded_parts(tokenizer, unknown)
         if self._fits_in_memory:
             return np.concatenate([part.astype(dtype) for part in parts])
         return cache.mapped(parts, dtype)
 
-    def text(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> Text:
-        """The text as it is trained on and scored: a story (N,), or records; see `encode`."""
+    def encoded(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> EncodedText:
+        """The text as token ids, as it is trained on and scored; see `encode`."""
         ids = self.encode(tokenizer, unknown)
         if self.reading.reverse:
             ids = np.ascontiguousarray(ids[::-1])
         return ids if tokenizer.end_id is None else Records.of(ids, tokenizer.end_id)
 
-    def _encoded(self, tokenizer: Tokenizer, unknown: Unknown) -> Iterator[Ids]:
+    def _encoded_parts(self, tokenizer: Tokenizer, unknown: Unknown) -> Iterator[Ids]:
         if self.division.end is None:
             for piece in self._stored_pieces():
                 yield tokenizer.encode_as_is(piece)
@@ -271,7 +271,7 @@ def records_of(
     assert tokenizer.end is not None, "only a tokenizer with an end has records"
     reading = Reading(records=kind_of_end(tokenizer.end, trained), reverse=reverse)
     with closing(Spool(Corpus("the text", text), reading)) as spool:
-        found = spool.text(tokenizer, unknown)
+        found = spool.encoded(tokenizer, unknown)
     assert isinstance(found, Records)
     return found
 

@@ -72,7 +72,7 @@ def test_what_was_read_of_records_has_no_padding(tmp_path: Path) -> None:
     config, last = found.record.training, found.metrics[-1]
     assert config is not None
     with closing(Spool([path], Reading(records="lines"))) as spool:
-        training, _ = split(spool.text(found.tokenizer), config)
+        training, _ = split(spool.encoded(found.tokenizer), config)
     assert isinstance(training, Records)
     assert curve_of(found).read[-1] == pytest.approx(last.epoch * training.size, rel=0.02)
     assert curve_of(found).read[-1] < 90 * 6 * 24 / 2, "most of what is side by side is padding"

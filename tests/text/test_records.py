@@ -188,7 +188,7 @@ def test_validation_is_drawn_from_all_over_the_list() -> None:
 def texts_of(path: Path, records: str = "auto") -> list[str]:
     with closing(Spool([path], Reading(records=records))) as spool:
         tokenizer = make_tokenizer("char", spool.characters, spool.division.end)
-        text = spool.text(tokenizer)
+        text = spool.encoded(tokenizer)
         assert isinstance(text, Records)
         assert spool.record_count == text.count
         found = contents(text, tokenizer)
@@ -279,7 +279,7 @@ def test_any_text_is_divided_in_any_way_or_refused(text: str, kind: str, unit: s
         closing(Spool(Corpus("any", text), Reading(records=kind))) as spool,
     ):
         tokenizer = make_tokenizer(unit, spool.characters, spool.division.end)  # type: ignore[arg-type]
-        found = spool.text(tokenizer)
+        found = spool.encoded(tokenizer)
         if isinstance(found, Records):
             records = contents(found, tokenizer)
             assert len(records) == spool.record_count > 0
@@ -288,7 +288,7 @@ def test_any_text_is_divided_in_any_way_or_refused(text: str, kind: str, unit: s
             assert records == [record for part in spool.records() for record in part]
             # Again, from what is kept of it.
             with closing(Spool(Corpus("any", text), Reading(records=spool.division.kind))) as again:
-                assert contents(again.text(tokenizer), tokenizer) == records  # type: ignore[arg-type]
+                assert contents(again.encoded(tokenizer), tokenizer) == records  # type: ignore[arg-type]
         else:
             assert tokenizer.decode(found) == text
 

@@ -15,7 +15,7 @@ from charrnn.evaluation import surprisals
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.hardware import clock
 from charrnn.network.char_rnn import CharRNN
-from charrnn.text.records import Text
+from charrnn.text.records import EncodedText
 from charrnn.training.pace import trial
 
 __all__ = ["UPDATE", "Machine"]
@@ -50,7 +50,7 @@ class Machine:
             run(updates, *given)
             self.work(UPDATE * max(self._random.gauss(1, self.noise), 0.1))
 
-        def slow_score(network: CharRNN, text: Text) -> Generator[None, None, Surprisals]:
+        def slow_score(network: CharRNN, text: EncodedText) -> Generator[None, None, Surprisals]:
             nats = yield from score(network, text)
             self.work(READING * text.size)
             return nats

@@ -24,7 +24,7 @@ from charrnn.objectives.language import LanguageData, LanguageModelling, split
 from charrnn.objectives.plans.plan import SCORING_COST, schedule
 from charrnn.objectives.plans.shares import record_shares
 from charrnn.objectives.request import Request
-from charrnn.text.records import Records, Text
+from charrnn.text.records import EncodedText, Records
 from charrnn.text.spool import Spool
 from charrnn.training.beginning import starting
 from charrnn.training.beginning.preparing import prepare
@@ -145,11 +145,11 @@ def test_seeds_choose_the_records_that_validate(names: Path, tmp_path: Path) -> 
     assert len(found) == 3
 
 
-def text_of(path: Path, folder: Path) -> Text:
+def text_of(path: Path, folder: Path) -> EncodedText:
     """The text of a model, read again."""
     tokenizer = read_tokenizer(folder, read_record(folder))
     with closing(Spool([path], Reading())) as spool:
-        return spool.text(tokenizer)
+        return spool.encoded(tokenizer)
 
 
 def test_too_few_records_are_refused(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Pat
         record = read_record(tmp_path / "model")
         assert record.training is not None
         tokenizer = read_tokenizer(tmp_path / "model", record)
-        train_text, val_text = split(spool.text(tokenizer), record.training)
+        train_text, val_text = split(spool.encoded(tokenizer), record.training)
     task = LanguageModelling(train_text, val_text, tokenizer)
     learner = Learner(task, record.model, record.training)
     shown: Any = SimpleNamespace(minutes=3.0, watch=Stopwatch())

@@ -1,6 +1,6 @@
 """From a corpus, a budget and the user's wishes to every size and setting, each with its reason.
 
-text, budget, given ──plan_of──▶ Plan
+corpus, budget, given ──plan_of──▶ Plan
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
 
 
 def plan_of(
-    text: int | Records,
+    corpus: int | Records,
     vocab_size: int,
     budget: Budget,
     given: Mapping[str, Any],
@@ -88,21 +88,21 @@ def plan_of(
     """Choose everything that `given` leaves open.
 
     Args:
-        text: N, how many tokens the corpus has, if it is a story; or its records.
+        corpus: N, how many tokens a story has; or the records of a list.
         vocab_size: V.
         budget: how long to train.
         given: settings the user made, of `ModelConfig` and `TrainConfig`, within their bounds.
         speed: operations per second that training reaches on this machine in usual updates.
         unit: what a token is, for people.
         fine_tuning: whether the weights have been trained before, and must not be shaken.
-        validation: of the same kind as `text`, if a text of the user's own validates.
+        validation: of the same kind as `corpus`, if a text of the user's own validates.
 
     Raises:
         BadDataError: if the corpus is too small to train on; says how much is needed.
         UsageError: for values too large for the corpus.
     """
     notes = list[str]()
-    shares = _shares(text, given, notes, unit, validation)
+    shares = _shares(corpus, given, notes, unit, validation)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
     speed *= _efficiency(shares.tokens_per_step)
@@ -134,18 +134,18 @@ def plan_of(
 
 
 def _shares(
-    text: int | Records,
+    corpus: int | Records,
     given: Mapping[str, Any],
     notes: list[str],
     unit: str,
     validation: int | Records | None,
 ) -> Shares:
     """How a story or a list is divided and read."""
-    if isinstance(text, Records):
+    if isinstance(corpus, Records):
         assert not isinstance(validation, int), "both are lists"
-        return record_shares(text, given, notes, unit, validation)
+        return record_shares(corpus, given, notes, unit, validation)
     assert not isinstance(validation, Records), "both are stories"
-    return story_shares(text, given, notes, unit, validation)
+    return story_shares(corpus, given, notes, unit, validation)
 
 
 def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, unit: str) -> str:

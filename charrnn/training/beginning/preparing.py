@@ -128,13 +128,13 @@ def _language(request: Request) -> tuple[Data, Plan]:
         ),
         validation=request.validation,
     )
-    text, held = (
+    corpus, held = (
         part if part is None or isinstance(part, Records) else len(part)
         for part in (data.text, data.validation)
     )
-    assert text is not None, "there is a text to train on"
+    assert corpus is not None, "there is a text to train on"
     plan = plan_of(
-        text,
+        corpus,
         data.tokenizer.vocab_size,
         request.budget,
         settings,
