@@ -94,7 +94,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
                 + as_argument(recorder.place.shown),
             )
         seconds = watch.read()
-        if deadline is not None and deadline.updated(learner.step, seconds, config):
+        if deadline is not None and deadline.note_update(learner.step, seconds, config):
             steps = deadline.steps(learner.step, seconds, config)
             if steps != config.steps:
                 yield recorder.change_steps(learner, steps)
@@ -125,7 +125,7 @@ def _evaluated(
     if deadline is not None:
         seconds = watch.read() - begin
         closing = saver.seconds + report_seconds(learner.task, seconds, deadline.seconds)
-        deadline.evaluated(seconds, closing, waited)
+        deadline.note_evaluation(seconds, closing, waited)
 
 
 def reported(

@@ -310,4 +310,4 @@ def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Pat
     assert deadline is not None
     epochs = val_text.size / train_text.size
     expected = SCORING_COST * epochs * learner.batches.steps_per_epoch
-    assert deadline.evaluation == pytest.approx(expected)
+    assert deadline.evaluation_in_updates == pytest.approx(expected)

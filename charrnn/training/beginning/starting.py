@@ -131,11 +131,11 @@ class NewRun:
         refuse_occupied(place.path)  # by another run, before this one had the lock
         ranks = _begin(place, self.data)
         # How examples are divided does not depend on the number of updates.
-        config, reasons, evaluation = self._config, self.reasons, 0.0
+        config, reasons, evaluation_in_updates = self._config, self.reasons, 0.0
         task = self.data.task(config)
         if isinstance(self.settled, Plan):
             plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
-            steps, evaluation = count_steps(plan, self.budget, task, begin, ranks)
+            steps, evaluation_in_updates = count_steps(plan, self.budget, task, begin, ranks)
             config, reasons = schedule(plan, steps), plan.reasons
         learner = Learner(task, self.model, config, ranks)
         # What was chosen here is kept, so that a resumed run computes in the same numbers; and what
@@ -165,7 +165,7 @@ class NewRun:
             learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
         yield _started(learner, recorder, self.origin, notes, reasons)
-        yield from loop(learner, recorder, deadline_of(learner, recorder, evaluation))
+        yield from loop(learner, recorder, deadline_of(learner, recorder, evaluation_in_updates))
 
 
 @dataclass(frozen=True)
@@ -256,20 +256,22 @@ def _begin(place: Place, data: Data) -> Ranks:
     return ranks
 
 
-def deadline_of(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
+def deadline_of(
+    learner: Learner, recorder: Recorder, evaluation_in_updates: float = 0.0
+) -> Deadline | None:
     """When the run should end; None if its number of updates is given.
 
     Args:
         learner, recorder: of the run.
-        evaluation: about as many updates take as long as an evaluation, if that was measured.
+        evaluation_in_updates: how many updates take as long as an evaluation; 0 if not measured.
     """
     if recorder.minutes is None:
         return None
     batches, task = learner.batches, learner.task
     max_steps = task.max_epochs * batches.steps_per_epoch
-    usual = SCORING_COST * task.val_tokens / batches.tokens_per_step
-    seconds = 60 * recorder.minutes
-    return Deadline(seconds, max_steps, evaluation or usual, learner.step, recorder.watch.read())
+    estimate = SCORING_COST * task.val_tokens / batches.tokens_per_step
+    seconds, passed = 60 * recorder.minutes, recorder.watch.read()
+    return Deadline(seconds, max_steps, evaluation_in_updates or estimate, learner.step, passed)
 
 
 def _started(

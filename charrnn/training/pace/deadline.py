@@ -1,7 +1,7 @@
 """Keeps a run to its minutes, whatever else the machine has to do.
 
-    deadline = Deadline(minutes * 60, max_steps, evaluation, step, seconds)
-    if deadline.updated(step, seconds, config):        # after each update
+    deadline = Deadline(minutes * 60, max_steps, evaluation_in_updates, step, seconds)
+    if deadline.note_update(step, seconds, config):    # after each update
         steps = deadline.steps(step, seconds, config)  # as planned, unless the end would be missed
 
 The speed that was measured at the start may not last. What is left is then planned anew, from how
@@ -34,36 +34,41 @@ class Deadline:
     Args:
         seconds: that the run should take in all.
         max_steps: no more updates than these, however fast they are.
-        evaluation: about as many updates take as long as an evaluation.
-        step, begin: updates made, and seconds passed, when it begins to watch.
+        evaluation_in_updates: how many updates take as long as an evaluation.
+        step, passed: updates made, and seconds passed, when it begins to watch.
 
     Attributes:
         pace: seconds per update of late; 0 before it is known.
-        saving: seconds that the last save and the report will take, which the run waits for.
+        closing: seconds that the last save and the report will take, which the run waits for.
     """
 
     def __init__(
-        self, seconds: float, max_steps: int, evaluation: float, step: int = 0, begin: float = 0.0
+        self,
+        seconds: float,
+        max_steps: int,
+        evaluation_in_updates: float,
+        step: int = 0,
+        passed: float = 0.0,
     ) -> None:
         self.seconds = seconds
         self.max_steps = max_steps
-        self.evaluation = evaluation
-        self.pace = self.saving = 0.0
+        self.evaluation_in_updates = evaluation_in_updates
+        self.pace = self.closing = 0.0
         self._paces: list[float] = []  # of one span after the other, since it began
-        self.begin(step, begin)
+        self.begin(step, passed)
 
-    def evaluated(self, seconds: float, saving: float, waited: float) -> None:
+    def note_evaluation(self, seconds: float, closing: float, waited: float) -> None:
         """Note how long an evaluation took.
 
         Args:
             seconds: in all.
-            saving: how long what comes after the last evaluation will take.
+            closing: how long what comes after the last evaluation will take.
             waited: of `seconds`, for the save of the first evaluation; no other is waited for.
         """
-        self.saving = saving
+        self.closing = closing
         self._begin += seconds
         if self.pace:
-            self.evaluation = (seconds - waited) / self.pace
+            self.evaluation_in_updates = (seconds - waited) / self.pace
 
     def begin(self, step: int, seconds: float) -> None:
         """Forget how fast the run was, as where its updates are now computed in another way."""
@@ -71,7 +76,7 @@ class Deadline:
         self._first = step
         self._step, self._begin = step, seconds  # where the present span began
 
-    def updated(self, step: int, seconds: float, config: TrainConfig) -> bool:
+    def note_update(self, step: int, seconds: float, config: TrainConfig) -> bool:
         """Note that `step` updates are made after so many seconds of the run.
 
         Returns:
@@ -99,7 +104,7 @@ class Deadline:
             seconds: that have passed.
             config: the plan as it is.
         """
-        left = self.seconds - self.saving - seconds
+        left = self.seconds - self.closing - seconds
         expected = self._cost(step, config.steps, config.eval_every) * self.pace
         span = max(MIN_SPAN, SPAN * self.seconds, self.pace)
         wanted = max(MIN_SPANS, round(LOOK_BACK * min(left, expected) / span))
@@ -112,7 +117,7 @@ class Deadline:
         far = FAR * left / self.seconds
         late, early = max(LATE, far) * self.seconds, max(EARLY, far) * self.seconds
         # The first plan has room for an evaluation more than there will be.
-        early = late if config.corrections else early + self.evaluation * pace
+        early = late if config.corrections else early + self.evaluation_in_updates * pace
         if -early <= missed <= late:
             return config.steps
         self.begin(step, seconds)
@@ -125,4 +130,4 @@ class Deadline:
     def _cost(self, step: int, steps: int, eval_every: int) -> float:
         """How many updates would take as long as what is to be done until update `steps`."""
         evaluations = steps // eval_every - step // eval_every + (steps % eval_every > 0)
-        return steps - step + evaluations * self.evaluation
+        return steps - step + evaluations * self.evaluation_in_updates

@@ -58,7 +58,7 @@ def count_steps(
 
     Returns:
         steps: how many.
-        evaluation: about as many take as long as an evaluation; 0 if nothing was measured.
+        evaluation_in_updates: how many updates take as long as an evaluation; 0 if not measured.
     """
     if budget.steps is not None:
         return budget.steps, 0.0
@@ -69,28 +69,28 @@ def count_steps(
     max_steps = task.max_epochs * plan.steps_per_epoch
     learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES), ranks)
     learner.prepare()
-    enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
-    update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
-    tokens = READING * enough * plan.tokens_per_step / update
+    timing = min(TIMED_SECONDS, TIMED_SHARE * seconds)
+    update_seconds = seconds_per_update(learner, timing, min(TIMED_UPDATES, max_steps)) / LASTING
+    tokens = READING * timing * plan.tokens_per_step / update_seconds
     some = task.beginning(min(TIMED_TOKENS, max(2, math.ceil(tokens))))
-    (evaluation,) = time_calls(lambda: list(learner.scoring(some)), 0.0, 1)
-    evaluation *= task.val_tokens / some.val_tokens
-    left = seconds - (clock.now() - begin) - report_seconds(task, evaluation, seconds)
-    steps = min(left / update, MAX_STEPS)
+    (some_seconds,) = time_calls(lambda: list(learner.scoring(some)), 0.0, 1)
+    evaluation_seconds = some_seconds * (task.val_tokens / some.val_tokens)
+    left = seconds - (clock.now() - begin) - report_seconds(task, evaluation_seconds, seconds)
+    steps = min(left / update_seconds, MAX_STEPS)
     evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
-    affordable = int((left - evaluations * evaluation) / update)
-    return max(1, min(affordable, max_steps)), evaluation / update
+    affordable = int((left - evaluations * evaluation_seconds) / update_seconds)
+    return max(1, min(affordable, max_steps)), evaluation_seconds / update_seconds
 
 
-def report_seconds(task: Task, evaluation: float, seconds: float) -> float:
+def report_seconds(task: Task, evaluation_seconds: float, seconds: float) -> float:
     """How long the report will take at the end of a run of so many seconds.
 
     Args:
         task: what is learnt.
-        evaluation: seconds that one takes.
+        evaluation_seconds: that one takes.
         seconds: of the run.
     """
-    return min(task.reporting * evaluation, REPORT_SHARE * seconds)
+    return min(task.reporting * evaluation_seconds, REPORT_SHARE * seconds)
 
 
 def measured_speed(

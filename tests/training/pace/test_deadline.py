@@ -220,9 +220,9 @@ def test_work_that_always_takes_long_is_no_sleep(machine: Machine) -> None:
 def test_updates_in_no_time_are_nothing_to_plan_with() -> None:
     config = msgspec.structs.replace(CONFIG, steps=10)
     deadline = Deadline(180.0, 10**9, 0.0)  # all were taken for sleep
-    assert not any(deadline.updated(step, 0.0, config) for step in range(1, 11))
-    assert deadline.updated(11, 30.0, config)
-    assert deadline.updated(12, 30.0, config)  # the last one: what was known before still is
+    assert not any(deadline.note_update(step, 0.0, config) for step in range(1, 11))
+    assert deadline.note_update(11, 30.0, config)
+    assert deadline.note_update(12, 30.0, config)  # the last one: what was known before still is
     assert deadline.steps(12, 30.0, config) > 12
 
 
@@ -289,12 +289,12 @@ class Simulation:
                 waited = 0.0 if evaluated else self.saving
                 passed = slowness * evaluation + waited
                 now, evaluated = now + passed, made
-                deadline.evaluated(passed, self.saving, waited)
+                deadline.note_evaluation(passed, self.saving, waited)
             if made >= config.steps:
                 return (now + self.saving) / self.seconds, config
             now += slowness * self.update * max(random.gauss(1, self.noise), 0.1)
             made += 1
-            if deadline.updated(made, now, config):
+            if deadline.note_update(made, now, config):
                 wanted = deadline.steps(made, now, config)
                 if wanted != config.steps:
                     done = Correction(step=made, planned=config.steps, seconds=now)
@@ -347,12 +347,12 @@ def test_how_fast_a_run_was_in_other_threads_counts_no_more() -> None:
     deadline = Deadline(100.0, 10**9, 0.0)
     for step in range(1, 301):
         now += 0.2
-        assert not deadline.updated(step, now, config) or deadline.steps(step, now, config) == 500
+        assert not deadline.note_update(step, now, config) or deadline.steps(step, now, config) == 500
     deadline.begin(300, now)
     steps, step = 500, 300
     while steps == 500:
         step, now = step + 1, now + 0.05
-        if deadline.updated(step, now, config):
+        if deadline.note_update(step, now, config):
             steps = deadline.steps(step, now, config)
     assert now < 64
     assert steps == pytest.approx(300 + 40 / 0.05, abs=2)
@@ -370,7 +370,7 @@ def test_one_disturbed_update_after_a_new_beginning_corrects_nothing(
         deadline.begin(first, now)
     for step in range(first + 1, config.steps + 1):
         now += 0.06 + (extra if step == first + late else 0.0)
-        if deadline.updated(step, now, config):
+        if deadline.note_update(step, now, config):
             assert deadline.steps(step, now, config) == config.steps
 
 
