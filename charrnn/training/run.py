@@ -44,7 +44,7 @@ from charrnn.text.corpus import Corpus, Sources, listed
 from charrnn.text.origin import origin_of
 from charrnn.training.at_exit import closed_at_exit
 from charrnn.training.beginning import earlier
-from charrnn.training.beginning.preparing import given, prepare, wanted_place
+from charrnn.training.beginning.preparing import checked_sources, prepare, wanted_place
 from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.following import follow
@@ -110,31 +110,38 @@ def train(
         kind = None if tokenizer == "char" else tokenizer
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps}
         earlier.refuse_settings(settings | limits | {"tokenizer": kind})
-        both = given(sources, validation)
-        return Run(earlier.repeated(find_model(repeat), *both, reading, place, starts), *both)
+        text, held = checked_sources(sources, validation)
+        again = earlier.repeated(find_model(repeat), text, held, reading, place, starts)
+        return Run(again, text, held)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
-    corpus, held = given(sources, validation)
-    assert corpus is not None, "there are sources"
+    text, held = checked_sources(sources, validation)
+    assert text is not None, "there are sources"
     reading = reading or Reading()
     task_settings, settings = _in_bounds(settings)
     bases = [read_model(find_model(base)) for base in starts]
-    origin = origin_of(corpus, reading, held)
-    request = Request(corpus, reading, task_settings, bases, budget, settings, tokenizer, validation=held)
+    request = Request(
+        text, reading, task_settings, bases, budget, settings, tokenizer, validation=held
+    )
+    return Run(_new_run(request, place, begin), text, held)
+
+
+def _new_run(request: Request, place: Place | None, begin: float) -> NewRun:
+    """A run that does what is asked for, read and planned."""
+    origin = origin_of(request.sources, request.reading, request.validation)
     data, plan = prepare(request)
-    new = NewRun(
+    return NewRun(
         data=data,
         origin=origin,
         model=plan.model,
         settled=plan,
         reasons=plan.reasons,
-        budget=budget,
-        bases=bases,
+        budget=request.budget,
+        bases=request.bases,
         place=place,
         notes=(*data.notes, *plan.notes),
         seconds=clock.now() - begin,
     )
-    return Run(new, corpus, held)
 
 
 @checked
@@ -153,8 +160,8 @@ def resume(
     Raises:
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
-    both = given(sources, validation)
-    return Run(earlier.stopped(Place.of(find_model(model)), *both), *both)
+    text, held = checked_sources(sources, validation)
+    return Run(earlier.stopped(Place.of(find_model(model)), text, held), text, held)
 
 
 class Run:

@@ -41,7 +41,7 @@ from charrnn.words import as_argument, leave_out
 
 __all__ = ["refuse_settings", "repeated", "stopped"]
 
-Both = tuple[Sources, Sources | None]  # a text, and what validates if that is another one
+TextAndValidation = tuple[Sources, Sources | None]
 
 
 def stopped(place: Place, sources: Sources | None, validation: Sources | None) -> StoppedRun:
@@ -58,11 +58,11 @@ def stopped(place: Place, sources: Sources | None, validation: Sources | None) -
     run = read_run(folder)
     progress, record = run.progress, run.record
     _refuse_other_validation(validation, record, folder)
-    both = _read_before(progress, (sources, validation), folder, "resume")
-    data = _read_again(*both, progress.reading, record, run.tokenizer, folder)
+    text, held = _sources_before(progress, (sources, validation), folder, "resume")
+    data = _read_again(text, held, progress.reading, record, run.tokenizer, folder)
     return StoppedRun(
         data=data,
-        origin=origin_of(both[0], progress.reading, both[1]),
+        origin=origin_of(text, progress.reading, held),
         place=place,
         model=record.model,
         config=run.config,
@@ -113,11 +113,13 @@ def repeated(
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
     bases = _bases(folder, config.base_weights, init_from)
     _refuse_other_validation(validation, record, folder)
-    origin, reading, notes = _where(folder, record, tokenizer, (sources, validation), reading)
-    data = _read_again(*origin, reading, record, tokenizer, folder)
+    (text, held), reading, notes = _sources_and_reading(
+        folder, record, tokenizer, (sources, validation), reading
+    )
+    data = _read_again(text, held, reading, record, tokenizer, folder)
     return NewRun(
         data=data,
-        origin=origin_of(origin[0], reading, origin[1]),
+        origin=origin_of(text, reading, held),
         model=record.model,
         settled=config,
         reasons=f"the {config.steps:,} updates of {folder}, as they were planned and corrected",
@@ -129,14 +131,14 @@ def repeated(
     )
 
 
-def _where(
+def _sources_and_reading(
     folder: Path,
     record: ModelRecord,
     tokenizer: Tokenizer,
     given: tuple[Sources | None, Sources | None],
     reading: Reading | None,
-) -> tuple[Both, Reading, tuple[str, ...]]:
-    """What a run has read and how it is read, and what is different where it goes on."""
+) -> tuple[TextAndValidation, Reading, tuple[str, ...]]:
+    """What to read to repeat a run, how to read it, and notes for the user."""
     try:
         run = read_run(folder)
     except MissingInputError:
@@ -152,7 +154,7 @@ def _where(
             ) from None
         return (sources, validation), (reading or Reading()).for_tokens(tokenizer.unit), ()
     refuse_settings({"reading": reading})
-    both = _read_before(run.progress, given, folder, "repeat")
+    both = _sources_before(run.progress, given, folder, "repeat")
     return both, run.progress.reading, _moved(run)
 
 
@@ -223,13 +225,13 @@ def _read_again(
     return again
 
 
-def _read_before(
+def _sources_before(
     progress: RunProgress,
     given: tuple[Sources | None, Sources | None],
     folder: Path,
     way: Literal["resume", "repeat"],
-) -> Both:
-    """What a run has read: its text, and what validated it if that was another one.
+) -> TextAndValidation:
+    """The text to read again, and the validation set if there is one.
 
     Args:
         progress: its state.

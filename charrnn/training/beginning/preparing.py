@@ -33,7 +33,7 @@ from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 from charrnn.training.pace import trial
 from charrnn.training.pace.pacing import measured_speed
 
-__all__ = ["given", "prepare", "wanted_place"]
+__all__ = ["checked_sources", "prepare", "wanted_place"]
 
 HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split"})
 
@@ -58,7 +58,7 @@ def wanted_place(out: str | Path | None, name: str | None) -> Place | None:
     return None if out is None else Place.of(Path(out))
 
 
-def given(
+def checked_sources(
     sources: str | Path | Sources | None, validation: str | Path | Sources | None
 ) -> tuple[Sources | None, Sources | None]:
     """A corpus and a validation set, or their sources as lists, that each process can read.
