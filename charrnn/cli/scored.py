@@ -183,7 +183,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
             "--records lines or --records blocks divides it"
         )
     if trained:
-        parts = {(one.training_tokens(text.different), one.seed) for one in trained}
+        parts = {(one.training_tokens(text.distinct), one.seed) for one in trained}
         text = text.split(*the_one(parts, spool.name))[1]
     return spool.name, text
 

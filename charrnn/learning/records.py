@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from charrnn.learning.lanes import ALL, Batch
 from charrnn.text.records import PAD, Records
 
-__all__ = ["RecordLanes", "steps_of"]
+__all__ = ["RecordLanes", "batches_per_epoch"]
 
 CLASSES = 8  # of lengths within the T steps of an update; records of one class may be exchanged
 
@@ -36,8 +36,9 @@ class RecordLanes:
         self.batch_size = batch_size
         self.seq_length = seq_length
         self.seed = seed
-        self.classes, self.steps = _groups(records, batch_size, seq_length)
-        self.steps_per_epoch = int(self.steps.sum())
+        # The class of each record (K,), and how many batches each group takes.
+        self.classes, self.batches = _groups(records, batch_size, seq_length)
+        self.steps_per_epoch = int(self.batches.sum())
         self.tokens_per_step = records.size / self.steps_per_epoch
         self._epoch = -1
 
@@ -52,7 +53,7 @@ class RecordLanes:
             self._shuffle(epoch)
         place = int(np.searchsorted(self._ends, position, "right"))
         group = int(self._order[place])
-        count = int(self.steps[group])
+        count = int(self.batches[group])
         part = position - int(self._ends[place]) + count
         own = self._rows[group * self.batch_size : (group + 1) * self.batch_size]
         # All parts but the last are T wide, so that no state is carried past the end of one.
@@ -67,12 +68,12 @@ class RecordLanes:
         random = np.random.default_rng((self.seed, epoch))
         rows = random.permutation(self.records.count)
         self._rows = rows[np.argsort(-self.classes[rows], kind="stable")]  # (K,), the longest first
-        self._order = random.permutation(len(self.steps))
-        self._ends = np.cumsum(self.steps[self._order])
+        self._order = random.permutation(len(self.batches))
+        self._ends = np.cumsum(self.batches[self._order])
         self._epoch = epoch
 
 
-def steps_of(records: Records, batch_size: int, seq_length: int) -> int:
+def batches_per_epoch(records: Records, batch_size: int, seq_length: int) -> int:
     """In how many batches all records are read once."""
     return int(_groups(records, batch_size, seq_length)[1].sum())
 

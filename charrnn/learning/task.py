@@ -116,7 +116,7 @@ class Task(Protocol):
 
     @property
     def max_epochs(self) -> int:
-        """Passes after which further ones do not help."""
+        """Epochs after which further ones do not help."""
 
     @property
     def reset_share(self) -> float | None:

@@ -58,7 +58,7 @@ SIZES = ((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384))
 # Also there: of the learning rate, for runs that start from language models;
 # with less, too little is learnt of n-grams.
 FINE_TUNING = 0.65
-# Also there: for texts of fewer characters in all, passes, after which they are learnt by heart,
+# Also there: for texts of fewer characters in all, epochs, after which they are learnt by heart,
 # and dropout. Passes go by the tokens that are trained on, ends included, and dropout by the
 # characters of all texts: near the limit one may change before the other.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
@@ -121,7 +121,7 @@ class ClassifyData(TextData[Labelled]):
     def task(self, config: TrainConfig) -> Classifying:
         """Texts from all over validate, or those of the user's own.
 
-        In runs begun before rules 2 words stay in their order, passes are chosen by all
+        In runs begun before rules 2 words stay in their order, epochs are chosen by all
         characters, also those that are not read, and the cost in validation is without the
         smoothing of training, by which half-trained networks seem better than those that are sure.
         """
@@ -214,7 +214,7 @@ class Classifying(TextTask[Labelled, Batch]):
     Args:
         labels: the classes, in the order of the scores.
         longest: steps of a text that are read, with its ends.
-        counted: steps in training texts, by which passes are chosen.
+        counted: steps in training texts, by which epochs are chosen.
         reordered: share of the texts whose words are in another order in training.
         smoothing: in validation, of the wanted probabilities.
     """
@@ -234,7 +234,7 @@ class Classifying(TextTask[Labelled, Batch]):
     @property
     def max_epochs(self) -> int:
         """See `Task`."""
-        return next(passes for limit, passes, _ in LIMITS if self.counted < limit)
+        return next(epochs for limit, epochs, _ in LIMITS if self.counted < limit)
 
     @property
     def unseen(self) -> Sequence[str]:

@@ -95,7 +95,7 @@ class LanguageData:
 def split(text: EncodedText, config: TrainConfig) -> tuple[EncodedText, EncodedText]:
     """The part of a text for training, which may be mapped from a file, and for validation."""
     if isinstance(text, Records):
-        return text.split(config.training_tokens(text.different), config.seed)
+        return text.split(config.training_tokens(text.distinct), config.seed)
     train = config.training_tokens(len(text))
     return text[:train], text[train:].astype(np.int32)
 

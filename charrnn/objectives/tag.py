@@ -58,9 +58,9 @@ __all__ = ["Tagging", "plan", "read"]
 
 SIZES = ((3_000_000, 192), (math.inf, 384))  # for texts of fewer characters in all
 # Tokens of an update, also for texts of fewer characters in all: small updates learn more of few
-# texts in 12 passes.
+# texts in 12 epochs.
 TOKENS = ((60_000, 512), (math.inf, 2048))
-MAX_EPOCHS = 12  # later passes learn the names by heart; see benchmarks/NOTES.md
+MAX_EPOCHS = 12  # later epochs learn the names by heart; see benchmarks/NOTES.md
 # Words outside all spans are many, and count less: else a model that is unsure marks nothing, and
 # of new names it is often unsure. See benchmarks/NOTES.md.
 OUTSIDE_WEIGHT = 0.2

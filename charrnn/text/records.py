@@ -61,14 +61,14 @@ class Records:
         return int(self.lengths.sum())
 
     def chosen(self, rows: NDArray[np.integer] | slice) -> Records:
-        """Those of these numbers."""
+        """The records with these indices."""
         return Records(self.ids, self.begins[rows], self.lengths[rows])
 
     def windows(self, rows: NDArray[np.integer], first: int, width: int) -> NDArray[np.int64]:
         """What is read of some records: (B, T+1), `PAD` after the end of each.
 
         Args:
-            rows: (B,), their numbers.
+            rows: (B,), their indices.
             first: tokens of each that were read before.
             width: T.
         """
@@ -90,7 +90,10 @@ class Records:
 
     @cached_property
     def _kinds(self) -> NDArray[np.int64]:
-        """For each record, which of the different ones it is, as they first come: (K,)."""
+        """For each record (K,), the number of its content; equal records share it.
+
+        Contents are numbered in order of first appearance.
+        """
         contents = np.fromiter(map(hash, self._contents()), np.int64, self.count)
         _, first, kinds = np.unique(contents, return_index=True, return_inverse=True)
         del contents
@@ -105,12 +108,12 @@ class Records:
                 yield self.ids[begin + 1 : begin + length].tobytes()
 
     @cached_property
-    def different(self) -> int:
-        """How many different records there are."""
+    def distinct(self) -> int:
+        """How many distinct records there are."""
         return int(self._kinds.max(initial=-1)) + 1
 
     def shared_with(self, others: Records) -> int:
-        """How many of these stand in another list of the same vocabulary, too."""
+        """How many of these are also in another list of the same vocabulary."""
         theirs = set(map(hash, others._contents()))
         return sum(hash(one) in theirs for one in self._contents())
 
@@ -120,10 +123,10 @@ class Records:
         Equal records are on the same side: none is validated that was trained on.
 
         Args:
-            training: how many different ones are for training.
+            training: how many distinct ones are for training.
             seed: equal seeds draw the same.
         """
-        train, validation = sides(self._kinds, shuffled(self.different, seed)[training:])
+        train, validation = sides(self._kinds, shuffled(self.distinct, seed)[training:])
         return self.chosen(train), self.chosen(validation)
 
 
@@ -131,18 +134,18 @@ EncodedText = NDArray[np.integer] | Records  # a text as token ids: a story (N,)
 
 
 def shuffled(count: int, seed: int) -> NDArray[np.int64]:
-    """The numbers of different records or examples, in the order in which sides are drawn."""
+    """The indices of distinct records or examples, in the order in which they are dealt to sides."""
     return np.random.default_rng((seed, VALIDATION)).permutation(count)
 
 
 def sides(
     kinds: NDArray[np.integer], validating: NDArray[np.integer]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of those for training, and of those for validation; equals are on one side.
+    """The indices for training, and for validation; equal ones are on one side.
 
     Args:
-        kinds: (N,), which of the different ones each is.
-        validating: those of the different ones that validate.
+        kinds: (N,), which of the distinct ones each is.
+        validating: those of the distinct ones that validate.
     """
     validates = np.isin(kinds, validating)  # (N,)
     return np.flatnonzero(~validates), np.flatnonzero(validates)
@@ -169,7 +172,7 @@ def holds(story: NDArray[np.integer], part: NDArray[np.integer]) -> bool:
 
 
 def entropy(text: EncodedText) -> float:
-    """What a token costs whoever knows only how often each comes, in nats; estimated."""
+    """The entropy of the token frequencies, in nats per token; estimated from parts of the text."""
     ids = text.ids if isinstance(text, Records) else text
     firsts = range(0, len(ids), max(len(ids) // PARTS, PART))
     parts = [ids[first : first + PART] for first in firsts]

@@ -15,7 +15,7 @@ from charrnn.evaluation.surprisals import surprisals
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.learner import Learner
-from charrnn.learning.records import RecordLanes, steps_of
+from charrnn.learning.records import RecordLanes, batches_per_epoch
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.records import PAD, Records
 from tests.conftest import V, small_config, small_training
@@ -63,7 +63,7 @@ def test_each_record_is_read_once_an_epoch_from_its_beginning_to_its_end(
         for begin, length in zip(given_.begins, given_.lengths, strict=True)
     ]
     assert sorted(filter(None, read(made, epoch))) == sorted(wanted)
-    assert made.steps_per_epoch == steps_of(given_, made.batch_size, made.seq_length)
+    assert made.steps_per_epoch == batches_per_epoch(given_, made.batch_size, made.seq_length)
 
 
 @given(lanes(), st.integers(0, 50))

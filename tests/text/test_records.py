@@ -145,8 +145,8 @@ def test_no_record_is_validated_that_was_trained_on(
     tokenizer = CharTokenizer("\nabcdefgh", "\n\n")
     ids = np.concatenate([[tokenizer.end_id], encode_records(tokenizer, texts)]).astype(np.uint8)
     records = Records.of(ids, tokenizer.vocab_size - 1)
-    assert records.different == len(set(texts))
-    training = data.draw(st.integers(1, records.different - 1))
+    assert records.distinct == len(set(texts))
+    training = data.draw(st.integers(1, records.distinct - 1))
     parts = [contents(part, tokenizer) for part in records.split(training, seed)]
     assert len(set(parts[0])) == training
     assert not set(parts[0]) & set(parts[1])

@@ -37,13 +37,13 @@ MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
 def divide(
     keys: Sequence[Hashable], val_frac: float, seed: int, labels: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of the examples for training, and of those for validation, from all over.
+    """The indices of the examples for training, and of those for validation, from all over.
 
     Equal examples are on the same side: none is validated that was trained on.
 
     Args:
         keys: what makes examples equal.
-        val_frac: the share of the different ones that validates.
+        val_frac: the share of the distinct ones that validates.
         seed: equal seeds draw the same.
         labels: of the examples. Each keeps an example to train on, as long as that leaves any to
             validate; None to draw whatever their labels.
@@ -61,14 +61,14 @@ def divide(
     return sides(kinds, order[:count])
 
 
-def check_enough(different: int, purpose: str) -> None:
-    """See that there are so many different examples that something can be learnt.
+def check_enough(distinct: int, purpose: str) -> None:
+    """See that there are so many distinct examples that something can be learnt.
 
     Raises:
         BadDataError: if there are too few for their purpose.
     """
-    if different < MIN_EXAMPLES:
-        found = f"the data has {counted(different, 'different example')}"
+    if distinct < MIN_EXAMPLES:
+        found = f"the data has {counted(distinct, 'different example')}"
         raise BadDataError(found, f"{MIN_EXAMPLES} are needed {purpose}")
 
 
@@ -78,7 +78,7 @@ def _to_spare(
     """Of `order`, those without which each label still has one; all, if there are none.
 
     Args:
-        order: of the different examples.
+        order: of the distinct examples.
         kinds: (N,), which of these each example is.
         labels: (N,), of the examples.
     """

@@ -16,9 +16,9 @@ CLEAR = 0.01  # nats; smaller differences say nothing
 PERFECT = 0.005  # nats; what follows is as good as certain
 TRIED_UPDATES = 100  # after which a network has learnt at least how often each character comes
 
-# In fewer updates, and less than such a share of the passes that help, a loss that stands still
+# In fewer updates, and less than such a share of the epochs that help, a loss that stands still
 # tells nothing yet.
-FEW_UPDATES, FEW_PASSES = 2000, 0.5
+FEW_UPDATES, FEW_EPOCHS = 2000, 0.5
 LATE = 0.75  # of the updates; what falls after these still falls
 SPENT = 0.02  # of the highest learning rate, with which a loss stands still in any case
 
@@ -28,7 +28,7 @@ def for_language(metrics: Sequence[Evaluation], max_epochs: int, chance: float, 
 
     Args:
         metrics: all evaluations of the run; at least one.
-        max_epochs: after so many passes there is nothing more to learn from the text.
+        max_epochs: after so many epochs there is nothing more to learn from the text.
         chance: nats that it costs to know no more than how often each token comes.
         longer: the option that makes a run longer.
     """
@@ -88,7 +88,7 @@ def for_task(
         rank: what they are compared by; lower is better.
         longer: the option that makes a run longer.
         perfect: the score that can't be bettered.
-        max_epochs: after so many passes a run for minutes ends.
+        max_epochs: after so many epochs a run for minutes ends.
         unseen: labels that no validation example has, of which the score says nothing.
     """
     best = min(metrics, key=rank)
@@ -124,7 +124,7 @@ def _none_has(labels: Sequence[str]) -> str:
 
 
 def _is_short(last: Evaluation, max_epochs: int) -> bool:
-    return last.step < FEW_UPDATES and last.epoch < FEW_PASSES * max_epochs
+    return last.step < FEW_UPDATES and last.epoch < FEW_EPOCHS * max_epochs
 
 
 def _is_spent(before: Evaluation, metrics: Sequence[Evaluation]) -> bool:

@@ -29,7 +29,7 @@ RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 OVERHEAD = 512  # tokens, whose time an update takes besides that of its own
 MEASURED = 2048  # tokens of the updates whose speed is measured
-PASSES = 8  # over the text that a size must be able to make to be chosen, or
+MIN_EPOCHS = 8  # that a size must be able to make to be chosen, or
 CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
 
 # For training texts shorter than so many characters: the largest size, and the largest if they are
@@ -42,10 +42,10 @@ MAX_SIZES = (
     (3_000_000, 512, 1024),
     (math.inf, 1024, 1024),
 )
-MANY_PASSES = 50
+MANY_EPOCHS = 50
 
-# For training texts shorter than so many characters: after so many passes further ones do not help.
-MAX_PASSES = ((20_000, 30), (600_000, 60), (math.inf, 100))
+# For training texts shorter than so many characters: after so many epochs further ones do not help.
+MAX_EPOCHS = ((20_000, 30), (600_000, 60), (math.inf, 100))
 
 # What is dropped with AdamW for loads below so much: of the outputs and of the recurrent weights of
 # an LSTM, a GRU, which bears less of the latter, and a plain RNN, which has less to lose.
@@ -107,14 +107,14 @@ def plan_of(
     shape |= of_model(given)
     speed *= _efficiency(shares.tokens_per_step)
     model = _network(shares.train, shape, budget, speed)
-    passes = _expected_epochs(shares.train, model, budget, speed)
-    load = load_of(passes, parameter_count(shapes_of(model)), shares.train)
+    epochs = _expected_epochs(shares.train, model, budget, speed)
+    load = load_of(epochs, parameter_count(shapes_of(model)), shares.train)
     recipe = recipe_of(model, load, fine_tuning=fine_tuning)
     dropouts = _dropouts(model.cell, load, recipe)
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     chosen = recipe.settings(_learning_rate(model, 0.3 if fine_tuning else 1.0))
     chosen |= of_training(given)
-    updates = passes * shares.steps_per_epoch
+    updates = epochs * shares.steps_per_epoch
     settings = {
         "weight_decay": recipe.decay(chosen["learning_rate"], load, updates),
         **chosen,
@@ -161,16 +161,16 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, un
 
 
 def max_epochs(train_tokens: int) -> int:
-    """Passes after which further ones do not help: the text is known by heart."""
-    return next(passes for length, passes in MAX_PASSES if train_tokens < length)
+    """Epochs after which further ones do not help: the text is known by heart."""
+    return next(epochs for length, epochs in MAX_EPOCHS if train_tokens < length)
 
 
 def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) -> ModelConfig:
     """The network that learns most.
 
-    It is the largest that can read the text `PASSES` times, or `CHARACTERS_PER_PARAMETER`
+    It is the largest that can read the text `MIN_EPOCHS` times, or `CHARACTERS_PER_PARAMETER`
     characters for each of its parameters, if the text is long enough to fill it. One that is too
-    large for the text is chosen where it can read the text `MANY_PASSES` times.
+    large for the text is chosen where it can read the text `MANY_EPOCHS` times.
     """
     usual, largest = next((size, large) for length, size, large in MAX_SIZES if train < length)
     sizes = [size for size in SIZES if size <= largest]
@@ -178,10 +178,10 @@ def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) ->
     models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in sizes]
     model = models[0]
     for larger in models[1:]:
-        passes = _expected_epochs(train, larger, budget, speed)
+        epochs = _expected_epochs(train, larger, budget, speed)
         parameters = parameter_count(shapes_of(larger))
-        needed = min(PASSES, CHARACTERS_PER_PARAMETER * parameters / train)
-        if passes >= (needed if larger.hidden_size <= usual else MANY_PASSES):
+        needed = min(MIN_EPOCHS, CHARACTERS_PER_PARAMETER * parameters / train)
+        if epochs >= (needed if larger.hidden_size <= usual else MANY_EPOCHS):
             model = larger
     return model
 

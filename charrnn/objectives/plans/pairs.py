@@ -44,7 +44,7 @@ WEIGHT_DECAY = 0.05  # with Muon, too: what language models take was worse
 
 SIZES = (64, 128, 192, 256, 384, 512)
 LIMITS = ((100_000, 192), (1_000_000, 256), (math.inf, 512))
-PASSES = ((100_000, 20), (math.inf, 12))  # few characters are read in few updates a pass
+MIN_EPOCHS = ((100_000, 20), (math.inf, 12))  # few characters are read in few updates an epoch
 OPERATIONS = 3  # half of the weights are read with each character: of the source, or of the target
 RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
 
@@ -95,8 +95,8 @@ def plan_of(
     tokens = sum(map(tokens_of, train))
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **DROPOUTS, "vocab_size": vocab_size, **chosen}
-    passes = next(count for limit, count in PASSES if tokens < limit)
-    sizes = Sizes(SIZES, LIMITS, passes, OPERATIONS, lambda model: shapes_of(model, task_record))
+    min_epochs = next(count for limit, count in MIN_EPOCHS if tokens < limit)
+    sizes = Sizes(SIZES, LIMITS, min_epochs, OPERATIONS, lambda model: shapes_of(model, task_record))
     model = sizes.largest(shape, tokens, request.budget, speed)
     usual = _pairs_at_once(len(train), tokens)
     batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")
@@ -135,12 +135,12 @@ class _Parts(NamedTuple):
 def _divided(pairs: Sequence[Pair], validation: Sequence[Pair], given: Mapping[str, Any]) -> _Parts:
     """See `plan_of`."""
     sources = [pair.source for pair in pairs]
-    different = len(set(sources))
+    distinct = len(set(sources))
     if validation:
-        check_enough(different, "to learn")
+        check_enough(distinct, "to learn")
         own = len({pair.source for pair in validation})
-        return _Parts(pairs, validation, own / (different + own))
-    val_frac = given.get("val_frac") or min(0.1, MAX_VALIDATION / different)
+        return _Parts(pairs, validation, own / (distinct + own))
+    val_frac = given.get("val_frac") or min(0.1, MAX_VALIDATION / distinct)
     train, val = divide(sources, val_frac, given.get("seed", 0))
     return _Parts([pairs[k] for k in train], [pairs[k] for k in val], val_frac)
 
@@ -151,7 +151,7 @@ def _expected_epochs(
     """About how often the pairs will be read."""
     if request.budget.epochs is not None:
         return request.budget.epochs
-    return min(sizes.passes_of(model, tokens, request.budget, speed(model.cell)), MAX_EPOCHS)
+    return min(sizes.epochs_of(model, tokens, request.budget, speed(model.cell)), MAX_EPOCHS)
 
 
 def _pairs_at_once(pairs: int, tokens: int) -> int:

@@ -1,6 +1,6 @@
 """What changes a network's weights, by how much it learns about each.
 
-passes, model, tokens ──load_of──▶ load ──recipe_of──▶ Recipe
+epochs, model, tokens ──load_of──▶ load ──recipe_of──▶ Recipe
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ ADAMW = Recipe("adamw", 1.0, 0.05)
 MUON = Recipe("muon", 8 / 3, 0.15)
 
 
-def load_of(passes: float, parameters: int, tokens: int) -> float:
-    """Passes times parameters for each token that there is to learn from."""
-    return passes * parameters / tokens
+def load_of(epochs: float, parameters: int, tokens: int) -> float:
+    """Epochs times parameters per training token: how easily a run learns its text by heart."""
+    return epochs * parameters / tokens
 
 
 def recipe_of(model: ModelConfig, load: float, *, fine_tuning: bool) -> Recipe:

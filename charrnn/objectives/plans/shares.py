@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import BadDataError, UsageError
-from charrnn.learning.records import steps_of
+from charrnn.learning.records import batches_per_epoch
 from charrnn.text.records import Records
 from charrnn.words import counted
 
@@ -22,7 +22,7 @@ __all__ = ["MAX_VAL", "Shares", "in_words", "record_shares", "story_shares"]
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 USUAL_VAL = 0.1  # the share for validation, unless the user wants another
 MIN_VAL = 8  # tokens of the smallest text worth a validation
-MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
+MIN_RECORDS = 10  # distinct ones; fewer leave nothing to validate
 MAX_VAL = 500_000  # tokens; more say nothing new, and are missed in training
 MAX_STEPS = 128  # that a record is read at once, if it is as long
 
@@ -36,7 +36,7 @@ class Shares(NamedTuple):
 
     Attributes:
         train, val: tokens.
-        val_frac: the share that is for validation: of the tokens, or of the different records.
+        val_frac: the share that is for validation: of the tokens, or of the distinct records.
         batch_size, seq_length: lanes or records side by side, and steps between two updates.
         steps_per_epoch: updates in which all of the training text is read.
         tokens_per_step: that an update reads; of records, on average.
@@ -180,16 +180,17 @@ def record_shares(
     """
     if validation is None:
         val = _held_back(records, given.get("val_frac"))
-        different = records.different
-        train, validation = records.split(different - val, given.get("seed", 0))
+        distinct = records.distinct
+        train, validation = records.split(distinct - val, given.get("seed", 0))
     else:
-        if records.different < MIN_RECORDS:
-            raise _too_few(records.different, MIN_RECORDS)
-        train, val = records, validation.different
-        different = records.different + val
-    batch, steps = _side_by_side(train, given, notes, unit)
-    updates, lengths = steps_of(train, batch, steps), np.sort(train.lengths)
-    alone = _alone(lengths, batch, steps)
+        if records.distinct < MIN_RECORDS:
+            raise _too_few(records.distinct, MIN_RECORDS)
+        train, val = records, validation.distinct
+        distinct = records.distinct + val
+    batch_size, seq_length = _side_by_side(train, given, notes, unit)
+    updates = batches_per_epoch(train, batch_size, seq_length)
+    lengths = np.sort(train.lengths)
+    alone = _alone(lengths, batch_size, seq_length)
     if 2 * alone > updates:
         notes.append(
             f"one record has {counted(int(lengths[-1]) - 1, unit)}, and {alone:,} of the "
@@ -198,9 +199,9 @@ def record_shares(
     return Shares(
         train.size,
         validation.size,
-        val / different,
-        batch,
-        steps,
+        val / distinct,
+        batch_size,
+        seq_length,
         updates,
         train.size / updates,
         train.count,
@@ -208,22 +209,22 @@ def record_shares(
 
 
 def _held_back(records: Records, val_frac: float | None) -> int:
-    """How many of the different records validate: a tenth by default."""
-    different, fraction = records.different, val_frac or USUAL_VAL
-    if not _is_enough(different, fraction):
+    """How many of the distinct records validate: a tenth by default."""
+    distinct, fraction = records.distinct, val_frac or USUAL_VAL
+    if not _is_enough(distinct, fraction):
         needed = _needed(fraction)
-        if _is_enough(different, USUAL_VAL):
-            raise _unusual_share(fraction, f"{needed} different records", f"{different}")
-        raise _too_few(different, needed)
-    val = round(different * fraction)
+        if _is_enough(distinct, USUAL_VAL):
+            raise _unusual_share(fraction, f"{needed} different records", f"{distinct}")
+        raise _too_few(distinct, needed)
+    val = round(distinct * fraction)
     if val_frac is None:
-        val = max(1, min(val, round(MAX_VAL * different / records.size)))
+        val = max(1, min(val, round(MAX_VAL * distinct / records.size)))
     return val
 
 
-def _too_few(different: int, needed: int) -> BadDataError:
+def _too_few(distinct: int, needed: int) -> BadDataError:
     return BadDataError(
-        f"the corpus has {counted(different, 'different record')}; {needed} are needed",
+        f"the corpus has {counted(distinct, 'different record')}; {needed} are needed",
         "give a longer list, or read it as one story with --records none",
     )
 
@@ -242,42 +243,43 @@ def _side_by_side(
     parts = -(-usual // MAX_STEPS)  # of about equal width
     wanted = given.get("seq_length") or -(-usual // (8 * parts)) * 8
     longest = int(train.lengths.max())
-    steps = min(wanted, -(-longest // 8) * 8)
-    if steps < wanted:
+    seq_length = min(wanted, -(-longest // 8) * 8)
+    if seq_length < wanted:
         notes.append(
             f"the longest record has {counted(longest - 1, unit)}, so records are read "
-            f"{steps:,} steps at a time instead of {wanted:,}"
+            f"{seq_length:,} steps at a time instead of {wanted:,}"
         )
-    mean = min(train.size / train.count, steps)
+    mean = min(train.size / train.count, seq_length)
     tokens = next(count for length, _, count in UPDATES if train.size < length)
     side_by_side = 2 ** max(0, round(np.log2(tokens / mean)))
     while side_by_side > 1 and side_by_side * 8 > train.count:
         side_by_side //= 2
-    batch = given.get("batch_size") or side_by_side
-    if batch > train.count:
+    batch_size = given.get("batch_size") or side_by_side
+    if batch_size > train.count:
         raise UsageError(
-            f"{batch} records can't be read side by side, there are {train.count} for training",
+            f"{batch_size} records can't be read side by side, "
+            f"there are {train.count} for training",
             "choose a smaller --batch-size",
         )
-    return batch, steps
+    return batch_size, seq_length
 
 
-def _alone(lengths: NDArray[np.int64], batch: int, steps: int) -> int:
+def _alone(lengths: NDArray[np.int64], batch_size: int, seq_length: int) -> int:
     """In how many updates of an epoch the longest record is read when those beside it have ended.
 
     Args:
         lengths: (K,), sorted.
-        batch, steps: B and T.
+        batch_size, seq_length: B and T.
     """
-    if batch == 1 or len(lengths) == 1:
+    if batch_size == 1 or len(lengths) == 1:
         return 0
-    second, first = -(-lengths[-2:] // steps)
+    second, first = -(-lengths[-2:] // seq_length)
     return int(first - second)
 
 
-def _is_enough(different: int, fraction: float) -> bool:
-    """Whether so many different records leave some to train on and some to validate."""
-    return different >= MIN_RECORDS and 0 < round(different * fraction) < different
+def _is_enough(distinct: int, fraction: float) -> bool:
+    """Whether so many distinct records leave some to train on and some to validate."""
+    return distinct >= MIN_RECORDS and 0 < round(distinct * fraction) < distinct
 
 
 def _needed(fraction: float) -> int:

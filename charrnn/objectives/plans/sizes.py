@@ -19,7 +19,7 @@ from charrnn.settings import settings_from
 __all__ = ["FINE_TUNING", "Sizes"]
 
 FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
-MIN_PASSES = 10  # with fewer, smaller language models were the better start
+MIN_EPOCHS = 10  # with fewer, smaller language models were the better start
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Sizes:
     Attributes:
         sizes: of a stack, the smallest first.
         limits: pairs (characters, size): of texts with fewer characters in all, the largest size.
-        passes: over the examples, for which a size must leave time to be chosen.
+        min_epochs: for which a size must leave time to be chosen.
         operations: that a character costs in training, for each weight.
         shapes: of the weights of a network, by name.
     """
 
     sizes: Sequence[int]
     limits: Sequence[tuple[float, int]]
-    passes: int
+    min_epochs: int
     operations: float
     shapes: Callable[[ModelConfig], Shapes]
 
@@ -60,10 +60,10 @@ class Sizes:
             if size <= largest
         ]
         rate = speed(models[0].cell)
-        able = [m for m in models if self.passes_of(m, train, budget, rate) >= self.passes]
+        able = [m for m in models if self.epochs_of(m, train, budget, rate) >= self.min_epochs]
         return able[-1] if able else models[0]
 
-    def passes_of(self, model: ModelConfig, train: int, budget: Budget, rate: float) -> float:
+    def epochs_of(self, model: ModelConfig, train: int, budget: Budget, rate: float) -> float:
         """About how often a network reads the examples, at so many operations per second."""
         if budget.minutes is None:
             return math.inf
@@ -77,13 +77,13 @@ class Sizes:
         minutes = request.budget.kept_minutes
         if not request.bases or minutes is None:
             return ()
-        passes = self.passes_of(model, train, request.budget, speed(model.cell))
-        if passes >= MIN_PASSES:
+        epochs = self.epochs_of(model, train, request.budget, speed(model.cell))
+        if epochs >= MIN_EPOCHS:
             return ()
         names = " and ".join(str(base.path) for base in request.bases)
         return (
             f"a network of the size of {names}, {model.num_layers}×{model.hidden_size}, reads the "
-            f"examples fewer than {max(2, int(passes) + 1)} times in {minutes:g} minutes; "
-            f"{MIN_PASSES} times or more are better: give more --minutes, or start from a smaller "
+            f"examples fewer than {max(2, int(epochs) + 1)} times in {minutes:g} minutes; "
+            f"{MIN_EPOCHS} times or more are better: give more --minutes, or start from a smaller "
             "model",
         )

@@ -34,7 +34,7 @@ LONGEST = 2_000  # characters of a text that are read, unless the user wants mor
 MAX_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
 
 SIZES = (32, 64, 128, 192, 256, 384)
-PASSES = 6
+MIN_EPOCHS = 6
 OPERATIONS = 6 / 0.9  # nine tenths of the time are spent in updates
 RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate
 
@@ -66,7 +66,7 @@ class Needs:
     @property
     def sizes(self) -> Sizes:
         """Networks to choose from."""
-        return Sizes(SIZES, self.limits, PASSES, OPERATIONS, encoder_shapes)
+        return Sizes(SIZES, self.limits, MIN_EPOCHS, OPERATIONS, encoder_shapes)
 
 
 def longest_in(given: Mapping[str, Any]) -> int:
