@@ -47,8 +47,8 @@ __all__ = [
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 BudgetName = Literal["minutes", "epochs", "steps"]
-Numbers = Literal["fp32", "bf16"]  # that are multiplied
-Precision = Literal["auto", Numbers]
+ProductPrecision = Literal["fp32", "bf16"]  # of matrix products
+Precision = Literal["auto", ProductPrecision]
 OptimizerName = Literal["adamw", "muon"]
 # "tiles" is no more, but earlier runs have recorded it: AMX with threads that divided the units.
 EngineName = Literal["auto", "kernels", "tiles", "lane_tiles", "persistent", "torch", "loops"]

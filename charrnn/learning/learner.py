@@ -11,7 +11,7 @@ from torch import Tensor
 
 from charrnn.arrays import Weights
 from charrnn.cells.rules import State
-from charrnn.config import EngineName, ModelConfig, Numbers, TrainConfig
+from charrnn.config import EngineName, ModelConfig, ProductPrecision, TrainConfig
 from charrnn.errors import first_line
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
@@ -82,7 +82,7 @@ class Learner:
         self.notes: tuple[str, ...] = ()
         self.compute(config.engine, self.precision)
 
-    def compute(self, engine: EngineName, precision: Numbers) -> None:
+    def compute(self, engine: EngineName, precision: ProductPrecision) -> None:
         """Compute the next updates in this way, from an empty state; before `prepare`.
 
         An engine that is not available is replaced, and `notes` says so.

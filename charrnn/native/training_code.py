@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName, Numbers
+from charrnn.config import CellName, ProductPrecision
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code, size, thread_count, thread_number
@@ -86,16 +86,16 @@ class _Build:
         self.rule = RULES[cell]
         self.gates = CELLS[cell].gates
         self.hidden_size = hidden_size
-        self.numbers: Numbers = "fp32" if product == "fp32" else "bf16"
-        self.bytes = size(self.numbers)
+        self.precision: ProductPrecision = "fp32" if product == "fp32" else "bf16"
+        self.bytes = size(self.precision)
         self.width = self.blocks * code.lanes  # units of a panel
         self.product: Vectors | Tiles
         self.thread, threads = thread_number(code), thread_count(code)
         if product == "tiles":
             self.product = Tiles(code, together, self.blocks, self.thread, threads)
         else:
-            numbers = self.numbers
-            self.product = Vectors(code, together, self.blocks, self.thread, threads, numbers)
+            precision = self.precision
+            self.product = Vectors(code, together, self.blocks, self.thread, threads, precision)
         self.panels = hidden_size // self.width
 
     def unit(self, panel: Int, block: Int) -> Int:
@@ -104,11 +104,11 @@ class _Build:
 
     def load(self, name: str, place: Int) -> Vector:
         """W numbers from an array in the format that is multiplied."""
-        return self.code.load(self.code[name] + place * self.bytes, self.numbers)
+        return self.code.load(self.code[name] + place * self.bytes, self.precision)
 
     def store(self, name: str, place: Int, value: Vector) -> None:
         """W numbers to such an array."""
-        self.code.store(self.code[name] + place * self.bytes, value, self.numbers)
+        self.code.store(self.code[name] + place * self.bytes, value, self.precision)
 
     def state(self, at: Int) -> tuple[Vector, ...]:
         """The state of W units; the part that acts past the product is kept as floats."""

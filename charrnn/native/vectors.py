@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from charrnn.config import Numbers
+from charrnn.config import ProductPrecision
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
 
@@ -19,16 +19,22 @@ class Vectors:
         code: to be written, with the number of lanes as its argument B.
         gates, blocks: a panel of weights has so many vectors of units for each of so many gates.
         thread, threads: which of how many runs the code.
-        numbers: that are multiplied.
+        precision: of the product.
     """
 
     def __init__(
-        self, code: Code, gates: int, blocks: int, thread: Int, threads: Int, numbers: Numbers
+        self,
+        code: Code,
+        gates: int,
+        blocks: int,
+        thread: Int,
+        threads: Int,
+        precision: ProductPrecision,
     ) -> None:
         self.code = code
         self.blocks = blocks
         self.columns = columns = gates * blocks
-        self.numbers: Numbers = numbers
+        self.precision: ProductPrecision = precision
         # So many lanes share each load of weights; half of the registers are accumulators.
         room = max(code.target.registers // 2, 4)
         self.lanes = next(n for n in (8, 4, 2, 1) if n * columns <= room)
@@ -82,7 +88,7 @@ class Vectors:
                 x = code.broadcast(row + k * pitch)
                 lane = values[r * count : (r + 1) * count]
                 results += [
-                    code.dot(total, x, w, self.numbers)
+                    code.dot(total, x, w, self.precision)
                     for total, w in zip(lane, weights, strict=True)
                 ]
         return results

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from charrnn.config import ModelConfig, Numbers, TaskName, Threads, TrainConfig
+from charrnn.config import ModelConfig, ProductPrecision, TaskName, Threads, TrainConfig
 from charrnn.folder.record import Evaluation
 from charrnn.tasks.scores.reports import Report
 
@@ -33,7 +33,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         model, training: the resolved settings.
         parameters: how many numbers will be learnt.
         unit: what a token is: a character, a byte or, where some are several bytes, a token.
-        device, precision: what computes, and in which numbers.
+        device, precision: what computes, and in which precision.
         processes: how many share each update.
         epochs: passes over the training examples that the updates make.
         step: updates made before, by a run that goes on.
@@ -49,7 +49,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     unit: str
     device: str
-    precision: Numbers
+    precision: ProductPrecision
     processes: int = 1
     epochs: float
     step: int = 0

@@ -6,5 +6,5 @@ clock    the time, and how much of it work has taken
 memory   freed memory that waits for the next update
 ranks    processes that train together
 threads  in how many threads an update is computed
-devices  what computes, and in which numbers
+devices  what computes, and in which precision
 """

@@ -1,4 +1,4 @@
-"""What computes, and in which numbers."""
+"""What computes, and in which precision."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 
 import torch
 
-from charrnn.config import CellName, DeviceName, Numbers, Precision
+from charrnn.config import CellName, DeviceName, Precision, ProductPrecision
 from charrnn.errors import UsageError
 from charrnn.network.stack.cpu import kernels
 
 __all__ = ["DTYPES", "choose_device", "choose_precision", "keep_bits", "speed"]
 
-DTYPES: dict[Numbers, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES: dict[ProductPrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
 # What of an LSTM's speed is reached, by how much of the work is products.
 SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
@@ -62,8 +62,8 @@ def keep_bits(device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def choose_precision(name: Precision, device: torch.device) -> Numbers:
-    """The numbers to multiply in; `auto` takes bfloat16 where the processor has it built in."""
+def choose_precision(name: Precision, device: torch.device) -> ProductPrecision:
+    """The dtype of the products; `auto` takes bfloat16 where the processor has it built in."""
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -75,7 +75,7 @@ def choose_precision(name: Precision, device: torch.device) -> Numbers:
     return "fp32"
 
 
-def speed(device: torch.device, precision: Numbers, cell: CellName) -> float:
+def speed(device: torch.device, precision: ProductPrecision, cell: CellName) -> float:
     """A guess at how many operations per second training reaches, where it is not measured."""
     if device.type != "cpu":
         return 3e12 * SHARES[cell]

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from charrnn.config import Numbers
+from charrnn.config import ProductPrecision
 from charrnn.native import processor
 from charrnn.native.code.values import Int, Vector
 
@@ -51,9 +51,9 @@ def add_symbol(name: str, address: int | None) -> None:
     llvm.add_symbol(name, address)
 
 
-def size(numbers: Numbers) -> int:
+def size(precision: ProductPrecision) -> int:
     """Bytes that a stored number takes; in registers all have 4."""
-    return 2 if numbers == "bf16" else 4
+    return 2 if precision == "bf16" else 4
 
 
 class Code:
@@ -165,9 +165,9 @@ class Code:
         how = (ir.Constant(ir.IntType(32), n) for n in (0, 3, 1))  # to be read, kept, data
         self.external("llvm.prefetch.p0", ir.VoidType(), pointer, *how)
 
-    def load(self, address: Int, numbers: Numbers) -> Vector:
+    def load(self, address: Int, precision: ProductPrecision) -> Vector:
         """W numbers from memory."""
-        if numbers == "fp32":
+        if precision == "fp32":
             kind = _floats(self.lanes)
             return Vector(self, self.builder.load(self._pointer(address, kind), align=4))
         halves = ir.VectorType(ir.IntType(16), self.lanes)
@@ -179,10 +179,10 @@ class Code:
         )
         return Vector(self, self.builder.bitcast(shifted, _floats(self.lanes)))
 
-    def store(self, address: Int, vector: Vector, numbers: Numbers) -> None:
+    def store(self, address: Int, vector: Vector, precision: ProductPrecision) -> None:
         """W numbers to memory; bfloat16 are rounded to the nearest."""
         value, align = vector.value, 4
-        if numbers == "bf16":
+        if precision == "bf16":
             value = self.builder.fptrunc(value, ir.VectorType(_BFloat(), self.lanes))
             align = 2
         self.builder.store(value, self._pointer(address, value.type), align=align)
@@ -208,7 +208,7 @@ class Code:
         words = ir.VectorType(ir.IntType(32), self.lanes)
         return self.builder.load(self._pointer(address, words), align=4)
 
-    def dot(self, total: Vector, left: Any, right: Any, numbers: Numbers) -> Vector:
+    def dot(self, total: Vector, left: Any, right: Any, precision: ProductPrecision) -> Vector:
         """`total` + left · right: in each lane one product of floats, or two of bfloat16.
 
         Args:
@@ -216,7 +216,7 @@ class Code:
             right: from `weights`.
         """
         floats = _floats(self.lanes)
-        if numbers == "fp32":
+        if precision == "fp32":
             x, w = (self.builder.bitcast(value, floats) for value in (left, right))
             name = f"llvm.fma.v{self.lanes}f32"
             return Vector(self, self.external(name, floats, x, w, total.value))

@@ -13,14 +13,14 @@ from torch import Tensor
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 
-__all__ = ["one_block", "run", "takes", "wants_one_block"]
+__all__ = ["one_block", "run", "supports", "wants_one_block"]
 
 # Where a layer's weights are to stand side by side: cuDNN, given others, warns and copies them.
 BLOCK_DEVICES = {"cuda"}
 
 
-def takes(cell: CellName, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether PyTorch has a layer of this cell here for these numbers, and for gradients if on."""
+def supports(cell: CellName, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether PyTorch has a layer of this cell here for this dtype, and for gradients if on."""
     if device.type != "cpu" or cell != "lstm":
         return True
     if dtype == torch.float16:  # under autocast oneDNN fails where gradients are to be had

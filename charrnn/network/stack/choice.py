@@ -6,7 +6,7 @@ persistent one kernel of a GPU for all steps, see `gpu`
 torch      PyTorch's own layers, see `builtin`
 loops      a loop over PyTorch's operations, see `loops`
 
-Which is the fastest depends on the cell, the size, the numbers and the processor. Training finds
+Which is the fastest depends on the cell, the size, the dtype and the processor. Training finds
 out by trial; where nothing was tried, the first of `candidates` computes.
 """
 
@@ -33,7 +33,7 @@ def candidates(
     hidden_size: int,
     device: torch.device,
     dtype: torch.dtype,
-    weights: torch.dtype = torch.float32,
+    weights_dtype: torch.dtype = torch.float32,
     lanes: int | None = None,
 ) -> list[EngineName]:
     """What can compute layers, at least one; the likely fastest first.
@@ -41,16 +41,16 @@ def candidates(
     Args:
         cell, hidden_size: of the layers.
         device: where.
-        dtype: of the numbers that are multiplied.
-        weights: the kind of the weights.
+        dtype: of the products.
+        weights_dtype: of the weights.
         lanes: B; None for a number that suits all.
     """
     if device.type != "cpu":
-        takes = device.type == "cuda" and PERSISTENT.takes(hidden_size, dtype, weights)
-        able = takes and fits(cell, hidden_size, lanes, device)
+        supported = device.type == "cuda" and PERSISTENT.supports(hidden_size, dtype, weights_dtype)
+        able = supported and fits(cell, hidden_size, lanes, device)
         return ["persistent", "torch"] if able else ["torch"]
     compiled = (LANE_TILES, KERNELS)
-    first = [e.name for e in compiled if e.takes(hidden_size, dtype, weights)]
+    first = [e.name for e in compiled if e.supports(hidden_size, dtype, weights_dtype)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]
-    return first + [n for n in order if n != "torch" or builtin.takes(cell, device, dtype)]
+    return first + [n for n in order if n != "torch" or builtin.supports(cell, device, dtype)]

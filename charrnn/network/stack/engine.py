@@ -16,7 +16,7 @@ __all__ = ["Engine", "Gradients", "Unrolled"]
 class Unrolled(NamedTuple):
     """A layer unrolled over a sequence: its recurrent weights, and the buffers of its steps.
 
-    `hs`, `kept` and the input product are of the numbers that are multiplied, float32 or bfloat16;
+    `hs`, `kept` and the input product have the dtype of the products, float32 or bfloat16;
     `memory` and the weights are in full precision.
 
     Attributes:
@@ -62,7 +62,7 @@ class Engine(NamedTuple):
 
     Attributes:
         name: as in `TrainConfig.engine`.
-        takes: (hidden_size, numbers that are multiplied, kind of the weights) to whether it can.
+        supports: (hidden_size, dtype of the products, dtype of the weights) to whether it can.
         forward: (layer, gx, b_ih, b_hh): fill the layer's `hs`, `memory` and `kept`. gx is the
             input product without its bias, (T, B, G·H), which may share its memory with `kept`;
             with ids it is a table of products, (V, G·H). The biases are (G·H,).
@@ -72,6 +72,6 @@ class Engine(NamedTuple):
     """
 
     name: EngineName
-    takes: Callable[[int, torch.dtype, torch.dtype], bool]
+    supports: Callable[[int, torch.dtype, torch.dtype], bool]
     forward: Callable[[Unrolled, Tensor, Tensor, Tensor], None]
     backward: Callable[[Unrolled, Tensor, Tensor, Tensor], Gradients]

@@ -41,7 +41,7 @@ def sequence(
 
     Args:
         cell: its cell.
-        dtype: of the numbers that are multiplied: bfloat16, or that of the weights.
+        dtype: of the products: bfloat16, or that of the weights.
         x: (T, B, I); with ids a table (V, I).
         weights: w_ih (G·H, I), w_hh (G·H, H), b_ih (G·H,), b_hh (G·H,).
         before: the parts of the state before the first step, (B, H) each.

@@ -17,7 +17,7 @@ import torch
 
 from charrnn.cells.heads import GRAMS, shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import Budget, EngineName, Numbers
+from charrnn.config import Budget, EngineName, ProductPrecision
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision
 from charrnn.learning.learner import Learner, lanes_of
@@ -64,11 +64,11 @@ class Way(NamedTuple):
 
     Attributes:
         engine: what computes the recurrent layers.
-        precision: the numbers that are multiplied.
+        precision: of the products.
     """
 
     engine: EngineName
-    precision: Numbers
+    precision: ProductPrecision
 
     def __str__(self) -> str:
         return f"{NAMES[self.engine]} in {self.precision}"
@@ -219,16 +219,16 @@ def _rate_on_gpu(plan: Plan, task: Task, way: Way, longest: float, *, recorded: 
 
 
 def _ways(plan: Plan, task: Task, device: torch.device, processes: int) -> list[Way]:
-    """All ways there are, those in the numbers that the device is made for first."""
+    """All ways there are, those in the precision that the device is made for first."""
     model, wanted = plan.model, plan.settings.get("precision", "auto")
     best = choose_precision(wanted, device)
-    numbers = [best]
+    precisions = [best]
     if device.type == "cpu" and wanted == "auto" and best != "fp32":
-        numbers.append("fp32")
+        precisions.append("fp32")
     lanes = lanes_of(task, plan.settings["batch_size"], processes)
     return [
         Way(engine, precision)
-        for precision in numbers
+        for precision in precisions
         for engine in candidates(
             model.cell, model.hidden_size, device, DTYPES[precision], lanes=lanes
         )

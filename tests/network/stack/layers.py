@@ -38,7 +38,7 @@ def table(leaves: list[Tensor], rows: int = 7) -> tuple[Tensor, list[Tensor]]:
 def first_engine(leaves: list[Tensor], dtype: torch.dtype) -> Engine:
     """The first that can, whatever PyTorch has."""
     width, full = leaves[2].shape[1], leaves[2].dtype
-    return next(engine for engine in STEP_ENGINES.values() if engine.takes(width, dtype, full))
+    return next(engine for engine in STEP_ENGINES.values() if engine.supports(width, dtype, full))
 
 
 def run(

@@ -27,20 +27,20 @@ __all__ = ["KERNELS", "LANE_TILES", "available"]
 PRODUCTS: dict[torch.dtype, Product] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 
-def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
-    """Whether there are kernels for these numbers on weights of this kind."""
-    return weights == torch.float32 and available(hidden_size, numbers)
+def supports(hidden_size: int, dtype: torch.dtype, weights_dtype: torch.dtype) -> bool:
+    """Whether there are kernels for products of this dtype, and weights of that one."""
+    return weights_dtype == torch.float32 and available(hidden_size, dtype)
 
 
-def takes_in_tiles(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
+def supports_in_tiles(hidden_size: int, dtype: torch.dtype, weights_dtype: torch.dtype) -> bool:
     """Whether there are kernels in tiles, which are whole in both directions of the weights."""
-    if numbers != torch.bfloat16 or hidden_size % (2 * amx.WORDS) > 0:
+    if dtype != torch.bfloat16 or hidden_size % (2 * amx.WORDS) > 0:
         return False
-    return takes(hidden_size, numbers, weights) and tiles.available()
+    return supports(hidden_size, dtype, weights_dtype) and tiles.available()
 
 
 def available(hidden_size: int, dtype: torch.dtype) -> bool:
-    """Whether there are kernels for these numbers and this width, which must be whole vectors."""
+    """Whether there are kernels for this dtype and this width, which must be whole vectors."""
     found = processor.target()
     if found is None or dtype not in PRODUCTS:
         return False
@@ -96,6 +96,6 @@ def backward(
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 
 
-KERNELS = Engine("kernels", takes, forward, backward)
+KERNELS = Engine("kernels", supports, forward, backward)
 IN_TILES = partial(forward, product="tiles"), partial(backward, product="tiles")
-LANE_TILES = Engine("lane_tiles", takes_in_tiles, *IN_TILES)
+LANE_TILES = Engine("lane_tiles", supports_in_tiles, *IN_TILES)

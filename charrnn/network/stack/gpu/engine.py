@@ -26,9 +26,9 @@ __all__ = ["PERSISTENT", "fits"]
 LEAST_CAPABILITY = (8, 0)  # from which on tiles of bfloat16 are multiplied
 
 
-def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
-    """Whether there is a GPU, and kernels for these numbers and this width; see `fits`, too."""
-    if numbers != torch.bfloat16 or weights != torch.float32 or hidden_size % SPAN:
+def supports(hidden_size: int, dtype: torch.dtype, weights_dtype: torch.dtype) -> bool:
+    """Whether there is a GPU, and kernels for this dtype and this width; see `fits`, too."""
+    if dtype != torch.bfloat16 or weights_dtype != torch.float32 or hidden_size % SPAN:
         return False
     return torch.cuda.is_available() and torch.version.cuda is not None
 
@@ -160,4 +160,4 @@ def prepare(layout: Layout, device: int) -> None:
     driver.begin_compiling(source(layout.cell, layout.way), defines(layout), device)
 
 
-PERSISTENT = Engine("persistent", takes, forward, backward)
+PERSISTENT = Engine("persistent", supports, forward, backward)

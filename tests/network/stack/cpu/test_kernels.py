@@ -45,7 +45,7 @@ ENGINES = [engine for engine in STEP_ENGINES.values() if engine is not LANE_TILE
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn that runs here, so that a new one is tested by existing."""
     found: Engine = request.param
-    if not found.takes(16, torch.float32, torch.float32):
+    if not found.supports(16, torch.float32, torch.float32):
         pytest.skip(f"there are no {found.name} here")
     return found
 

@@ -238,10 +238,10 @@ def test_there_is_a_layout_for_what_is_common(cell: CellName) -> None:
 
 def test_there_are_none_without_a_gpu() -> None:
     if not torch.cuda.is_available():
-        assert not PERSISTENT.takes(64, HALF, FULL)
-    assert not PERSISTENT.takes(64, FULL, FULL)
-    assert not PERSISTENT.takes(64, HALF, torch.float64)
-    assert not PERSISTENT.takes(80, HALF, FULL)
+        assert not PERSISTENT.supports(64, HALF, FULL)
+    assert not PERSISTENT.supports(64, FULL, FULL)
+    assert not PERSISTENT.supports(64, HALF, torch.float64)
+    assert not PERSISTENT.supports(80, HALF, FULL)
 
 
 @needs_gpp
@@ -294,7 +294,7 @@ def test_a_gpu_is_tried_out_before_it_counts(
 )
 def test_a_gpu_computes_what_the_loops_do(cell: CellName, shape: tuple[int, ...]) -> None:
     """Twice the same bits, and in a graph, too; nobody waits for what is not a number."""
-    if not PERSISTENT.takes(shape[3], HALF, FULL):
+    if not PERSISTENT.supports(shape[3], HALF, FULL):
         pytest.skip("the GPU has no tiles of bfloat16")
     if not engine.fits(cell, shape[3], shape[1], torch.device("cuda")):
         pytest.skip("the GPU has no room for so many lanes")
