@@ -41,7 +41,7 @@ def updates(seconds):
     while time.perf_counter() - begin < seconds:
         ours.update()
         calls += 1
-        if shares and neighbours.changed(usage()):  # as `training.loop` does
+        if shares and neighbours.adapt(usage()):  # as `training.loop` does
             change = Threads(step=ours.step, count=neighbours.threads)
             ours.config = msgspec.structs.replace(ours.config, threads=(change,))
     return calls * 32 * 64 / (time.perf_counter() - begin) / 1e3

@@ -117,7 +117,7 @@ class GraphUpdates:
         self.inputs.copy_(staging.inputs, non_blocking=True)
         self.generator.manual_seed(seed_of(*key))
         self.replay()
-        staging.sent()
+        staging.mark_sent()
         self._number += 1
         if self._number % CHECK_EVERY == 0:
             # Sent by an update that is long past, since the host is never so far ahead.
@@ -223,7 +223,7 @@ class _Staging:
         self._window[:, width:] = PAD  # records may be shorter; what is negative is not predicted
         self._scalars[:] = min(rate, MAX_RATE), 0.0 if batch.fresh else 1.0
 
-    def sent(self) -> None:
+    def mark_sent(self) -> None:
         """Note that the update that reads this is on its way."""
         if self._event is not None:
             self._event.record()

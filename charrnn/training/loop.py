@@ -17,7 +17,7 @@ from charrnn.training.pace.pacing import REPORT_SHARE, report_seconds
 from charrnn.training.recorder import Recorder
 from charrnn.words import as_argument
 
-__all__ = ["is_over", "loop", "reported"]
+__all__ = ["is_over", "loop", "report"]
 
 MAX_SKIPPED = 5  # updates in a row whose gradients are not finite
 REPORT_SECONDS = 0.25  # between two Progress events
@@ -46,7 +46,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     saver, process = recorder.saver, os.getpid()
     try:
         try:
-            yield from _updates(learner, recorder, deadline)
+            yield from _train(learner, recorder, deadline)
         except GeneratorExit:  # the caller has left
             if os.getpid() == process:
                 recorder.close(learner)
@@ -61,7 +61,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     except KeyboardInterrupt:  # in whichever of these
         saver.leave(INTERRUPTED_SECONDS)
         raise
-    yield from reported(learner, recorder, deadline)
+    yield from report(learner, recorder, deadline)
 
 
 def is_over(learner: Learner, recorder: Recorder) -> bool:
@@ -69,7 +69,7 @@ def is_over(learner: Learner, recorder: Recorder) -> bool:
     return learner.step >= learner.config.steps or recorder.stale >= learner.config.patience
 
 
-def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
+def _train(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
     """Update, evaluate and save until there is nothing left to do."""
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
@@ -77,7 +77,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
     neighbours = Neighbours(available, threads_at(learner.step, learner.config), usage())
     while True:
         if recorder.is_due(learner):
-            yield from _evaluated(learner, recorder, deadline, ticks)
+            yield from _evaluate(learner, recorder, deadline, ticks)
         config = learner.config
         if is_over(learner, recorder):
             break
@@ -98,7 +98,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
             steps = deadline.steps(learner.step, seconds, config)
             if steps != config.steps:
                 yield recorder.change_steps(learner, steps)
-            if available > 1 and neighbours.changed(usage()):
+            if available > 1 and neighbours.adapt(usage()):
                 recorder.change_threads(learner, neighbours.threads)
                 deadline.begin(learner.step, watch.read())
         if ticks.due():
@@ -106,7 +106,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
             yield _progress(learner)
 
 
-def _evaluated(
+def _evaluate(
     learner: Learner, recorder: Recorder, deadline: Deadline | None, ticks: _Ticks
 ) -> Iterator[Event]:
     """Evaluate, chunk by chunk, so that the caller can leave in between, and begin to save."""
@@ -128,7 +128,7 @@ def _evaluated(
         deadline.note_evaluation(seconds, closing, waited)
 
 
-def reported(
+def report(
     learner: Learner, recorder: Recorder, deadline: Deadline | None, advice: str | None = None
 ) -> Iterator[Event]:
     """Report on the best weights, piece by piece, so that the caller can leave in between.

@@ -311,7 +311,7 @@ class Recorder:
         return (yield from self.task.report(found, is_late))
 
     def finish(self, learner: Learner, report: Report | None, advice: str | None) -> Finished:
-        """The summary of a run that is over; see `loop.reported`."""
+        """The summary of a run that is over; see `loop.report`."""
         assert self.best is not None, "the last update is always evaluated"
         stopped_early = learner.step < learner.config.steps
         ended_by = "patience" if stopped_early else self.budget

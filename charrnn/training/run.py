@@ -198,7 +198,7 @@ class Run:
         self.evaluations: list[Evaluation] = []
         self._step = self._steps = 0
         if isinstance(prepared, StoppedRun):
-            self._continue(prepared)
+            self._take_progress(prepared)
         self.finished: Finished | None = None
         self._prepared: NewRun | StoppedRun | None = prepared
         self._about = prepared.facts
@@ -234,7 +234,7 @@ class Run:
                 for event in events:
                     # Not before: a loop that is refused changes nothing for the one that goes on.
                     if isinstance(event, Started) and isinstance(prepared, StoppedRun):
-                        self._continue(prepared)
+                        self._take_progress(prepared)
                     self._note(event)
                     yield event
         finally:
@@ -250,8 +250,8 @@ class Run:
         """
         return None if self._place is None else self._place.shown
 
-    def _continue(self, run: StoppedRun | RunState) -> None:
-        """Be where a run was stopped."""
+    def _take_progress(self, run: StoppedRun | RunState) -> None:
+        """Take over the progress of a stopped run."""
         self.evaluations = list(run.progress.metrics)
         self._step, self._steps = run.progress.step, run.config.steps
 
@@ -263,7 +263,7 @@ class Run:
             return
         self._place, self._prepared = place, None
         with suppress(CharRNNError):  # the first process says why nothing is saved
-            self._continue(read_run(place.shown))
+            self._take_progress(read_run(place.shown))
 
     def _note(self, event: Event) -> None:
         match event:

@@ -45,7 +45,7 @@ from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin
 from charrnn.training.events import Event, Started
-from charrnn.training.loop import is_over, loop, reported
+from charrnn.training.loop import is_over, loop, report
 from charrnn.training.memory import memory_errors
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.pacing import count_steps
@@ -229,7 +229,7 @@ class StoppedRun:
         yield _started(learner, recorder, self.origin, self.notes, summary)
         if is_over(learner, recorder) and not recorder.is_due(learner):
             advice = _over(self.place, self.data.task_record)
-            yield from reported(learner, recorder, None, advice)
+            yield from report(learner, recorder, None, advice)
         else:
             yield from loop(learner, recorder, deadline_of(learner, recorder))
 

@@ -1,7 +1,7 @@
 """In how many threads a run goes on, so that other programs have their part of the processors.
 
     neighbours = Neighbours(available, threads, usage())
-    if neighbours.changed(usage()):
+    if neighbours.adapt(usage()):
         recorder.change_threads(learner, neighbours.threads)
 
 The threads of an update wait for each other. Where one shares its processor, all go at its pace: an
@@ -76,8 +76,12 @@ class Neighbours:
         self._last = now
         self._pause = FIRST_LOOK
 
-    def changed(self, now: Usage) -> bool:
-        """Look at what has been used since, if that is long; whether `threads` is another now."""
+    def adapt(self, now: Usage) -> bool:
+        """Adapt `threads` to what was used since the last look, if that was long ago.
+
+        Returns:
+            whether it changed.
+        """
         last, seconds = self._last, now.moment - self._last.moment
         if seconds < self._pause or now.busy is None or last.busy is None:
             return False

@@ -140,7 +140,7 @@ def threads_beside(
         assert now.busy is not None
         moment, waited = now.moment + 1, {"7": now.waited["7"] + waiting}
         now = Usage(moment, now.own + own, now.busy + own + used, waited, processors)
-        neighbours.changed(now)
+        neighbours.adapt(now)
         found.append(neighbours.threads)
     return found
 
@@ -165,7 +165,7 @@ def test_what_threads_waited_that_ended_since_is_not_taken_from_the_others() -> 
     begin = Usage(0.0, 0.0, 0.0, {"7": 1.0, "8": 5.0}, 2)
     for waited in ({"7": 1.9}, {"7": 1.9, "8": 0.1}):  # the number is free, or given again
         neighbours = Neighbours(2, 2, begin)
-        assert neighbours.changed(Usage(1.0, 1.0, 2.0, waited, 2))
+        assert neighbours.adapt(Usage(1.0, 1.0, 2.0, waited, 2))
         assert neighbours.threads == 1
 
 
@@ -185,7 +185,7 @@ def test_there_is_always_a_thread_and_few_changes(
 
 def test_where_the_system_tells_nothing_nothing_changes() -> None:
     neighbours = Neighbours(4, 4, Usage(0.0, 0.0, None, {}, 4))
-    assert not neighbours.changed(Usage(9.0, 1.0, None, {}, 4))
+    assert not neighbours.adapt(Usage(9.0, 1.0, None, {}, 4))
     assert neighbours.threads == 4
 
 
