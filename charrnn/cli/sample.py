@@ -48,17 +48,17 @@ def sample(
     refuse_mixed_up(given | {"json": json})
     _read_words(given)
     options = take(SampleOptions, given)
-    as_given = {name: given[name] for name in Reading.__struct_fields__ if name in given}
-    take(Reading, given)
+    reading = {name: given[name] for name in Reading.__struct_fields__ if name in given}
+    take(Reading, given)  # checked now; made in `_sample`, which knows whether tokens are bytes
     refuse_inputs(options.output, "--output", filter(None, (options.prompt_file, options.novelty)))
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
-    if given.get("max_new_tokens") == 0:
+    if given.get("max_new_tokens") == 0:  # --length 0 writes until it is stopped
         given["max_new_tokens"] = None
 
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is refused by name
-        _sample(models or [None], given, options, as_given, json=json)
+        _sample(models or [None], given, options, reading, json=json)
 
 
 def _sample(

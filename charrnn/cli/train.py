@@ -68,10 +68,9 @@ TokenizerOption = Annotated[
 ]
 
 
-# What may be given with --repeat. How a text was read stands in the run's state; where that has
-# been removed, UNTOLD may be given too.
-PLACES = ("name", "out", "init_from")
-UNTOLD = ("encoding", "errors", "text_column", "split")
+# What may be given with --repeat; where the run's state was removed, how to read the text as well.
+WITH_REPEAT = ("name", "out", "init_from")
+WITHOUT_STATE = ("encoding", "errors", "text_column", "split")
 
 
 @with_settings(Budget, TaskSettings, ModelConfig, TrainConfig, Reading)
@@ -93,11 +92,11 @@ def train(
     Settings left out are chosen to fit the text.
     """
     with _one_voice() as speaks:
-        others = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
-        given |= {name: value for name, value in others.items() if value not in (None, [])}
+        named = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
+        given |= {name: value for name, value in named.items() if value not in (None, [])}
         _check(sources, resume, repeat, given, validates=bool(validation))
-        if speaks:  # what others find may be the first process at its work
-            _refuse_held(resume, out, name)
+        if speaks:  # other processes may find the first one already at work there
+            _refuse_locked(resume, out, name)
 
         from charrnn.text.origin import working_folder
 
@@ -111,7 +110,7 @@ def train(
         if resume is not None:
             events = run.resume(resume, sources or None, validation=held)
         elif repeat is not None:
-            reading = take(Reading, given) if any(name in given for name in UNTOLD) else None
+            reading = take(Reading, given) if any(name in given for name in WITHOUT_STATE) else None
             events = run.train(
                 sources or None, repeat=repeat, reading=reading, validation=held, **given
             )
@@ -138,7 +137,7 @@ def _check(
     *,
     validates: bool,
 ) -> None:
-    """See that there is a text, one budget, and nothing that a run that is there has itself.
+    """Check that there is a text and one budget, and that a run that exists keeps its settings.
 
     Args:
         sources, resume, repeat: as `train` takes them.
@@ -152,8 +151,8 @@ def _check(
         again = {} if repeat is None else {"repeat": repeat}
         _refuse_changes(resume, given | again, "--resume")
     elif repeat is not None:
-        places = PLACES + (() if _has_state(repeat) else UNTOLD)
-        _refuse_changes(repeat, {k: v for k, v in given.items() if k not in places}, "--repeat")
+        allowed = WITH_REPEAT + (() if _has_state(repeat) else WITHOUT_STATE)
+        _refuse_changes(repeat, {k: v for k, v in given.items() if k not in allowed}, "--repeat")
     elif not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     if validates and "val_frac" in given:
@@ -231,7 +230,7 @@ def _refuse_absent(sources: list[str]) -> None:
             resolve(source)
 
 
-def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None:
+def _refuse_locked(resume: str | None, out: Path | None, name: str | None) -> None:
     """Say at once who trains in the folder, before a text is read or PyTorch is loaded."""
     from charrnn.folder import locking
     from charrnn.folder.reading import find_model
