@@ -58,7 +58,7 @@ def reading_of_own(
             own = origin
             break
     if moved and own is None:
-        own, names = first, names.intersection(*map(_heeded, every))
+        own, names = first, names.intersection(*map(_used_settings, every))
     if own is None:
         return usual
     then = {name: getattr(own.reading, name) for name in OF_FILES if name in names}
@@ -87,7 +87,7 @@ def _origins(models: Sequence[str | None]) -> Iterator[Origin]:
             yield origin
 
 
-def _heeded(place: str) -> frozenset[str]:
+def _used_settings(place: str) -> frozenset[str]:
     """The settings that have an effect on what its name says that it is."""
     from charrnn.formats.registry import format_of
     from charrnn.text.bundled import BUNDLED

@@ -1,6 +1,6 @@
 """Which file is read how: by the suffix of its name, whatever it is compressed with.
 
-documents(path, reading, heeded)    # the documents of one file, or of the files of an archive
+documents(path, reading, used)    # the documents of one file, or of the files of an archive
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Format(NamedTuple):
 
     Attributes:
         read: what turns a file into documents.
-        settings: those of `Reading` that it heeds.
+        settings: those of `Reading` that it uses.
         whole: whether it needs the file itself, and not only a stream of its bytes.
     """
 
@@ -145,8 +145,8 @@ def refuse_compressed(source: Source) -> None:
         raise NotTextError(f"{source.name}: it can't be read compressed", kinds.UNPACK)
 
 
-def documents(given: Path | BinaryIO, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
-    """The documents in what is `opened`; adds the settings that their formats heed.
+def documents(given: Path | BinaryIO, reading: Reading, used: set[str]) -> Iterator[Piece]:
+    """The documents in what is `opened`; adds to `used` the settings that their formats use.
 
     Raises:
         CharRNNError: as `opened`.
@@ -154,13 +154,13 @@ def documents(given: Path | BinaryIO, reading: Reading, heeded: set[str]) -> Ite
     """
     notes: list[str] = []
     with opened(given, reading, notes) as found:
-        yield from _of_all(_name_of(given), found, reading, heeded)
+        yield from _of_all(_name_of(given), found, reading, used)
     if notes:
         yield Piece(_name_of(given), "", first=False, notes=tuple(notes))
 
 
 def _of_all(
-    name: str, found: Iterator[Source], reading: Reading, heeded: set[str]
+    name: str, found: Iterator[Source], reading: Reading, used: set[str]
 ) -> Iterator[Piece]:
     left_out, lacking = list[str](), list[str]()
     reason: MissingColumnError | None = None
@@ -174,7 +174,7 @@ def _of_all(
             left_out.append(inside)
             continue
         refuse_compressed(source)
-        heeded |= form.settings
+        used |= form.settings
         try:
             yield from form.read(source, reading)
             read = True

@@ -134,33 +134,34 @@ def texts(
 
 def documents(sources: Sequence[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
-    heeded: set[str] = set()
+    used: set[str] = set()
     every, duplicates = resolve_all(sources)
     for source in every:
         source.check_task(None)
     for source in every:
-        yield from _documents_of(source, reading, heeded, duplicates)
+        yield from _documents_of(source, reading, used, duplicates)
     if notes := duplicates.notes():
         yield Piece("the corpus", "", first=False, notes=notes)
-    _refuse_unheeded(reading, heeded)
+    _refuse_unused(reading, used)
 
 
 def _documents_of(
-    source: Resolved, reading: Reading, heeded: set[str], duplicates: Duplicates
+    source: Resolved, reading: Reading, used: set[str], duplicates: Duplicates
 ) -> Iterator[Piece]:
     """The documents of a source; the tables in a folder that have no such column are left out."""
     notes, lacking = list[str](), list[str]()
     reason: MissingColumnError | None = None
     read, before = False, len(duplicates.left_out)
-    for one in source.each(reading, duplicates, notes):
+    for content in source.each(reading, duplicates, notes):
         try:
-            yield from _document(one, reading, heeded)
+            yield from _document(content, reading, used)
             read = True
         except MissingColumnError as error:
             if source.folder is None:
                 raise
             reason = reason or error
-            lacking.append(os.path.relpath(one, source.folder))
+            lacking.append(os.path.relpath(content, source.folder))
+    # Nothing was read, nor left out as a copy: no table has this column.
     if reason and not read and len(duplicates.left_out) == before:
         raise reason
     if reason:
@@ -169,17 +170,17 @@ def _documents_of(
         yield Piece(source.name, "", first=False, notes=tuple(notes))
 
 
-def _document(one: str | Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
+def _document(content: str | Path, reading: Reading, used: set[str]) -> Iterator[Piece]:
     """What one of the contents of a source holds."""
-    if isinstance(one, Path):
-        yield from registry.documents(one, reading, heeded)
-    elif one == STANDARD_INPUT:
-        yield from registry.documents(standard_input(), reading, heeded)
-    elif one.startswith(HUB):
-        heeded |= {"text_column", "split"}
-        yield from columns.documents(one, hub_records(one, reading), reading)
+    if isinstance(content, Path):
+        yield from registry.documents(content, reading, used)
+    elif content == STANDARD_INPUT:
+        yield from registry.documents(standard_input(), reading, used)
+    elif content.startswith(HUB):
+        used |= {"text_column", "split"}
+        yield from columns.documents(content, hub_records(content, reading), reading)
     else:
-        yield Piece(one, BUNDLED[one].read())
+        yield Piece(content, BUNDLED[content].read())
 
 
 # Where each setting of `Reading` has an effect.
@@ -191,13 +192,13 @@ APPLIES = {
 }
 
 
-def _refuse_unheeded(reading: Reading, heeded: set[str]) -> None:
+def _refuse_unused(reading: Reading, used: set[str]) -> None:
     """Refuse a setting that was given and has had no effect."""
     usual = Reading()
     for name, where in APPLIES.items():
         value = getattr(reading, name)
         given = value != getattr(usual, name) and value != "surrogateescape"
-        if given and name not in heeded:
+        if given and name not in used:
             found = f"{name} is {value!r}, which only affects {where}, and none is read here"
             raise UsageError(found, "leave it out", name)
 
