@@ -26,7 +26,7 @@ from charrnn.formats import registry
 from charrnn.formats.tables import columns
 from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text.bundled import BUNDLED
-from charrnn.text.division import Documents
+from charrnn.text.division import DocumentStarts
 from charrnn.text.finding import Duplicates
 from charrnn.text.hub import hub_records
 from charrnn.text.resolving import Resolved, resolve_all
@@ -57,7 +57,7 @@ class Corpus:
     name: str
     text: str = field(repr=False)
     notes: tuple[str, ...] = ()
-    documents: Documents = field(default_factory=Documents, repr=False, compare=False)
+    documents: DocumentStarts = field(default_factory=DocumentStarts, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("name", "text"):
@@ -94,7 +94,7 @@ def read_corpus(
     """
     sources = listed(sources)
     notes: list[str] = []
-    found = Documents()
+    found = DocumentStarts()
     text = "".join(texts(sources, reading or Reading(), notes, found))
     if not text:
         raise no_text(sources)
@@ -110,7 +110,7 @@ def texts(
     sources: Sequence[str | Path],
     reading: Reading,
     notes: list[str],
-    found: Documents,
+    found: DocumentStarts,
 ) -> Iterator[str]:
     """The text of a corpus, piece by piece; see `read_corpus`.
 

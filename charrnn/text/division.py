@@ -24,7 +24,7 @@ __all__ = [
     "MIN_DIFFERENT",
     "NONE",
     "Division",
-    "Documents",
+    "DocumentStarts",
     "divide",
     "division_of",
     "in_words",
@@ -77,7 +77,7 @@ def division_of(kind: str) -> Division:
     return Division(kind, ends.get(kind, "\n\n" if kind.startswith("^") else kind))
 
 
-class Documents:
+class DocumentStarts:
     """Where the documents of a text begin: files, or rows of tables and data sets.
 
     Attributes:
@@ -118,7 +118,7 @@ def kind_of_end(end: str, trained: str) -> str:
     return {"\n": LINES, "\n\n": BLOCKS}.get(end, end)
 
 
-def divide(wanted: str, head: str, documents: Documents, length: int) -> Division:
+def divide(wanted: str, head: str, documents: DocumentStarts, length: int) -> Division:
     """How a text is divided.
 
     Args:

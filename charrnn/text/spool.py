@@ -30,7 +30,7 @@ from charrnn.text.division import (
     LINES,
     MIN_DIFFERENT,
     NONE,
-    Documents,
+    DocumentStarts,
     divide,
     division_of,
     in_words,
@@ -73,7 +73,7 @@ class Spool:
     def __init__(self, corpus: Sources, reading: Reading) -> None:
         notes: list[str] = []
         self.reading = reading
-        self._documents = Documents()
+        self._documents = DocumentStarts()
         self.record_count, self.is_undivided = 0, False
         self._sizes: list[int] = []  # of the stored pieces, in bytes
         self._file = SpooledTemporaryFile(IN_MEMORY, dir=str(cache.location()))  # noqa: SIM115

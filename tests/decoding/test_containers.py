@@ -298,14 +298,14 @@ MEASURE = """
 import sys
 from charrnn import Reading
 from charrnn.text.corpus import texts
-from charrnn.text.division import Documents
+from charrnn.text.division import DocumentStarts
 from contextlib import suppress
 def peak():
     lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(lines["VmHWM"].split()[0]) // 1024
 before = peak()
 try:
-    print(sum(map(len, texts([sys.argv[1]], Reading(), [], Documents()))))
+    print(sum(map(len, texts([sys.argv[1]], Reading(), [], DocumentStarts()))))
 except Exception as error:
     print(type(error).__name__)
 print(peak() - before)

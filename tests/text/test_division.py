@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from charrnn.errors import UsageError
 from charrnn.text import division
 from charrnn.text.bundled import BUNDLED
-from charrnn.text.division import Documents, divide, split
+from charrnn.text.division import DocumentStarts, divide, split
 from tests.text.writer import Writer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent.parent.parent
 HAN = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
 
 
-def one_file() -> Documents:
-    found = Documents()
+def one_file() -> DocumentStarts:
+    found = DocumentStarts()
     found.add("a.txt", 0)
     return found
 
@@ -274,7 +274,7 @@ def test_real_texts_are_what_they_are(text: str, kind: str) -> None:
 
 def test_rows_and_short_files_are_records_and_chapters_are_not() -> None:
     def found(sources: list[str], length: int) -> str:
-        documents = Documents()
+        documents = DocumentStarts()
         for number, source in enumerate(sources):
             documents.add(source, number * length)
         return divide("auto", "a story", documents, len(sources) * length).kind
