@@ -14,7 +14,13 @@ import msgspec
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, CellName, ModelConfig
-from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training, rate_of
+from charrnn.objectives.plans.plan import (
+    Plan,
+    dropout_in_words,
+    learning_rate_in_words,
+    model_settings,
+    training_settings,
+)
 from charrnn.objectives.plans.recipes import Recipe, load_of, recipe_of
 from charrnn.objectives.plans.shares import Shares, in_words, record_shares, story_shares
 from charrnn.settings import settings_from
@@ -104,7 +110,7 @@ def plan_of(
     notes = list[str]()
     shares = _shares(corpus, given, notes, unit, validation)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
-    shape |= of_model(given)
+    shape |= model_settings(given)
     speed *= _efficiency(shares.tokens_per_step)
     model = _network(shares.train, shape, budget, speed)
     epochs = _expected_epochs(shares.train, model, budget, speed)
@@ -113,7 +119,7 @@ def plan_of(
     dropouts = _dropouts(model.cell, load, recipe)
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
     chosen = recipe.settings(_learning_rate(model, 0.3 if fine_tuning else 1.0))
-    chosen |= of_training(given)
+    chosen |= training_settings(given)
     updates = epochs * shares.steps_per_epoch
     settings = {
         "weight_decay": recipe.decay(chosen["learning_rate"], load, updates),
@@ -155,7 +161,7 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, un
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{read}, {rate_of(settings)}, {dropout_of(model)}, "
+        f"{read}, {learning_rate_in_words(settings)}, {dropout_in_words(model)}, "
         f"chosen for {counted(shares.train, f'training {unit}')}{records}"
     )
 

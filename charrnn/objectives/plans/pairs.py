@@ -17,10 +17,10 @@ from charrnn.examples.pairs import Pair
 from charrnn.objectives.batches.examples import batch_size_of, check_enough, divide, shape_of
 from charrnn.objectives.plans.plan import (
     Plan,
-    dropout_of,
-    of_model,
-    of_training,
-    rate_of,
+    dropout_in_words,
+    learning_rate_in_words,
+    model_settings,
+    training_settings,
     with_ends,
 )
 from charrnn.objectives.plans.recipes import load_of, recipe_of
@@ -93,7 +93,7 @@ def plan_of(
     if not train:
         raise _too_long(pairs, longest)
     tokens = sum(map(tokens_of, train))
-    chosen = shape_of(request.bases, of_model(given))
+    chosen = shape_of(request.bases, model_settings(given))
     shape = {**SHAPE, **DROPOUTS, "vocab_size": vocab_size, **chosen}
     min_epochs = next(count for limit, count in MIN_EPOCHS if tokens < limit)
     sizes = Sizes(SIZES, LIMITS, min_epochs, OPERATIONS, lambda model: shapes_of(model, task_record))
@@ -108,7 +108,7 @@ def plan_of(
         "val_frac": parts.val_frac,
         **recipe.settings(_learning_rate(model, FINE_TUNING if request.bases else 1.0)),
         "weight_decay": WEIGHT_DECAY,
-        **of_training(given),
+        **training_settings(given),
         "seq_length": longest,
     }
     steps = math.ceil(len(train) / batch_size)
@@ -189,6 +189,6 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, p
     return (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
         f"embedding {model.embed_size}, {counted(settings['batch_size'], 'pair')} side by side, "
-        f"{rate_of(settings)}, {dropout_of(model)}, "
+        f"{learning_rate_in_words(settings)}, {dropout_in_words(model)}, "
         f"chosen for {counted(pairs, 'training pair')} of {characters:,} characters"
     )

@@ -19,11 +19,11 @@ __all__ = [
     "SCORING_COST",
     "UNSTOPPED",
     "Plan",
-    "dropout_of",
-    "of_model",
-    "of_training",
-    "rate_of",
+    "dropout_in_words",
+    "learning_rate_in_words",
+    "model_settings",
     "schedule",
+    "training_settings",
     "with_ends",
 ]
 
@@ -79,13 +79,13 @@ def schedule(plan: Plan, steps: int) -> TrainConfig:
     )
 
 
-def of_model(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a user's settings that are the network's."""
+def model_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in `given` that are of `ModelConfig`."""
     return {name: value for name, value in given.items() if name in MODEL_FIELDS}
 
 
-def of_training(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that are of training."""
+def training_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in `given` that are of `TrainConfig`."""
     return {name: value for name, value in given.items() if name in TRAIN_FIELDS}
 
 
@@ -94,13 +94,13 @@ def with_ends(characters: int) -> int:
     return min(characters + ENDS, MAX_STEPS)  # which no setting exceeds
 
 
-def rate_of(settings: Mapping[str, Any]) -> str:
+def learning_rate_in_words(settings: Mapping[str, Any]) -> str:
     """The learning rate, and what takes it where that is not AdamW, in words."""
     by = " with Muon" if settings.get("optimizer") == "muon" else ""
     return f"learning rate {settings['learning_rate']:g}{by}"
 
 
-def dropout_of(model: ModelConfig) -> str:
+def dropout_in_words(model: ModelConfig) -> str:
     """What is dropped in training, in words."""
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return f"dropout {model.dropout:g}{of_weights}"

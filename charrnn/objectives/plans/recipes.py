@@ -25,18 +25,18 @@ class Recipe(NamedTuple):
 
     Attributes:
         optimizer: its name.
-        rate: the factor on AdamW's learning rate.
+        rate_factor: on AdamW's learning rate.
         weight_decay: of matrices, at most.
     """
 
     optimizer: OptimizerName
-    rate: float
+    rate_factor: float
     weight_decay: float
 
-    def settings(self, rate: float) -> dict[str, Any]:
-        """Those of `TrainConfig`, where AdamW's learning rate would be `rate`."""
+    def settings(self, adamw_rate: float) -> dict[str, Any]:
+        """Those of `TrainConfig`, where AdamW's learning rate would be `adamw_rate`."""
         return {
-            "learning_rate": float(f"{self.rate * rate:.2g}"),
+            "learning_rate": float(f"{self.rate_factor * adamw_rate:.2g}"),
             "optimizer": self.optimizer,
         }
 

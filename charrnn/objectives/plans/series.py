@@ -16,7 +16,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import batch_size_of
 from charrnn.objectives.batches.windows import count_of, held_back
-from charrnn.objectives.plans.plan import UNSTOPPED, Plan, of_model, of_training
+from charrnn.objectives.plans.plan import UNSTOPPED, Plan, model_settings, training_settings
 from charrnn.settings import settings_from
 from charrnn.task_config import Forecast
 from charrnn.words import counted
@@ -57,7 +57,7 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
         "learning_rate": LEARNING_RATE,
         "weight_decay": WEIGHT_DECAY,
         "patience": UNSTOPPED,
-        **of_training(given),
+        **training_settings(given),
         "batch_size": batch_size,
         "seq_length": task.window,
         "val_frac": val_frac,
@@ -94,7 +94,7 @@ def _whole_seasons(task: Forecast, wanted: int, notes: list[str]) -> Forecast:
 def _model(train: int, given: Mapping[str, Any]) -> ModelConfig:
     """A network that so many values are enough for."""
     size = next(size for limit, size in SIZES if train < limit)
-    shape = {"cell": "gru", "hidden_size": size, "num_layers": 1} | of_model(given)
+    shape = {"cell": "gru", "hidden_size": size, "num_layers": 1} | model_settings(given)
     shape.setdefault("embed_size", shape["hidden_size"])
     return settings_from(ModelConfig, shape | {"vocab_size": 1})  # which it does not read
 

@@ -16,10 +16,10 @@ from charrnn.objectives.batches.examples import batch_size_of, check_enough, div
 from charrnn.objectives.plans.plan import (
     UNSTOPPED,
     Plan,
-    dropout_of,
-    of_model,
-    of_training,
-    rate_of,
+    dropout_in_words,
+    learning_rate_in_words,
+    model_settings,
+    training_settings,
     with_ends,
 )
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
@@ -105,7 +105,7 @@ def plan_of(
         parts = _parts(texts, validation, val_frac, given, needs)
     else:
         parts = _divided(texts, labels, given, needs)
-    chosen = shape_of(request.bases, of_model(given))
+    chosen = shape_of(request.bases, model_settings(given))
     shape = {**SHAPE, "dropout": needs.dropout, "vocab_size": vocab_size, **chosen}
     model = needs.sizes.largest(shape, parts.train, request.budget, speed)
     batch_size = batch_size_of(given.get("batch_size"), parts.usual_batch, parts.texts, "texts")
@@ -117,7 +117,7 @@ def plan_of(
         "patience": UNSTOPPED,
         "keep_classes": labels is not None,
     }
-    settings |= of_training(given) | {"seq_length": parts.longest}  # a user's is of characters
+    settings |= training_settings(given) | {"seq_length": parts.longest}  # a user's is of characters
     steps_per_epoch = math.ceil(parts.texts / batch_size)
     return Plan(
         model=model,
@@ -211,6 +211,6 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], grams: int, parts:
     return (
         f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
         f"{model.embed_size}, {table}{counted(settings['batch_size'], 'text')} side by side, "
-        f"{rate_of(settings)}, {dropout_of(model)}, "
+        f"{learning_rate_in_words(settings)}, {dropout_in_words(model)}, "
         f"chosen for {counted(parts.texts, 'training text')} of {characters:,} characters"
     )
