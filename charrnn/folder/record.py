@@ -237,13 +237,13 @@ class Labels(Settings, frozen=True, kw_only=True, omit_defaults=True):
     words: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-def labels_of(found: ModelFolder) -> Labels:
+def labels_of(folder: ModelFolder) -> Labels:
     """What a folder's `labels.json` holds.
 
     Raises:
         BadDataError: if it is damaged, or of another model.
     """
-    labels: Labels = parse(found.path / LABELS, found.extra[LABELS], Labels)
+    labels: Labels = parse(folder.path / LABELS, folder.extra[LABELS], Labels)
     return labels
 
 

@@ -160,12 +160,12 @@ class Task(Protocol):
         """About as many evaluations take as long as `report`, at most; 0 where there is none."""
 
     def report(
-        self, found: ModelFolder, is_late: Callable[[], bool]
+        self, folder: ModelFolder, is_late: Callable[[], bool]
     ) -> Generator[int, None, Report | None]:
         """The model's scores beside those of trivial answers; None where there are none.
 
         Args:
-            found: the model.
+            folder: of the model.
             is_late: asked after each piece; once it is, the report is on what is answered so far.
 
         Yields:

@@ -21,7 +21,7 @@ SHAPE = ("cell", "embed_size", "hidden_size", "num_layers", "skip")
 
 
 def grown(
-    found: ModelFolder, kind: Literal["char", "byte"], characters: str, end: str | None
+    base: ModelFolder, kind: Literal["char", "byte"], characters: str, end: str | None
 ) -> Tokenizer:
     """The vocabulary of a model and of a text's `characters` together, with the text's `end`.
 
@@ -29,48 +29,48 @@ def grown(
         UsageError: if the model's is of another kind than what is asked for.
         BadDataError: if the text holds a lone surrogate, and the model reads characters.
     """
-    old = found.tokenizer
-    if isinstance(old, ByteTokenizer):
+    known = base.tokenizer
+    if isinstance(known, ByteTokenizer):
         return ByteTokenizer(end)
     if kind == "byte":
-        raise UsageError(f"{found.path} reads characters", "leave --tokenizer byte out")
+        raise UsageError(f"{base.path} reads characters", "leave --tokenizer byte out")
     if has_surrogate(characters):
         raise BadDataError(
-            f"the text has bytes that are not text, and {found.path} reads characters",
+            f"the text has bytes that are not text, and {base.path} reads characters",
             "use --errors replace",
         )
-    return CharTokenizer("".join(sorted(set(old.characters) | set(characters))), end)
+    return CharTokenizer("".join(sorted(set(known.characters) | set(characters))), end)
 
 
-def same_shape(found: ModelFolder, settings: dict[str, Any]) -> dict[str, Any]:
+def same_shape(base: ModelFolder, settings: dict[str, Any]) -> dict[str, Any]:
     """`settings` with the shape of a model.
 
     Raises:
         UsageError: if they ask for another shape.
     """
-    shape = {name: getattr(found.record.model, name) for name in SHAPE}
+    shape = {name: getattr(base.record.model, name) for name in SHAPE}
     for name, value in shape.items():
         if settings.get(name, value) != value:
             raise UsageError(
-                f"{name} is {settings[name]}, {found.path} has {value}",
+                f"{name} is {settings[name]}, {base.path} has {value}",
                 "weights go to a network of the same shape; leave the setting out",
                 name,
             )
     return settings | shape
 
 
-def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tuple[int, int]:
+def transfer(network: CharRNN, base: ModelFolder, tokenizer: Tokenizer) -> tuple[int, int]:
     """Put a model's weights into `network`, rows of characters by character.
 
     Returns:
         kept: how many characters, or bytes, were known to the model.
         new: how many were not, and keep the rows that `network` has.
     """
-    rows = rows_of(found.tokenizer, tokenizer)  # (V,), -1 where new
+    rows = rows_of(base.tokenizer, tokenizer)  # (V,), -1 where new
     known = rows >= 0
     kept = count_known(rows, tokenizer)
     merged: Weights = network.weights()
-    for name, values in found.weights.items():
+    for name, values in base.weights.items():
         if name in (EMBEDDING, HEAD_WEIGHT, HEAD_BIAS):
             merged[name][known] = values[rows[known]]
         else:

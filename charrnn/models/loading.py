@@ -14,7 +14,7 @@ from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
 
-__all__ = ["load", "load_together", "of_folder"]
+__all__ = ["from_folder", "load", "load_together"]
 
 
 def load(model: str | Path | None = None) -> Model:
@@ -29,21 +29,21 @@ def load(model: str | Path | None = None) -> Model:
         MissingInputError: if there is none, or the hub can't be reached.
         BadDataError: if the folder is damaged or its files don't fit each other.
     """
-    return of_folder(read_model(find_model(model)), model)
+    return from_folder(read_model(find_model(model)), model)
 
 
-def of_folder(found: ModelFolder, model: str | Path | None) -> Model:
+def from_folder(folder: ModelFolder, model: str | Path | None) -> Model:
     """The language model of a folder that was read; `model` is how the user named it."""
-    name = str(model) if is_on_hub(model) else str(found.path)
-    facts = {"model": name} | card.facts(found)
-    fix(found.weights)  # else the model would copy them
+    name = str(model) if is_on_hub(model) else str(folder.path)
+    facts = {"model": name} | card.facts(folder)
+    fix(folder.weights)  # else the model would copy them
     return Model(
-        found.record.model,
-        found.tokenizer,
-        found.weights,
+        folder.record.model,
+        folder.tokenizer,
+        folder.weights,
         facts,
-        found.records_kind,
-        reverse=found.reads_backwards,
+        folder.records_kind,
+        reverse=folder.reads_backwards,
     )
 
 

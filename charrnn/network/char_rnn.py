@@ -149,10 +149,10 @@ class CharRNN(Network):
         return cls.from_folder(read_model(find_model(model)))
 
     @classmethod
-    def from_folder(cls, found: ModelFolder) -> CharRNN:
+    def from_folder(cls, folder: ModelFolder) -> CharRNN:
         """The network of a model folder that was read, in evaluation mode."""
-        network = cls.from_weights(found.record.model, found.weights)
-        network.corpus = found.record.corpus
+        network = cls.from_weights(folder.record.model, folder.weights)
+        network.corpus = folder.record.corpus
         return network
 
     @classmethod

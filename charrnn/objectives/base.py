@@ -147,7 +147,7 @@ class ExampleTask(ABC, Generic[Batch]):
         return advice.for_task(metrics, self.rank, longer, perfect, self.max_epochs, self.unseen)
 
     @abstractmethod
-    def model(self, found: ModelFolder) -> TaskModel[Any]:
+    def model(self, folder: ModelFolder) -> TaskModel[Any]:
         """The model in a folder, which answers."""
 
     @property
@@ -156,10 +156,10 @@ class ExampleTask(ABC, Generic[Batch]):
         """The validation examples that it answers at the end."""
 
     def report(
-        self, found: ModelFolder, is_late: Callable[[], bool]
+        self, folder: ModelFolder, is_late: Callable[[], bool]
     ) -> Generator[int, None, Report]:
         """See `Task`; each piece is from all over the examples, which may be in some order."""
-        model, examples, answers = self.model(found), self.reported, dict[int, Any]()
+        model, examples, answers = self.model(folder), self.reported, dict[int, Any]()
         pieces = math.ceil(len(examples) / self.answered_at_once)
         for first in range(pieces):
             places = range(first, len(examples), pieces)

@@ -309,6 +309,6 @@ class Classifying(TextTask[Labelled, Batch]):
         said = printable(f"{answer.label} ({answer.probability:.0%}){verdict}")
         return f"{shown(example.text)}\n→ {said}"
 
-    def model(self, found: ModelFolder) -> classify.Classifier:
+    def model(self, folder: ModelFolder) -> classify.Classifier:
         """See `ExampleTask`."""
-        return classify.Classifier(found)
+        return classify.Classifier(folder)

@@ -350,9 +350,9 @@ class Forecasting(ExampleTask[Batch]):
         more = " …" if self.task_record.horizon > SHOWN else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 
-    def model(self, found: ModelFolder) -> Forecaster:
+    def model(self, folder: ModelFolder) -> Forecaster:
         """See `ExampleTask`."""
-        return Forecaster(found)
+        return Forecaster(folder)
 
     @property
     def reported(self) -> Sequence[Trial]:

@@ -269,7 +269,7 @@ class LanguageModelling:
 
     def report(
         self,
-        found: ModelFolder,  # noqa: ARG002
+        folder: ModelFolder,  # noqa: ARG002
         is_late: Callable[[], bool],  # noqa: ARG002
     ) -> Generator[int, None, None]:
         """Its losses say it all."""

@@ -357,9 +357,9 @@ class Tagging(TextTask[Tagged, Batch]):
         (tags,) = tagger.tag([example.text], [example.words])
         return shown(tag.marked(example.text, example.words, tags).plain)
 
-    def model(self, found: ModelFolder) -> tag.Tagger:
+    def model(self, folder: ModelFolder) -> tag.Tagger:
         """See `ExampleTask`."""
-        return tag.Tagger(found)
+        return tag.Tagger(folder)
 
     def judged(self, model: Any, examples: Sequence[Any], answers: Sequence[Any]) -> Report:
         """See `ExampleTask`."""

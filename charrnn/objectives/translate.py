@@ -255,9 +255,9 @@ class Translating(TextTask[Pair, Batch]):
         right = "" if answer.text == pair.target else f"\nit should be: {shown(pair.target)}"
         return f"{shown(pair.source)}\n→ {shown(answer.text)}{right}"
 
-    def model(self, found: ModelFolder) -> Translator:
+    def model(self, folder: ModelFolder) -> Translator:
         """See `ExampleTask`."""
-        return Translator(found)
+        return Translator(folder)
 
     @property
     def reported(self) -> Sequence[Pair]:

@@ -111,8 +111,8 @@ def shared(what: str, folders: Sequence[ModelFolder], values: Sequence[Value]) -
     Raises:
         UsageError: if they differ.
     """
-    for found, value in zip(folders, values, strict=True):
+    for folder, value in zip(folders, values, strict=True):
         if value != values[0]:
-            differ = f"{folders[0].path} and {found.path} have different {what}"
+            differ = f"{folders[0].path} and {folder.path} have different {what}"
             raise UsageError(differ, "name models that answer alike, or one")
     return values[0]

@@ -64,20 +64,20 @@ class _Network:
         longest: characters; of a longer text the beginning is read, as in training.
     """
 
-    def __init__(self, found: ModelFolder) -> None:
-        assert isinstance(found.record.task, Classify), "the caller dispatches by task"
-        self.task = found.record.task
-        self.labels = labels_for(found, self.task.classes)
+    def __init__(self, folder: ModelFolder) -> None:
+        assert isinstance(folder.record.task, Classify), "the caller dispatches by task"
+        self.task = folder.record.task
+        self.labels = labels_for(folder, self.task.classes)
         if self.labels.usual not in self.labels.labels:
             usual = self.labels.usual
-            raise BadDataError(f"{found.path}: {usual!r} is not a label of the model", ADVICE)
-        training = found.record.training
+            raise BadDataError(f"{folder.path}: {usual!r} is not a label of the model", ADVICE)
+        training = folder.record.training
         self.longest = training.seq_length - ENDS if training else sys.maxsize - ENDS
-        self._tokenizer = tokenizer_of(found)
-        self._encoder = Encoder(found.record.model, found.weights)
-        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
-        self._bias = found.weights[HEAD_BIAS]  # (K,)
-        self._table = found.weights.get(GRAMS)  # (N, K); None of many classes or an older model
+        self._tokenizer = tokenizer_of(folder)
+        self._encoder = Encoder(folder.record.model, folder.weights)
+        self._head = folder.weights[HEAD_WEIGHT].T  # (2·D·H, K)
+        self._bias = folder.weights[HEAD_BIAS]  # (K,)
+        self._table = folder.weights.get(GRAMS)  # (N, K); None of many classes or an older model
         self._letters = letters_of(self._tokenizer)
 
     def probabilities(self, texts: Sequence[str]) -> Logits:
@@ -118,7 +118,7 @@ class Classifier(TaskModel[Labelled]):
 
     def __init__(self, *folders: ModelFolder) -> None:
         super().__init__(*folders)
-        self._networks = [_Network(found) for found in folders]
+        self._networks = [_Network(folder) for folder in folders]
         self.labels = shared("labels", folders, [one.labels.labels for one in self._networks])
         self.task, self.usual = self._networks[0].task, self._networks[0].labels.usual
         self.longest = min(one.longest for one in self._networks)

@@ -35,8 +35,8 @@ __all__ = ["Forecaster"]
 VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
 
 
-def _task_of(found: ModelFolder) -> Task:
-    task = found.record.task
+def _task_of(folder: ModelFolder) -> Task:
+    task = folder.record.task
     assert isinstance(task, Task), "the caller dispatches by task"
     return task
 
@@ -59,12 +59,12 @@ class Forecaster(TaskModel[Trial]):
 
     def __init__(self, *folders: ModelFolder) -> None:
         super().__init__(*folders)
-        tasks = [_task_of(found) for found in folders]
+        tasks = [_task_of(folder) for folder in folders]
         own: dict[str, Any] = {"rules": 1, "smoothing": 1.0, "drift": True}
         alike = [msgspec.structs.replace(task, **own) for task in tasks]
         shared("horizons, seasons, windows or columns", folders, alike)
         self.task = tasks[0]
-        pasts = [pasts_in(found, self.task) for found in folders]
+        pasts = [pasts_in(folder, self.task) for folder in folders]
         # Older versions kept fewer times, no spreads, and rounding as an error.
         unknown: dict[str, Any] = {"times": (), "spread": None, "error": None}
         bare = [[msgspec.structs.replace(one, **unknown) for one in found] for found in pasts]

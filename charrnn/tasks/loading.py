@@ -52,11 +52,11 @@ def load(
     if not models:
         raise UsageError("there is no model to load", "name at least one")
     folders = [read_folder(find_model(one, revision)) for one in models]
-    tasks = [found.record.task for found in folders]
+    tasks = [folder.record.task for folder in folders]
     task = shared("tasks", folders, [None if one is None else one.name for one in tasks])
     if task is None:
         pairs = zip(folders, models, strict=True)
-        each = [loading.of_folder(found, one) for found, one in pairs]
+        each = [loading.from_folder(folder, one) for folder, one in pairs]
         return each[0] if len(each) == 1 else Mixture(each)
     module, name = HOMES[task]
     return getattr(importlib.import_module(f"charrnn.tasks.{module}"), name)(*folders)

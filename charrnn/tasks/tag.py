@@ -53,18 +53,18 @@ class _Network:
         tags: the K tags, in the order of the scores.
     """
 
-    def __init__(self, found: ModelFolder) -> None:
-        assert isinstance(found.record.task, Tag), "the caller dispatches by task"
-        self.task = found.record.task
-        self.labels = labels_for(found, self.task.types)
+    def __init__(self, folder: ModelFolder) -> None:
+        assert isinstance(folder.record.task, Tag), "the caller dispatches by task"
+        self.task = folder.record.task
+        self.labels = labels_for(folder, self.task.types)
         self.tags = tags_of_types(self.labels.labels)
         usual = self.labels.words.values()
         if len(self.tags) != self.task.tags or not set(usual).issubset(self.tags):
-            raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
-        self._tokenizer = tokenizer_of(found)
-        self._encoder = Encoder(found.record.model, found.weights)
-        head, bias = found.weights[HEAD_WEIGHT].T, found.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
-        table = found.weights.get(GRAMS)  # (N, P); None of many tags or an older model
+            raise BadDataError(f"{folder.path}: its labels don't fit its tags", ADVICE)
+        self._tokenizer = tokenizer_of(folder)
+        self._encoder = Encoder(folder.record.model, folder.weights)
+        head, bias = folder.weights[HEAD_WEIGHT].T, folder.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
+        table = folder.weights.get(GRAMS)  # (N, P); None of many tags or an older model
         if self.task.in_parts:
             parts = parts_of(self.tags)  # (P, K)
             head, bias = product(head, parts), product(bias, parts)
@@ -120,7 +120,7 @@ class Tagger(TaskModel[Tagged]):
 
     def __init__(self, *folders: ModelFolder) -> None:
         super().__init__(*folders)
-        self._networks = [_Network(found) for found in folders]
+        self._networks = [_Network(folder) for folder in folders]
         first = self._networks[0]
         self.types = shared("labels", folders, [one.labels.labels for one in self._networks])
         shared("rules of words", folders, [one.task.rules for one in self._networks])

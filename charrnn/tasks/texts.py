@@ -95,16 +95,16 @@ def cut_note(count: int, longest: int) -> str:
     return texts
 
 
-def tokenizer_of(found: ModelFolder) -> CharTokenizer:
+def tokenizer_of(folder: ModelFolder) -> CharTokenizer:
     """The vocabulary of a task that reads texts.
 
     Raises:
         BadDataError: if it is that of another model.
     """
-    tokenizer = found.tokenizer
+    tokenizer = folder.tokenizer
     is_whole = isinstance(tokenizer, CharTokenizer) and STAND_IN in tokenizer.characters
     if not isinstance(tokenizer, CharTokenizer) or not is_whole or tokenizer.end is None:
-        raise BadDataError(f"{found.path}: the vocabulary is not that of its task", ADVICE)
+        raise BadDataError(f"{folder.path}: the vocabulary is not that of its task", ADVICE)
     return tokenizer
 
 
@@ -140,13 +140,13 @@ def _fitting(trained: str | None, beside: str | None) -> str | None:
     return None if is_other else trained
 
 
-def labels_for(found: ModelFolder, count: int) -> Labels:
+def labels_for(folder: ModelFolder, count: int) -> Labels:
     """What a folder's `labels.json` holds.
 
     Raises:
         BadDataError: if it has not so many different labels.
     """
-    labels = labels_of(found)
+    labels = labels_of(folder)
     if not len(labels.labels) == len(set(labels.labels)) == count:
-        raise BadDataError(f"{found.path}: {LABELS} does not hold {count:,} labels", ADVICE)
+        raise BadDataError(f"{folder.path}: {LABELS} does not hold {count:,} labels", ADVICE)
     return labels

@@ -68,12 +68,12 @@ class Translator(TaskModel[Pair]):
         super().__init__(*folders)
         task = folders[0].record.task
         assert isinstance(task, Translate), "the caller dispatches by task"
-        self._tasks = [cast("Translate", found.record.task) for found in folders]
+        self._tasks = [cast("Translate", folder.record.task) for folder in folders]
         self.task, self._path = task, folders[0].path
-        self._tokenizer = same_vocabulary([tokenizer_of(found) for found in folders])
+        self._tokenizer = same_vocabulary([tokenizer_of(folder) for folder in folders])
         assert self._tokenizer.end_id is not None, "texts have ends"
         self._end = self._tokenizer.end_id
-        parts = [(found.record.model, found.weights) for found in folders]
+        parts = [(folder.record.model, folder.weights) for folder in folders]
         self._networks = [_Network(Encoder(*part), Decoder(*part)) for part in parts]
 
     @checked

@@ -246,9 +246,9 @@ class Recorder:
             device=cast(DeviceName, learner.device.type),
         )
 
-    def _model_files(self, found: ModelFolder) -> dict[str, bytes]:
-        files = self._description(found.record) | {WEIGHTS: weights_file(found.weights, found.step)}
-        return files if self._card_is_changed() else files | {CARD: card.markdown(found).encode()}
+    def _model_files(self, folder: ModelFolder) -> dict[str, bytes]:
+        files = self._description(folder.record) | {WEIGHTS: weights_file(folder.weights, folder.step)}
+        return files if self._card_is_changed() else files | {CARD: card.markdown(folder).encode()}
 
     def _card_is_changed(self) -> bool:
         """Whether people have written words of their own into the card, which are to stay."""

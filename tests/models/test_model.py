@@ -16,7 +16,7 @@ from charrnn import CharRNN, CharRNNError, Mixture, Model, evaluate, inside, loa
 from charrnn.cells.heads import shapes_of
 from charrnn.config import CellName
 from charrnn.folder.reading import read_model
-from charrnn.models.loading import of_folder
+from charrnn.models.loading import from_folder
 from charrnn.sampling.language_model import TIME_CHUNK
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
 from tests.conftest import VERSE, B, H, L, T, V, changed, random_model, small_config
@@ -156,7 +156,7 @@ def test_a_model_never_changes(cell: CellName, tmp_path: Path) -> None:
 def test_a_model_that_is_loaded_holds_its_weights_once(tmp_path: Path) -> None:
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "model", TOKENIZER)
     found = read_model(tmp_path / "model")
-    model = of_folder(found, "model")
+    model = from_folder(found, "model")
     assert all(weight is found.weights[name] for name, weight in model.weights.items())
     again = Model(model.config, model.tokenizer, model.weights)
     assert all(weight is model.weights[name] for name, weight in again.weights.items())

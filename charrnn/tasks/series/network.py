@@ -24,11 +24,11 @@ QUANTILES = 3  # of each value
 class Network:
     """The network in the folder of a forecaster, which reads windows."""
 
-    def __init__(self, found: ModelFolder, task: Forecast) -> None:
+    def __init__(self, folder: ModelFolder, task: Forecast) -> None:
         self.task = task
-        self._encoder = Encoder(found.record.model, found.weights)
-        self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
-        self._bias = found.weights[HEAD_BIAS]
+        self._encoder = Encoder(folder.record.model, folder.weights)
+        self._head = folder.weights[HEAD_WEIGHT].T  # (H, horizon·3)
+        self._bias = folder.weights[HEAD_BIAS]
 
     def bands(self, rows: Values, spreads: Values, horizon: int) -> Values:
         """Quantiles of how windows go on, block after block, each read with those before.

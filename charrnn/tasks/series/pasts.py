@@ -95,14 +95,14 @@ def past_file(series: Sequence[Series], task: Forecast) -> dict[str, bytes]:
     return {SERIES: pretty_json(pasts)}
 
 
-def pasts_in(found: ModelFolder, task: Forecast) -> tuple[Past, ...]:
+def pasts_in(folder: ModelFolder, task: Forecast) -> tuple[Past, ...]:
     """What `series.json` holds.
 
     Raises:
         BadDataError: if it is damaged, or of another model.
     """
-    path = found.path / SERIES
-    pasts: _Pasts = parse(path, found.extra[SERIES], _Pasts)
+    path = folder.path / SERIES
+    pasts: _Pasts = parse(path, folder.extra[SERIES], _Pasts)
     for past in pasts.series:
         rows = past.end
         least = max(1, min(past.count, task.season))
