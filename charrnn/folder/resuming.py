@@ -110,7 +110,7 @@ class RunState(msgspec.Struct, frozen=True):
         progress: how far it has come.
         tensors: the arrays of `Learner.tensors`.
         best_weights: those of the best evaluation; None before the first.
-        kept_step: the update after which the weights in the folder were saved; None without any.
+        saved_step: the update after which the weights in the folder were saved; None without any.
     """
 
     record: ModelRecord
@@ -118,7 +118,7 @@ class RunState(msgspec.Struct, frozen=True):
     progress: RunProgress
     tensors: Weights
     best_weights: Weights | None
-    kept_step: int | None
+    saved_step: int | None
 
     @property
     def config(self) -> TrainConfig:

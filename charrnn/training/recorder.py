@@ -44,7 +44,7 @@ CLOSING_SECONDS = 4  # that the last evaluation of a stopped run may take
 
 @dataclass
 class Recorder:
-    """Evaluates a learner, writes its folder, and remembers which weights were best.
+    """Records the evaluations of a run, saves it, and remembers which weights were best.
 
     Attributes:
         place: of the model folder.
@@ -80,7 +80,7 @@ class Recorder:
         """Go on from where a run stood."""
         progress = run.progress
         self.metrics, self.best, self.stale = list(progress.metrics), progress.best, progress.stale
-        self.best_weights, self.saved_step = run.best_weights, run.kept_step
+        self.best_weights, self.saved_step = run.best_weights, run.saved_step
         self.watch = Stopwatch(progress.seconds)
         self.minutes, self.budget = progress.minutes, progress.budget
 
@@ -107,12 +107,12 @@ class Recorder:
         """
         evaluation = self._evaluation(learner, scored)
         self.metrics.append(evaluation)
-        weights = _answering(learner, scored)
+        weights = _scored_weights(learner, scored)
         better = self._is_better(evaluation)
         if better:
             self.best, self.best_weights = evaluation, weights
         self.stale = 0 if better else self.stale + 1
-        self.saver.begin(self._save(learner))
+        self.saver.begin(self._snapshot(learner))
         sample = self.task.sample(self.record.model, weights, learner.step)
         metric = evaluation.measure or self.task.metric
         return Evaluated(evaluation=evaluation, best=better, sample=sample, metric=metric)
@@ -179,7 +179,7 @@ class Recorder:
         """Change the settings of a run that goes on."""
         learner.configure(msgspec.structs.replace(learner.config, **changes))
         self.record = msgspec.structs.replace(self.record, training=learner.config)
-        self.save(learner, self._description(self.record))
+        self.save(learner, self._description_files(self.record))
 
     def save(self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write the state of the run and, unless they are there, the best weights.
@@ -192,35 +192,40 @@ class Recorder:
             CharRNNError: if the state is not all numbers; what was saved before stays.
             ReadWriteError: if writing fails, or the save before did; likewise.
         """
-        self._save(learner, more)()
+        self._snapshot(learner, more)()
 
-    def _save(
+    def _snapshot(
         self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})
     ) -> Callable[[], None]:
-        """What `save` does, to be called later, of a learner and a run as they are now."""
+        """The run as it is now; returns the function that writes it.
+
+        That may run while training goes on.
+        """
         self.saver.wait()
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise self.diverged(learner)
-        record, weights, found = self.record, self.best_weights, None
+        record = self.record
+        weights = self.best_weights
+        folder = None
         progress = self.progress(learner)
         if self.best is not None:
             assert weights is not None, "the best evaluation was of some weights"
-            found = self._folder(weights, self.best.step, self.metrics)
+            folder = self._model_folder(weights, self.best.step, self.metrics)
 
         def write() -> None:
             files = dict(more)
-            if found is None:
-                files |= self._description(record)
+            if folder is None:
+                files |= self._description_files(record)
             else:
-                files[METRICS] = _lines(found.metrics)
+                files[METRICS] = _metrics_content(folder.metrics)
                 deleted = not (self.place.path / CONFIG).exists()
-                if deleted or found.step != self.saved_step:
-                    files |= self._model_files(found)
+                if deleted or folder.step != self.saved_step:
+                    files |= self._model_files(folder)
             files[STATE] = state_file(tensors, weights, progress)
             write_files(self.place.path, files)
-            if found is not None:
-                self.saved_step = found.step
+            if folder is not None:
+                self.saved_step = folder.step
 
         return write
 
@@ -247,7 +252,7 @@ class Recorder:
         )
 
     def _model_files(self, folder: ModelFolder) -> dict[str, bytes]:
-        files = self._description(folder.record) | {WEIGHTS: weights_file(folder.weights, folder.step)}
+        files = self._description_files(folder.record) | {WEIGHTS: weights_file(folder.weights, folder.step)}
         return files if self._card_is_changed() else files | {CARD: card.markdown(folder).encode()}
 
     def _card_is_changed(self) -> bool:
@@ -261,10 +266,10 @@ class Recorder:
             return True
         return False
 
-    def _description(self, record: ModelRecord) -> dict[str, bytes]:
+    def _description_files(self, record: ModelRecord) -> dict[str, bytes]:
         return description_files(record, self.task.tokenizer) | dict(self.task.extra)
 
-    def _folder(self, weights: Weights, step: int, metrics: Sequence[Evaluation]) -> ModelFolder:
+    def _model_folder(self, weights: Weights, step: int, metrics: Sequence[Evaluation]) -> ModelFolder:
         """The model folder as it will be read."""
         task = self.task
         return ModelFolder(
@@ -295,9 +300,9 @@ class Recorder:
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):
             metrics = [*self.metrics, evaluation]
-            weights = _answering(learner, scoring.result)
-            found = self._folder(weights, evaluation.step, metrics)
-            write_files(self.place.path, self._model_files(found) | {METRICS: _lines(metrics)})
+            weights = _scored_weights(learner, scoring.result)
+            folder = self._model_folder(weights, evaluation.step, metrics)
+            write_files(self.place.path, self._model_files(folder) | {METRICS: _metrics_content(metrics)})
 
     def report(
         self, learner: Learner, is_late: Callable[[], bool]
@@ -307,8 +312,8 @@ class Recorder:
         if self.best.step != self.saved_step:
             self.save(learner)
         assert self.best_weights is not None, "the best evaluation was of some weights"
-        found = self._folder(self.best_weights, self.best.step, self.metrics)
-        return (yield from self.task.report(found, is_late))
+        folder = self._model_folder(self.best_weights, self.best.step, self.metrics)
+        return (yield from self.task.report(folder, is_late))
 
     def finish(self, learner: Learner, report: Report | None, advice: str | None) -> Finished:
         """The summary of a run that is over; see `loop.report`."""
@@ -337,7 +342,7 @@ class Recorder:
         )
 
 
-def _answering(learner: Learner, scored: Scored) -> Weights:
+def _scored_weights(learner: Learner, scored: Scored) -> Weights:
     """The weights of the model that was scored."""
     return {**learner.network.weights(), **scored.weights}
 
@@ -351,5 +356,5 @@ def _corrected(config: TrainConfig) -> tuple[Corrected, ...]:
     )
 
 
-def _lines(metrics: Sequence[Evaluation]) -> bytes:
+def _metrics_content(metrics: Sequence[Evaluation]) -> bytes:
     return b"".join(msgspec.json.encode(evaluation) + b"\n" for evaluation in metrics)

@@ -83,23 +83,26 @@ class Saver:
             CharRNNError: what `write` failed with, once.
         """
         if self._save is not None:
-            self._over(math.inf)
+            self._wait_at_most(math.inf)
             self._forget()
 
     def leave(self, seconds: float) -> None:
-        """Wait for some seconds at most, and never again.
+        """Wait for the save so long at most, then leave it to its thread.
 
         Raises:
             CharRNNError: as `wait`.
         """
         if self._save is not None:
             try:
-                self._over(seconds)
+                self._wait_at_most(seconds)
             finally:
                 self._forget()
 
-    def _over(self, seconds: float) -> None:
-        """Wait so long at most; not with `join`, which an interruption takes for the end."""
+    def _wait_at_most(self, seconds: float) -> None:
+        """Wait at most so long.
+
+        Not with `join`: after a Ctrl-C in it, Python takes the thread for ended.
+        """
         assert self._save is not None, "there is something to wait for"
         # Turns are short: no wait is woken by a signal that comes just before it begins.
         while self._save.is_alive() and seconds > 0:  # it is not alive in a copy of the process
@@ -108,7 +111,9 @@ class Saver:
             seconds -= TURN
 
     def _forget(self) -> None:
-        self._save = None  # before the question, which the save asks in the other order
+        # Before looking for a failure. `_work` notes its failure before it looks at `_save`, so that
+        # one of the two raises it.
+        self._save = None
         atexit.unregister(self.wait)
         self._raise_failure()
 
