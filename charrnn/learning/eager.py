@@ -30,7 +30,8 @@ class EagerUpdates:
         optimizer: of its weights.
         config: batch_size and grad_clip count.
         ranks: the processes that share each update.
-        usual: tokens of a whole batch; 1 where there is no usual size.
+        batch_tokens: tokens of a full batch, which `loss_count` counts as one; 1 where batches
+            differ, so that it counts predictions.
         bf16: whether products are of bfloat16.
 
     Attributes:
@@ -49,12 +50,12 @@ class EagerUpdates:
         config: TrainConfig,
         ranks: Ranks,
         *,
-        usual: float,
+        batch_tokens: float,
         bf16: bool,
     ) -> None:
         self.task, self.network = task, network
         self.optimizer, self.config, self.ranks = optimizer, config, ranks
-        self.usual, self.bf16 = usual, bf16
+        self.batch_tokens, self.bf16 = batch_tokens, bf16
         self.device = network.device
         self.generator = generator_for(self.device)
         self.state: State | None = None
@@ -84,7 +85,7 @@ class EagerUpdates:
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             # As a folder holds it, so that a resumed run has the same numbers before it.
             self.state = None if state is None else tuple(s.float() for s in detach(state))
-            share = float(number) / self.usual
+            share = float(number) / self.batch_tokens
             self.loss = loss
             self.loss_sum = self.loss_sum + loss * share
             self.loss_count += share

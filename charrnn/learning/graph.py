@@ -58,7 +58,7 @@ class GraphUpdates:
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
         self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
-        self.usual = before.usual
+        self.batch_tokens = before.batch_tokens
         # Its own, since a recording that fails leaves it unusable.
         self.generator = torch.Generator(self.device)
         size = (self.config.batch_size, self.config.seq_length + 1)
@@ -146,19 +146,19 @@ class GraphUpdates:
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        broken = ~torch.isfinite(norm + loss)
-        excess = (norm / self.config.grad_clip).clamp(min=1.0)
-        self.optimizer.update(self.rate, excess, broken.float())
+        skip = ~torch.isfinite(norm + loss)
+        clip_divisor = (norm / self.config.grad_clip).clamp(min=1.0)
+        self.optimizer.update(self.rate, clip_divisor, skip.float())
         with torch.no_grad():
             for part, values in zip(self.state, after, strict=True):
-                part.copy_(values.masked_fill(broken, 0.0))
+                part.copy_(values.masked_fill(skip, 0.0))
             self.grad_norm.copy_(norm)
-            self.loss.copy_(torch.where(broken, self.loss, loss))
-            share = (targets != PAD).sum(dtype=torch.float32) / self.usual
-            self.loss_sum += (loss * share).masked_fill(broken, 0.0)
-            self._loss_count += share.masked_fill(broken, 0.0)
+            self.loss.copy_(torch.where(skip, self.loss, loss))
+            share = (targets != PAD).sum(dtype=torch.float32) / self.batch_tokens
+            self.loss_sum += (loss * share).masked_fill(skip, 0.0)
+            self._loss_count += share.masked_fill(skip, 0.0)
             skipped, in_row = self._counts
-            self._counts.copy_(torch.stack([skipped + broken, (in_row + 1) * broken]))
+            self._counts.copy_(torch.stack([skipped + skip, (in_row + 1) * skip]))
 
     def record(self) -> torch.cuda.CUDAGraph:
         """Record an update. Weights and the optimizer's state end as they were."""

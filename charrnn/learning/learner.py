@@ -74,7 +74,7 @@ class Learner:
             self.optimizer,
             config,
             ranks,
-            usual=self.batches.tokens_per_step if task.task_record is None else 1.0,
+            batch_tokens=self.batches.tokens_per_step if task.task_record is None else 1.0,
             bf16=self.precision == "bf16",
         )
         self.step = 0

@@ -49,20 +49,20 @@ class Muon:
         self.weight_decay = weight_decay
 
     @torch.no_grad()
-    def update(self, rate: float | Tensor, excess: Tensor, broken: Tensor | None = None) -> None:
+    def update(self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None) -> None:
         """Change all weights that have a gradient; see `Optimizer.update`."""
         for weight, mean in self.means.items():
             if weight.grad is None:
                 continue
             size = STEP * weight.shape[1] ** 0.5
-            if isinstance(rate, float) and broken is None and has_code(weight):
-                factors = 1 / float(excess), 1 - rate * self.weight_decay, rate * size
+            if isinstance(rate, float) and skip is None and has_code(weight):
+                factors = 1 / float(clip_divisor), 1 - rate * self.weight_decay, rate * size
                 _change(weight, mean, weight.grad.contiguous(), factors)
                 continue
-            done = 1.0 if broken is None else 1 - broken
-            gradient = weight.grad / excess
-            if broken is not None:
-                gradient.masked_fill_(broken > 0, 0.0)
+            done = 1.0 if skip is None else 1 - skip
+            gradient = weight.grad / clip_divisor
+            if skip is not None:
+                gradient.masked_fill_(skip > 0, 0.0)
             mean.lerp_(gradient, (1 - MOMENTUM) * done)
             ahead = gradient.lerp_(mean, MOMENTUM)  # Nesterov's
             step = orthogonal(ahead.view(-1, ROWS, weight.shape[1])).view_as(weight)

@@ -30,7 +30,7 @@ LEAST = 4096  # numbers at least, so that there are not many short parts
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """The rate of update number `step`: it rises in a line, then falls in a line to near zero.
+    """The rate of update number `step`: a linear warm-up, then a linear decay to 0.5% of the peak.
 
     Bergsma et al., "Straight to zero: why linearly decaying the learning rate to zero works best
     for LLMs", 2025.
@@ -40,44 +40,26 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    fallen, first = 0.0, config.warmup_steps  # what of the fall was behind at update `first`
+    decayed = 0.0  # the share of the decay done by update `first`
+    first = config.warmup_steps
     for correction in config.corrections:
         if step <= correction.step:
-            return _rate(fallen, first, step, correction.planned, config)
+            return _rate(decayed, first, step, correction.planned, config)
         until = max(correction.step, first)
-        fallen += (1 - fallen) * _share(first, until, correction.planned)
+        decayed += (1 - decayed) * _share(first, until, correction.planned)
         first = until
-    return _rate(fallen, first, step, config.steps, config)
+    return _rate(decayed, first, step, config.steps, config)
 
 
-def _rate(fallen: float, first: int, step: int, steps: int, config: TrainConfig) -> float:
+def _rate(decayed: float, first: int, step: int, steps: int, config: TrainConfig) -> float:
     """The rate of update `step` of `steps`, on a line that begins at update `first`."""
-    progress = fallen + (1 - fallen) * _share(first, step, steps)
+    progress = decayed + (1 - decayed) * _share(first, step, steps)
     return config.learning_rate * (1 - 0.995 * progress)
 
 
 def _share(first: int, step: int, steps: int) -> float:
     """How far update `step` is on the way from `first` to `steps`."""
     return min(max((step - first) / max(steps - first, 1), 0.0), 1.0)
-
-
-def part_size(weights: Sequence[Tensor]) -> int | None:
-    """How many numbers of a GPU's weights to hand over at once; None for whole tensors.
-
-    There PyTorch's kernel gives 65,536 numbers to one multiprocessor, which leaves most idle
-    where a network is small.
-    """
-    total = sum(weight.numel() for weight in weights)
-    if not total or not weights[0].is_cuda or total > PARTS * MAX_BLOCK:
-        return None
-    return max(-(-total // PARTS // 4) * 4, LEAST)  # whole words of 16 bytes
-
-
-def cut(tensors: list[Tensor], size: int | None) -> list[Tensor]:
-    """Views of tensors, of so many numbers each."""
-    if size is None:
-        return tensors
-    return [part for tensor in tensors for part in torch.split(tensor.view(-1), size)]
 
 
 class Optimizer:
@@ -107,16 +89,17 @@ class Optimizer:
         for weight in self.means:
             weight.grad = None
 
-    def update(self, rate: float | Tensor, excess: Tensor, broken: Tensor | None = None) -> None:
+    def update(self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None) -> None:
         """Change all weights that have a gradient.
 
         Args:
             rate: the learning rate.
-            excess: (), what gradients are divided by as they are read, which saves a pass.
-            broken: (), 1 to change nothing, else 0; None for 0.
+            clip_divisor: (), at least 1; gradients are divided by it as they are read, which saves
+                a pass over them.
+            skip: (), 1 to change nothing, else 0; None for 0.
         """
         for one in self._optimizers:
-            one.update(rate, excess, broken)
+            one.update(rate, clip_divisor, skip)
 
     @torch.no_grad()
     def flush_tiny_averages(self) -> None:
@@ -149,7 +132,7 @@ class AdamW:
         self._groups = ((matrices, weight_decay), (vectors, 0.0))
 
     @torch.no_grad()
-    def update(self, rate: float | Tensor, excess: Tensor, broken: Tensor | None = None) -> None:
+    def update(self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None) -> None:
         """See `Optimizer.update`."""
         self.updates += 1
         for group, decay in self._groups:
@@ -171,8 +154,27 @@ class AdamW:
                 eps=EPSILON,
                 amsgrad=False,
                 maximize=False,
-                grad_scale=excess,
-                found_inf=broken,
+                grad_scale=clip_divisor,
+                found_inf=skip,
             )
-        if broken is not None:
-            self.updates -= broken
+        if skip is not None:
+            self.updates -= skip
+
+
+def part_size(weights: Sequence[Tensor]) -> int | None:
+    """How many numbers of a GPU's weights to hand over at once; None for whole tensors.
+
+    There PyTorch's kernel gives 65,536 numbers to one multiprocessor, which leaves most idle
+    where a network is small.
+    """
+    total = sum(weight.numel() for weight in weights)
+    if not total or not weights[0].is_cuda or total > PARTS * MAX_BLOCK:
+        return None
+    return max(-(-total // PARTS // 4) * 4, LEAST)  # whole words of 16 bytes
+
+
+def cut(tensors: list[Tensor], size: int | None) -> list[Tensor]:
+    """Views of tensors, of so many numbers each."""
+    if size is None:
+        return tensors
+    return [part for tensor in tensors for part in torch.split(tensor.view(-1), size)]

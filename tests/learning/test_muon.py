@@ -19,7 +19,7 @@ def step(weight: Tensor, gradient: Tensor, **changes: Tensor | float) -> Tensor:
     """What an update with these changes of the usual one adds to a weight."""
     one = weight.clone()
     one.grad = gradient.clone()
-    values = {"rate": 0.1, "excess": torch.ones(()), "broken": None, **changes}
+    values = {"rate": 0.1, "clip_divisor": torch.ones(()), "skip": None, **changes}
     Muon([one], weight_decay=0.0).update(**values)  # type: ignore[arg-type]
     return one - weight
 
@@ -79,7 +79,7 @@ def test_a_rate_on_the_device_is_the_same_rate() -> None:
     weight, gradient = matrix(ROWS, 80), matrix(ROWS, 80, 1)
     one = step(weight, gradient, rate=0.25)
     torch.testing.assert_close(step(weight, gradient, rate=torch.tensor(0.25)), one)
-    torch.testing.assert_close(step(weight, gradient, rate=0.25, broken=torch.zeros(())), one)
+    torch.testing.assert_close(step(weight, gradient, rate=0.25, skip=torch.zeros(())), one)
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
@@ -89,7 +89,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     one.update(0.1, torch.ones(()))
     before, mean = weight.detach().clone(), one.means[weight].clone()
     weight.grad[3, 4] = torch.nan
-    one.update(0.1, torch.tensor(torch.nan), broken=torch.ones(()))
+    one.update(0.1, torch.tensor(torch.nan), skip=torch.ones(()))
     assert torch.equal(weight, before)
     assert torch.equal(one.means[weight], mean)
 
