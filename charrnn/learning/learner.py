@@ -80,9 +80,9 @@ class Learner:
         self.step = 0
         self.seconds = 0.0
         self.notes: tuple[str, ...] = ()
-        self.compute(config.engine, self.precision)
+        self.use(config.engine, self.precision)
 
-    def compute(self, engine: EngineName, precision: ProductPrecision) -> None:
+    def use(self, engine: EngineName, precision: ProductPrecision) -> None:
         """Compute the next updates in this way, from an empty state; before `prepare`.
 
         An engine that is not available is replaced, and `notes` says so.

@@ -115,7 +115,7 @@ def measured_speed(
     try:
         learner = Learner(task, plan.model, config)
         if device.type == "cpu" and (found := trial.rates(plan, task, longest=longest)):
-            learner.compute(*max(found, key=lambda way: found[way]))
+            learner.use(*max(found, key=lambda way: found[way]))
         learner.prepare()
         seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
     except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit

@@ -160,7 +160,7 @@ def _rates_on_cpu(plan: Plan, task: Task, ways: list[Way], longest: float) -> di
     for way in ways:
         if seconds and clock.now() > end:
             break
-        learner.compute(*way)
+        learner.use(*way)
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
             update_seconds(learner)  # makes what it needs, and says little of its speed
             if not seconds or clock.now() <= end:
@@ -186,7 +186,7 @@ def _try_again(learner: Learner, seconds: dict[Way, float], end: float) -> None:
         for way in [way for way, taken in seconds.items() if taken <= hopeful]:
             if clock.now() > end:
                 return
-            learner.compute(*way)
+            learner.use(*way)
             taken = update_seconds(learner)
             seconds[way] = min(seconds[way], taken)
             spent += taken
@@ -209,7 +209,7 @@ def _rates_on_gpu(
 def _rate_on_gpu(plan: Plan, task: Task, way: Way, longest: float, *, recorded: bool) -> float:
     """The rate of one way; what it needs is given back before the next one needs its own."""
     learner = Learner(task, plan.model, schedule(plan, UPDATES))
-    learner.compute(*way)
+    learner.use(*way)
     if recorded:
         learner.prepare()
     seconds: list[float] = []
