@@ -73,12 +73,12 @@ def list_models(json: JsonOption = False) -> None:
 
 
 def _entry(path: Path) -> Entry:
-    from charrnn.folder.files import settled
+    from charrnn.folder.files import reread_during_saves
 
     entry = Entry(name=path.name, path=path, status="ready", saved=0.0)
     try:
         entry.saved = path.stat().st_mtime
-        settled(_describe)(path, entry)
+        reread_during_saves(_describe)(path, entry)
     except BadDataError:
         entry.status = "damaged"
     except (CharRNNError, OSError):

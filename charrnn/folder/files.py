@@ -37,7 +37,7 @@ __all__ = [
     "pretty_json",
     "read_manifest",
     "refuse_occupied",
-    "settled",
+    "reread_during_saves",
     "sweep",
     "write_files",
 ]
@@ -47,7 +47,7 @@ INCOMPLETE = ".charrnn-new"  # the temporary names of files end with it
 
 Arguments = ParamSpec("Arguments")
 Found = TypeVar("Found")
-SETTLING = ContextVar[Path | None]("SETTLING", default=None)  # the folder that is being read
+BEING_READ = ContextVar[Path | None]("BEING_READ", default=None)  # a folder
 
 
 class FileVersion(Settings, frozen=True, kw_only=True):
@@ -247,20 +247,20 @@ def read_manifest(path: Path) -> Manifest | None:
     return manifest
 
 
-def settled(
+def reread_during_saves(
     read: Callable[Concatenate[Path, Arguments], Found],
 ) -> Callable[Concatenate[Path, Arguments], Found]:
-    """Let `read`, whose first argument is a folder, try again if a save came between.
+    """Let `read`, whose first argument is a folder, read again where a save changed files meanwhile.
 
-    Likewise while one is going on, and the manifest lists two versions of a file. Inside another
-    such function it reads but once: the outer one reads all again.
+    Also while a save is going on, and the manifest lists two versions of a file. Within another
+    such function, on the same folder, it reads once: the outer one repeats everything.
     """
 
     @functools.wraps(read)
     def call(path: Path, /, *given: Arguments.args, **named: Arguments.kwargs) -> Found:
-        if SETTLING.get() == path:
+        if BEING_READ.get() == path:
             return read(path, *given, **named)
-        token = SETTLING.set(path)
+        token = BEING_READ.set(path)
         try:
             for _ in range(5):
                 before = read_manifest(path) or {}
@@ -273,7 +273,7 @@ def settled(
                         raise
             return read(path, *given, **named)
         finally:
-            SETTLING.reset(token)
+            BEING_READ.reset(token)
 
     return call
 

@@ -31,7 +31,7 @@ from charrnn.folder.files import (
     check_file,
     is_first_save,
     read_manifest,
-    settled,
+    reread_during_saves,
 )
 from charrnn.folder.hub import download, is_on_hub
 from charrnn.folder.record import (
@@ -160,7 +160,7 @@ def can_start_others(path: Path, record: ModelRecord) -> bool:
     return record.task is None and (path / WEIGHTS).exists()
 
 
-@settled
+@reread_during_saves
 def read_record(path: Path) -> ModelRecord:
     """The record of the folder at `path`, which may have no weights yet.
 
@@ -173,7 +173,7 @@ def read_record(path: Path) -> ModelRecord:
         return _read_record(path / CONFIG)
 
 
-@settled
+@reread_during_saves
 def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     """The tokenizer of the folder at `path`, which may have no weights yet.
 
@@ -193,7 +193,7 @@ def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     return tokenizer
 
 
-@settled
+@reread_during_saves
 def saved_step(path: Path) -> int | None:
     """The update after which the weights were saved; None without any.
 
@@ -242,7 +242,7 @@ def refuse_backwards(record: ModelRecord, path: Path) -> None:
         raise UsageError(found, "name a model that reads forwards")
 
 
-@settled
+@reread_during_saves
 def read_folder(path: Path) -> ModelFolder:
     """Read and check the model folder at `path`; a run may write to it at the same time.
 

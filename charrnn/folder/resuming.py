@@ -22,7 +22,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.checkpoints import STATE
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import settled
+from charrnn.folder.files import reread_during_saves
 from charrnn.folder.reading import can_start_others, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import Evaluation, ModelRecord
 from charrnn.folder.tensors import checked_metadata, read_tensors
@@ -134,7 +134,7 @@ def state_file(tensors: Weights, best: Weights | None, progress: RunProgress) ->
     return safetensors.numpy.save(arrays, metadata={"progress": text})
 
 
-@settled
+@reread_during_saves
 def read_run(path: Path) -> RunState:
     """The state of the run whose folder is at `path`; it may save there at the same time.
 
@@ -182,7 +182,7 @@ def _checked_progress(path: Path, record: ModelRecord, config: TrainConfig) -> R
     return progress
 
 
-@settled
+@reread_during_saves
 def _progress(path: Path) -> RunProgress:
     text = checked_metadata(path, STATE).get("progress", "")
     progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)

@@ -233,14 +233,14 @@ def test_a_moment_without_a_processor_decides_nothing(
             return 2 * usual
         return disturbed if tried.count(fastest) == 1 else usual
 
-    compute = Learner.compute
+    use = Learner.use
 
     def noted(learner: Learner, engine: EngineName, precision: Any) -> None:
         tried.append(engine)
-        compute(learner, engine, precision)
+        use(learner, engine, precision)
 
     monkeypatch.setattr(trial, "update_seconds", seconds)
-    monkeypatch.setattr(Learner, "compute", noted)
+    monkeypatch.setattr(Learner, "use", noted)
     found = trial.with_fastest_engine(plan("rnn", precision="fp32"), Budget(3.0), TASK)
     assert found.settings["engine"] == fastest
 
