@@ -185,21 +185,22 @@ class Model(Predictor):
         embedded = self.embedding[ids]  # (B, T, E)
         x, states = watched(watch, EMBED, embedded), []
         for k, layer in enumerate(self.layers):
+            # Unless a watch has changed the embedding, its input product is a row of the table.
             gx = self.table[ids] if x is embedded else product(x, layer.w_ih) + layer.b_ih
-            after = tuple(part[k] for part in state)
+            now = tuple(part[k] for part in state)  # the layer's state, (B, H) each
             outputs = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (B, T, H)
             for t in range(ids.shape[1]):
                 see = see_of(watch, k, t)
-                gh = product(after[0], layer.w_hh) + layer.b_hh  # (B, G·H)
+                gh = product(now[0], layer.w_hh) + layer.b_hh  # (B, G·H)
                 with underflowing():
-                    outputs[:, t], after = self.cell.combine(gx[:, t], gh, after, see)
+                    outputs[:, t], now = self.cell.combine(gx[:, t], gh, now, see)
             x = watched(watch, f"layers.{k}.{OUT}", x + outputs if layer.skip else outputs)
-            states.append(after)
+            states.append(now)
         return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))
 
     @property
     def _parts(self) -> tuple[Floats, Floats, list[Layer], Floats, Floats]:
-        """As writers take them: (V, G·H), (V, E), the layers' own, (H, V), (V,)."""
+        """Table, embedding, layers, head and its bias, as `arrange` and `pack` take them."""
         return self.table, self.embedding, self.layers, self.head_weight, self.head_bias
 
     @cached_property

@@ -103,12 +103,12 @@ class Ending:
 
     Attributes:
         ended: whether the end was reached.
-        open: whether there is nothing to stop at; a length is not counted here.
+        has_no_stops: whether there is nothing to stop at; a length is not counted here.
     """
 
     def __init__(self, config: SampleConfig) -> None:
         self.ended = False
-        self.open = not has_stops(config)
+        self.has_no_stops = not has_stops(config)
         self._stops = config.stop_strings
         # How much of each stop string what is held back may end with: never more than that and
         # the next piece, so that a long wait for one does not make each look for another long.
@@ -121,7 +121,7 @@ class Ending:
         """What may be shown now that `piece` has arrived; nothing after the end."""
         if self.ended:
             return ""
-        if self.open:
+        if self.has_no_stops:
             return piece
         self._held += piece
         found = []

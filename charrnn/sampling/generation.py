@@ -161,7 +161,7 @@ def _finished(request: GenerationRequest, seeds: Sequence[int], stop: Stop) -> l
         drawn = source.next(min(text.tokens_left for text in open_texts))
         for row in drawn.unsure:
             rows[row].unsure = True
-        # One after the other, so that sums are the same in any pieces.
+        # Token by token, so that rounding does not depend on how many come in a call.
         before = [text.drawn_log_prob for text in rows]
         sums = np.vstack([before, drawn.log_probs]).cumsum(0)  # (N + 1, B)
         for row, text in enumerate(rows):

@@ -83,7 +83,7 @@ class GrowingText:
 
     def _add(self, ids: list[int]) -> str:
         shown = ""
-        if self.ending.open:
+        if self.ending.has_no_stops:
             self.tokens += len(ids)
             shown = self._decoded(ids)
         else:
@@ -116,6 +116,7 @@ class GrowingText:
     def _decoded(self, ids: list[int]) -> str:
         text = self.decode(ids, False)
         if self.clustered:
+            # An unfinished character has three bytes at most.
             self.last_ids = (self.last_ids + ids)[-3:]
             self.last_text = (self.last_text + text)[-clusters.CONTEXT :]
         return text

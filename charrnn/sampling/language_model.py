@@ -39,7 +39,8 @@ __all__ = [
 # these chunks, so that a text has the same logits to the bit however it arrives.
 TIME_CHUNK = 256
 
-BLANK_LINE = "\n\n"  # an end that records may hold themselves: files, what opens in one way
+# The end of records that may hold blank lines: documents, and those known by how they open.
+BLANK_LINE = "\n\n"
 NO_CHARACTER = "\ud800"  # half of one, which no tokenizer knows
 
 Stop = Callable[[], object]  # asked now and then; a true answer means that work should end here

@@ -195,13 +195,13 @@ class NativeSource(TokenSource):
     """Many tokens of each text at a time, in machine code, once all of `reading` is done."""
 
     def __init__(
-        self, sampler: TokenSampler, prompt: Ids, draws: Draws, count: int, first: int
+        self, sampler: TokenSampler, prompt: Ids, draws: Draws, texts: int, first: int
     ) -> None:
         self.sampler = sampler
         self.prompt = prompt
         self.draws = draws
-        self.count = first  # tokens to draw next
-        self.ids = np.repeat(prompt[-1:], count)  # (B,), the newest, not yet read
+        self._next_count = first  # tokens of each text to draw in the next call
+        self.ids = np.repeat(prompt[-1:], texts)  # (B,), the newest, not yet read
 
     def reading(self) -> Iterator[int]:
         """Read the prompt, once for all texts; yields how many tokens each slice of it had."""
@@ -216,8 +216,8 @@ class NativeSource(TokenSource):
 
     def next(self, limit: int) -> Tokens:
         """See `TokenSource`."""
-        count = min(self.count, self.sampler.max_tokens, limit)
-        self.count = 2 * count
+        count = min(self._next_count, self.sampler.max_tokens, limit)
+        self._next_count = 2 * count
         uniforms, inverse_temperatures = self.draws.ahead(count)
         ids, log_probs = self.sampler.draw(
             self.ids, uniforms, inverse_temperatures, self.draws.mask
@@ -240,4 +240,4 @@ class NativeSource(TokenSource):
         self.ids = np.concatenate([self.ids, other.ids])
         self.draws.join(other.draws)
         self.sampler.join(other.sampler)
-        self.count = min(self.count, other.count)
+        self._next_count = min(self._next_count, other._next_count)

@@ -91,9 +91,9 @@ class Sampler:
     def _uncopied(
         self, seeds: Sequence[int], count: int, longest_copy: int | None
     ) -> list[tuple[Sample, Novelty | None]]:
-        """A text for each seed, or for one `count` further on if it copies too much.
+        """A text for each seed, and what it copies, if that was checked.
 
-        With what is copied in it, where that decides.
+        In place of one that copies too much, the text of the seed `count` further on.
         """
         wanted = list(enumerate(seeds))
         found: dict[int, tuple[Sample, Novelty | None]] = {}
@@ -123,7 +123,9 @@ class Sampler:
 
     def records(self, wanted: Wanted) -> None:
         """Whole records as they are found, and what ends them between; see `sampling.records`."""
-        begin, written, begun = time.perf_counter(), 0, False
+        begin = time.perf_counter()
+        written = 0
+        has_written = False
         found = draw_records(self.request, wanted, stop=lambda: self.received)
         tokenizer = self.request.model.tokenizer
         prompt = tokenizer.decode(self.request.prompt[1:]) if self.echo else ""  # as it was read
@@ -134,10 +136,10 @@ class Sampler:
                 if self.json:
                     self._show_sample(record, written / (time.perf_counter() - begin))
                     continue
-                self.write((end if begun else "") + prompt + record.text)
-                begun = True
+                self.write((end if has_written else "") + prompt + record.text)
+                has_written = True
         finally:
-            if begun:
+            if has_written:
                 self.write("\n")
 
     def _copied(self, text: str) -> Novelty | None:
