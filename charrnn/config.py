@@ -371,7 +371,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     def training_tokens(self, tokens: int) -> int:
         """How many of a corpus's tokens are for training; the rest, its end, is for validation.
 
-        If the user did not give a validation set: `ModelRecord.training_tokens` takes that into account.
+        If the user did not give a validation set, which `ModelRecord.training_tokens` takes into
+        account.
         """
         return tokens - round(tokens * self.val_frac)
 

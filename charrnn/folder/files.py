@@ -250,7 +250,7 @@ def read_manifest(path: Path) -> Manifest | None:
 def reread_during_saves(
     read: Callable[Concatenate[Path, Arguments], Found],
 ) -> Callable[Concatenate[Path, Arguments], Found]:
-    """Let `read`, whose first argument is a folder, read again where a save changed files meanwhile.
+    """Let `read`, of which a folder is the first argument, read again where a save changed files.
 
     Also while a save is going on, and the manifest lists two versions of a file. Within another
     such function, on the same folder, it reads once: the outer one repeats everything.

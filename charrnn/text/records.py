@@ -134,7 +134,7 @@ EncodedText = NDArray[np.integer] | Records  # a text as token ids: a story (N,)
 
 
 def shuffled(count: int, seed: int) -> NDArray[np.int64]:
-    """The indices of distinct records or examples, in the order in which they are dealt to sides."""
+    """The indices of distinct records or examples, in the order in which they are dealt out."""
     return np.random.default_rng((seed, VALIDATION)).permutation(count)
 
 

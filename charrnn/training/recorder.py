@@ -252,7 +252,8 @@ class Recorder:
         )
 
     def _model_files(self, folder: ModelFolder) -> dict[str, bytes]:
-        files = self._description_files(folder.record) | {WEIGHTS: weights_file(folder.weights, folder.step)}
+        files = self._description_files(folder.record)
+        files[WEIGHTS] = weights_file(folder.weights, folder.step)
         return files if self._card_is_changed() else files | {CARD: card.markdown(folder).encode()}
 
     def _card_is_changed(self) -> bool:
@@ -302,7 +303,8 @@ class Recorder:
             metrics = [*self.metrics, evaluation]
             weights = _scored_weights(learner, scoring.result)
             folder = self._model_folder(weights, evaluation.step, metrics)
-            write_files(self.place.path, self._model_files(folder) | {METRICS: _metrics_content(metrics)})
+            files = self._model_files(folder) | {METRICS: _metrics_content(metrics)}
+            write_files(self.place.path, files)
 
     def report(
         self, learner: Learner, is_late: Callable[[], bool]

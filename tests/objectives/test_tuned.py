@@ -60,7 +60,8 @@ def trained() -> Learner:
     """A tagger after three passes, validated on sentences with many names."""
     task_settings, budget = TaskSettings(task="tag"), Budget(epochs=3)
     sources = {"sources": ["few.conll"], "validation": ["many.conll"]}
-    request = Request(**sources, reading=Reading(), task_settings=task_settings, budget=budget, settings=SHAPE)  # type: ignore[arg-type]
+    how = {"task_settings": task_settings, "budget": budget, "settings": SHAPE}
+    request = Request(**sources, reading=Reading(), **how)  # type: ignore[arg-type]
     data = tag.read(request)
     plan = tag.plan(data, request, lambda _: 1e11)
     config = schedule(plan, round(3 * plan.steps_per_epoch))

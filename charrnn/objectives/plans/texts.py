@@ -117,7 +117,8 @@ def plan_of(
         "patience": UNSTOPPED,
         "keep_classes": labels is not None,
     }
-    settings |= training_settings(given) | {"seq_length": parts.longest}  # a user's is of characters
+    settings |= training_settings(given)
+    settings["seq_length"] = parts.longest  # a user's is of characters
     steps_per_epoch = math.ceil(parts.texts / batch_size)
     return Plan(
         model=model,

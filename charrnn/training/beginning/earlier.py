@@ -221,7 +221,8 @@ def _read_again(
     )
     data: Any = OBJECTIVES[record.task.name].read(request)
     _refuse_another(data.corpus, record, folder)
-    again: Data = replace(data, task_record=record.task)  # of a tagger begun before tags had parts, say
+    # Its own, of a tagger begun before tags had parts, say.
+    again: Data = replace(data, task_record=record.task)
     return again
 
 

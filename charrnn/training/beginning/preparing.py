@@ -164,7 +164,8 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
 def _refuse_useless(request: Request, known: frozenset[str]) -> None:
     """Refuse settings that mean nothing to a task: they would be ignored."""
     task = request.task_settings.task
-    for asked, usual in ((request.task_settings, TaskSettings(task=task)), (request.reading, Reading())):
+    usual_of_task = TaskSettings(task=task)
+    for asked, usual in ((request.task_settings, usual_of_task), (request.reading, Reading())):
         for name in asked.__struct_fields__:
             value = getattr(asked, name)
             if name not in known and value != getattr(usual, name):

@@ -138,8 +138,8 @@ class NewRun:
             steps, evaluation_in_updates = count_steps(plan, self.budget, task, begin, ranks)
             config, reasons = schedule(plan, steps), plan.reasons
         learner = Learner(task, self.model, config, ranks)
-        # What was chosen here is kept, so that a resumed run computes in the same precision; and what
-        # has replaced an engine of the run that is made again.
+        # What was chosen here is kept, so that a resumed run computes in the same precision; and
+        # what has replaced an engine of the run that is made again.
         base = "+".join(base.fingerprint for base in self.bases) or None
         config = msgspec.structs.replace(
             config, engine=learner.engine, precision=learner.precision, base_weights=base

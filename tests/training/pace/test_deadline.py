@@ -347,7 +347,8 @@ def test_how_fast_a_run_was_in_other_threads_counts_no_more() -> None:
     deadline = Deadline(100.0, 10**9, 0.0)
     for step in range(1, 301):
         now += 0.2
-        assert not deadline.note_update(step, now, config) or deadline.steps(step, now, config) == 500
+        is_noted = deadline.note_update(step, now, config)
+        assert not is_noted or deadline.steps(step, now, config) == 500
     deadline.begin(300, now)
     steps, step = 500, 300
     while steps == 500:
