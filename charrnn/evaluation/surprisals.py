@@ -164,7 +164,9 @@ def targets(text: EncodedText, config: EvalConfig) -> NDArray[np.integer]:
     return wanted
 
 
-def text_score(nats: Surprisals, text: EncodedText, config: EvalConfig, tokenizer: Tokenizer) -> Score:
+def text_score(
+    nats: Surprisals, text: EncodedText, config: EvalConfig, tokenizer: Tokenizer
+) -> Score:
     """The score of a text, whose `targets` cost these nats."""
     # Records begin with an end, and random windows begin anywhere, within characters, too.
     begins = None if isinstance(text, Records) or config.random_windows else int(text[0])

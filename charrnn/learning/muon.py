@@ -49,7 +49,9 @@ class Muon:
         self.weight_decay = weight_decay
 
     @torch.no_grad()
-    def update(self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None) -> None:
+    def update(
+        self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None
+    ) -> None:
         """Change all weights that have a gradient; see `Optimizer.update`."""
         for weight, mean in self.means.items():
             if weight.grad is None:

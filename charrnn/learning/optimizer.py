@@ -89,7 +89,9 @@ class Optimizer:
         for weight in self.means:
             weight.grad = None
 
-    def update(self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None) -> None:
+    def update(
+        self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None
+    ) -> None:
         """Change all weights that have a gradient.
 
         Args:
@@ -132,7 +134,9 @@ class AdamW:
         self._groups = ((matrices, weight_decay), (vectors, 0.0))
 
     @torch.no_grad()
-    def update(self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None) -> None:
+    def update(
+        self, rate: float | Tensor, clip_divisor: Tensor, skip: Tensor | None = None
+    ) -> None:
         """See `Optimizer.update`."""
         self.updates += 1
         for group, decay in self._groups:

@@ -182,7 +182,9 @@ class ExampleTask(ABC, Generic[Batch]):
 
     def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
         """A model that is still learning, as if it had been read from a folder."""
-        record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.task_record)
+        record = ModelRecord(
+            charrnn_version=charrnn.__version__, model=model, task=self.task_record
+        )
         return ModelFolder(Path(), record, self.tokenizer or NO_TEXT, weights, 0, (), self.extra)
 
 

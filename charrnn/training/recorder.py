@@ -270,7 +270,9 @@ class Recorder:
     def _description_files(self, record: ModelRecord) -> dict[str, bytes]:
         return description_files(record, self.task.tokenizer) | dict(self.task.extra)
 
-    def _model_folder(self, weights: Weights, step: int, metrics: Sequence[Evaluation]) -> ModelFolder:
+    def _model_folder(
+        self, weights: Weights, step: int, metrics: Sequence[Evaluation]
+    ) -> ModelFolder:
         """The model folder as it will be read."""
         task = self.task
         return ModelFolder(

@@ -111,8 +111,8 @@ class Saver:
             seconds -= TURN
 
     def _forget(self) -> None:
-        # Before looking for a failure. `_work` notes its own before it looks at `_save`, so that one
-        # of the two raises it.
+        # Before looking for a failure. `_work` notes its own before it looks at `_save`, so that
+        # one of the two raises it.
         self._save = None
         atexit.unregister(self.wait)
         self._raise_failure()

@@ -26,7 +26,12 @@ CLASSIFYING = Classifying(
 )
 TAGGING = Tagging(**TEXTS, task_record=Tag(tags=1), tags=["O"])
 FORECASTING = Forecasting(
-    tokenizer=None, task_record=Forecast(horizon=1, window=2), extra={}, series=[], held=[], places=[]
+    tokenizer=None,
+    task_record=Forecast(horizon=1, window=2),
+    extra={},
+    series=[],
+    held=[],
+    places=[],
 )
 
 

@@ -390,7 +390,9 @@ def test_two_files_of_lines_validate_what_is_learnt_from_named_columns() -> None
 
     def validation(text: str, label: str) -> Sequence[Pair]:
         task_settings = TaskSettings(task="translate", label_column=label)
-        asked = request_of()._replace(reading=Reading(text_column=text), task_settings=task_settings)
+        asked = request_of()._replace(
+            reading=Reading(text_column=text), task_settings=task_settings
+        )
         return translate.read(asked._replace(validation=["v.en", "v.de"])).validation
 
     assert validation("en", "de") == [Pair("a, b", "A, B"), Pair("c, d", "C, D")]

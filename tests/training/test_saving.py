@@ -255,13 +255,13 @@ def test_a_disk_that_is_full_for_a_save_ends_the_run_at_the_next_sign_of_life(
 def test_a_run_for_minutes_is_told_how_long_its_saves_take(
     disk: Disk, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, evaluated = [], Deadline.evaluated
+    told, note = [], Deadline.note_evaluation
 
-    def watched(deadline: Deadline, seconds: float, saving: float, waited: float) -> None:
-        told.append(saving)
-        evaluated(deadline, seconds, saving, waited)
+    def watched(deadline: Deadline, seconds: float, closing: float, waited: float) -> None:
+        told.append(closing)
+        note(deadline, seconds, closing, waited)
 
-    monkeypatch.setattr(Deadline, "evaluated", watched)
+    monkeypatch.setattr(Deadline, "note_evaluation", watched)
     disk.before = lambda number: time.sleep(0.05 if number > 1 else 0)
     settings = {name: value for name, value in SMALL.items() if name != "steps"}
     for _ in train(text, out=tmp_path / "model", minutes=0.02, **settings):

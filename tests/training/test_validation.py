@@ -75,7 +75,9 @@ def _task(source: str, task: TaskName | None = None, validation: str | None = No
     held = None if validation is None else [validation]
     settings = {k: v for k, v in SMALL.items() if k not in ("steps", "eval_every")}
     task_settings, budget = TaskSettings(task=task), Budget(steps=30)
-    data, plan = prepare(Request([source], Reading(), task_settings, (), budget, settings, validation=held))
+    data, plan = prepare(
+        Request([source], Reading(), task_settings, (), budget, settings, validation=held)
+    )
     return data.task(schedule(plan, 30))
 
 

@@ -56,7 +56,9 @@ def batch_of(
     width = width or min(place.width for place in places)
     whole = spreads if task_record.rules > 1 else np.ones(len(places))
     rows = np.stack([series[k].values[end - width : end] for k, _, end in places])
-    wanted = np.stack([series[k].values[end : end + task_record.horizon, 0] for k, _, end in places])
+    wanted = np.stack(
+        [series[k].values[end : end + task_record.horizon, 0] for k, _, end in places]
+    )
     windows = Windows.of(rows, task_record, whole)
     inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
     return Batch(inputs, windows.outputs(wanted), windows)

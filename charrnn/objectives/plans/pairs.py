@@ -96,7 +96,9 @@ def plan_of(
     chosen = shape_of(request.bases, model_settings(given))
     shape = {**SHAPE, **DROPOUTS, "vocab_size": vocab_size, **chosen}
     min_epochs = next(count for limit, count in MIN_EPOCHS if tokens < limit)
-    sizes = Sizes(SIZES, LIMITS, min_epochs, OPERATIONS, lambda model: shapes_of(model, task_record))
+    sizes = Sizes(
+        SIZES, LIMITS, min_epochs, OPERATIONS, lambda model: shapes_of(model, task_record)
+    )
     model = sizes.largest(shape, tokens, request.budget, speed)
     usual = _pairs_at_once(len(train), tokens)
     batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")
