@@ -156,7 +156,8 @@ class Recurrent(nn.Module):
 
     def _checked(self, state: object, batch: int, device: torch.device) -> State:
         """A state that someone gave; PyTorch's own layers read past one that is too short."""
-        parts, several = len(self.cell.state), isinstance(state, (tuple, list))
+        parts = len(self.cell.state)
+        several = isinstance(state, (tuple, list))
         shape = (self.num_layers, batch, self.hidden_size)
         given: tuple[Any, ...] = tuple(state) if isinstance(state, (tuple, list)) else (state,)
         if (
@@ -200,24 +201,19 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, State]:
         """One layer; `state` is its own part, (1, B, H)."""
         weights = self._weights(layer, generator)
-        dtype = x.dtype
-        kind = x.device.type
-        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-            dtype = torch.get_autocast_dtype(kind)
-        full = weights[0].dtype
-        lanes, cell = (x if ids is None else ids).shape[1], self.cell.name
-        able = candidates(cell, self.hidden_size, x.device, dtype, full, lanes)
+        dtype, weights_dtype = _product_dtype(x), weights[0].dtype
+        lanes = (x if ids is None else ids).shape[1]
+        able = candidates(self.cell.name, self.hidden_size, x.device, dtype, weights_dtype, lanes)
         engine = self.engine if self.engine in able else able[0]
-        plain, on_gpu = engine == "torch", x.device.type != "cpu"
-        if ids is not None and (plain or on_gpu or len(x) * MIN_READS_PER_ROW > ids.numel()):
-            short = on_gpu and not plain and len(x) <= MAX_ROWS_OF_ONES
-            x, ids = read_rows(x, ids, dtype) if short else embedding(ids, x), None
-        if plain:
-            if dtype == full:  # else autocast sees to it
-                state = tuple(part.to(full) for part in state)
+        if ids is not None and not _multiplies_table(x, ids, engine):
+            x, ids = _looked_up(x, ids, engine, dtype), None
+        if engine == "torch":
+            if dtype == weights_dtype:  # else autocast sees to it
+                state = tuple(part.to(weights_dtype) for part in state)
             return builtin.run(self.cell.name, x, weights, state)
+        steps = STEP_ENGINES[engine]
+        before = [part[0] for part in state]
         read = None if ids is None else ids.long().contiguous()
-        before, steps = [part[0] for part in state], STEP_ENGINES[engine]
         output, *after = sequence(self.cell.name, dtype, x, weights, before, read, steps)
         return output, tuple(part[None] for part in after)
 
@@ -252,6 +248,29 @@ class Recurrent(nn.Module):
             joined = builtin.one_block([weight.detach() for weight in weights])
             for weight, place in zip(weights, joined, strict=True):
                 weight.data = place
+
+
+def _product_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of the products: the one that autocast asks for, else that of the input."""
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return x.dtype
+
+
+def _multiplies_table(table: Tensor, ids: Tensor, engine: EngineName) -> bool:
+    """Whether a table (V, I) is multiplied instead of its rows, which are read more often."""
+    if engine == "torch" or table.device.type != "cpu":  # they read inputs, not rows of a product
+        return False
+    return len(table) * MIN_READS_PER_ROW <= ids.numel()
+
+
+def _looked_up(table: Tensor, ids: Tensor, engine: EngineName, dtype: torch.dtype) -> Tensor:
+    """The rows of a table (V, I) that ids (T, B) name, (T, B, I)."""
+    on_gpu = table.device.type != "cpu"
+    if on_gpu and engine != "torch" and len(table) <= MAX_ROWS_OF_ONES:
+        return read_rows(table, ids, dtype)
+    return embedding(ids, table)
 
 
 def _dropped(weight: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
