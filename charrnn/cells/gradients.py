@@ -31,10 +31,11 @@ class Rule(NamedTuple):
         kept: how many values `forward` keeps for `backward`.
         memory: whether the last part of the state also acts past the recurrent product: then it
             is kept in fp32, since many small changes add up in it.
-        split: whether the derivatives by xs and by hs differ.
+        split: whether the derivatives with respect to xs and to hs differ.
         forward: (xs, hs, state before) to (kept values, state after).
-        backward: (kept values, state before, state after, d state after) to the derivatives by
-            xs, by hs, and by the state before, as far as it acts past the recurrent product.
+        backward: (kept values, state before, state after, d state after) to the
+            derivatives with respect to xs, to hs, and to the state before, as far as it acts past
+            the recurrent product.
     """
 
     kept: int

@@ -158,7 +158,7 @@ def norms_back(model: Model, windows: Ids, steps: int) -> NDArray[np.float64]:
 
 
 def _slopes(model: Model, begin: State, read: Ids, costly: Ids) -> Tensor:
-    """The derivatives of losses by the h of all layers at each step, the first step first.
+    """The derivatives of losses with respect to the h of all layers, step after step.
 
     Args:
         model: one model.

@@ -47,7 +47,7 @@ class LayerShape(NamedTuple):
     """What the code depends on.
 
     Attributes:
-        by_id: whether gx is a table, by whose rows derivatives are summed.
+        by_id: whether gx is a table, for whose rows derivatives are summed.
         blocks: the vectors of units of a panel.
     """
 
@@ -247,6 +247,6 @@ class Backward(_Build):
         return [*(dxs if not self.by_id else []), *(dhs if rule.split else [])]
 
     def store_sums(self, panel: Int, lane: Int, block: Int, sums: list[Vector]) -> None:
-        """The derivative by h of one lane and a block of units."""
+        """The derivatives with respect to h, of one lane and a block of units."""
         place = lane * self.hidden_size + self.unit(panel, block)
         self.code.store(self.code["d_h"] + place * 4, sums[0], "fp32")

@@ -25,7 +25,7 @@ class Unrolled(NamedTuple):
         hs: (T+1, B, H), the outputs; the first step is the state before.
         memory: (T+1, B, H), likewise, the part of the state that `Rule.memory` is about; for a
             cell without one it is `hs`.
-        kept: (T, B, K·H), what the way forward keeps for the way back; K is `Rule.kept`.
+        kept: (T, B, K·H), what the forward pass keeps for the backward pass; K is `Rule.kept`.
         ids: (T, B) int64, the row of the table that each step reads; None if each step has an
             input of its own.
         rows: V, how many rows the table has; 1 without ids.
@@ -41,11 +41,13 @@ class Unrolled(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Derivatives that the way back leads to.
+    """What the backward pass of the steps gives: derivatives.
 
     Attributes:
-        dxs: (T, B, G·H), by the input product of each step; with ids it is of no use, `d_rows` is.
-        dhs: (T, B, G·H), by the recurrent product; the same tensor as `dxs` if they are equal.
+        dxs: (T, B, G·H), with respect to the input product of each step; with ids it is of no use,
+            `d_rows` is.
+        dhs: (T, B, G·H), with respect to the recurrent product; the same tensor as `dxs` if they
+            are equal.
         d_rows: (V, G·H) in full precision, the sums of `dxs` for each id; without ids the sum of
             all, in parts, one or more rows (·, G·H).
         db_hh: (G·H,) in full precision, the sum of `dhs`, if it is not that of `dxs`.
@@ -66,9 +68,10 @@ class Engine(NamedTuple):
         forward: (layer, gx, b_ih, b_hh): fill the layer's `hs`, `memory` and `kept`. gx is the
             input product without its bias, (T, B, G·H), which may share its memory with `kept`;
             with ids it is a table of products, (V, G·H). The biases are (G·H,).
-        backward: (layer, d_out, d_h, d_memory) to `Gradients`. d_out holds derivatives by each
-            step's output, (T, B, H). d_h and d_memory, (B, H) in full precision, are derivatives
-            by the state after the last step, and become those by the state before the first.
+        backward: (layer, d_out, d_h, d_memory) to `Gradients`. d_out holds derivatives
+            with respect to each step's output, (T, B, H). d_h and d_memory, (B, H) in full
+            precision, are those with respect to the state after the last step, and become those
+            with respect to the state before the first.
     """
 
     name: EngineName

@@ -1,4 +1,4 @@
-"""A recurrent layer over a whole sequence, with its own way back.
+"""A recurrent layer over a whole sequence, with its own backward pass.
 
     output, *after = sequence("gru", dtype, x, weights, before, ids, engine)    # → (T, B, H)
 
@@ -54,8 +54,8 @@ def sequence(
 
     Raises:
         IndexError: if there is no such row.
-        UsageError: on the way back, if that is to have derivatives itself; inside a transform of
-            `torch.func`.
+        UsageError: in the backward pass, if that is to have derivatives itself; inside a transform
+            of `torch.func`.
     """
     weights = [weight.contiguous() for weight in weights]  # as engines read them
     try:

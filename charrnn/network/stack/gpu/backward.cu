@@ -1,6 +1,7 @@
-// The way back; see `layer.cu`.
+// The backward pass; see `layer.cu`.
 
-// What the way forward left of this thread's elements of a chunk, and the derivatives by them.
+// What the forward pass left of this thread's elements of a chunk, and the derivatives with respect
+// to them.
 struct Left {
   BFloat d_out[ROUNDS], kept[ROUNDS][KEPT + 1], before[ROUNDS], after[ROUNDS];
   float memory_before[ROUNDS], memory_after[ROUNDS];
@@ -29,8 +30,9 @@ DEVICE void read_left(Left &left, const Own &own, size_t row, size_t per_step,
   }
 }
 
-// The derivatives before a step, of element r of this thread's. `memory` is that by its memory, and
-// `by_product` what the product leads to; those by the gates go to the place `to` of dxs and dhs.
+// The derivatives before a step, of element r of this thread's. `memory` is that with respect
+// to its memory, and `by_product` what the product leads to; those with respect to the gates go to
+// the place `to` of dxs and dhs.
 DEVICE void apply_rule(float (&totals)[TOTALS], const Left &left, int r, float &memory,
                        float by_product, size_t to, BFloat *dxs, BFloat *dhs) {
   float values[KEPT + 1], before[STATES], after[STATES], d_after[STATES], d_before[STATES];

@@ -71,7 +71,7 @@ def gpu_of(index: int) -> torch.device:
 
 
 def _is_right(device: torch.device) -> bool:
-    """Whether a layer without recurrent weights is the tanh of its inputs, and has a way back."""
+    """Whether a layer without recurrent weights is the tanh of its inputs, and has gradients."""
     steps, batch, hidden_size = 3, 8, SPAN
     gx = torch.linspace(-2, 2, steps * batch * hidden_size, device=device).to(torch.bfloat16)
     gx = gx.view(steps, batch, hidden_size)
@@ -105,7 +105,7 @@ def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
     """See `Engine.forward`; without ids, which would have to be checked by the host."""
     assert layer.ids is None, "a table's rows are read before"
     with on(layer.hs.device):
-        if not layer.hs.is_inference():  # in inference mode there is no way back
+        if not layer.hs.is_inference():  # in inference mode there is no backward pass
             # Compiled while this runs.
             prepare(layout_for(layer, "backward"), layer.hs.device.index)
         mark_as_missing(layer.hs[1:])

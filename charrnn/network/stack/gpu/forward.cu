@@ -1,4 +1,4 @@
-// The way forward; see `layer.cu`.
+// The forward pass; see `layer.cu`.
 
 DEVICE void load_biases(const Own &own, const float *b_ih, const float *b_hh) {
   for (int i = thread_number(); i < GATES * UNITS; i += THREADS) {

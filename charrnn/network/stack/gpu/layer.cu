@@ -321,7 +321,8 @@ DEVICE void publish_pair(BFloat *to, float own) {
 
 // ---------------------------------------------------------------------------- the kernels
 // A thread applies the rule to ROUNDS elements of a chunk: units beside each other are those of
-// threads beside each other. Its memory, or the derivative by it, stays in shared memory.
+// threads beside each other. Its memory, or the derivative with respect to it, stays in shared
+// memory.
 constexpr int ROUNDS = (ELEMENTS + THREADS - 1) / THREADS;
 constexpr int BIASES = BACK ? 0 : 2 * GATES * UNITS;
 constexpr int WEIGHTS_HELD = HELD * 2 * TILES * THREADS;  // Words
@@ -342,7 +343,7 @@ struct Own {
   Words *held;    // weights, of spans from NEAR on
   Sums *sums;     // of two turns: (2, WARPS, SUMS_OF_WARP)
   float *memory;  // (LANES, UNITS)
-  float *biases;  // (2, GATES, UNITS), on the way forward
+  float *biases;  // (2, GATES, UNITS), in the forward pass
   int first_unit, first_lane;
 };
 

@@ -20,7 +20,7 @@ Way = Literal["forward", "backward"]
 SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
 OWN_REGISTERS = {"forward": 52, "backward": 62}  # of a thread, beside weights, sums and reads
-MORE_REGISTERS = 24  # for each further element, or on the way back for weights from elsewhere
+MORE_REGISTERS = 24  # for each further element, or in the backward pass for weights from elsewhere
 MAX_REGISTERS = 255  # of a thread
 WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
@@ -150,8 +150,8 @@ def _preference(layout: Layout) -> tuple[object, ...]:
     """The smallest is the likely fastest; see `benchmarks/gpu_layouts.py`.
 
     A block's lanes take their time one after the other. What blocks read from each other halves
-    with twice the units, but several sums for each make a block's work too long. The way forward is
-    faster with two small chunks than with a large one, as one is read while others compute the
+    with twice the units, but several sums for each make a block's work too long. The forward pass
+    is faster with two small chunks than with a large one, as one is read while others compute the
     other. As for warps, each thread should have one element, and each warp as many spans.
     """
     forward = layout.way == "forward"

@@ -56,7 +56,7 @@ def _text(value: Term | float) -> str:
 
 @cache
 def source(cell: CellName, way: Way) -> str:
-    """The whole source of a layer's way forward or back; see `defines` for its constants."""
+    """The whole source of a layer's forward or backward pass; see `defines` for its constants."""
     layer, own = (
         Path(__file__).with_name(f"{name}.cu").read_text("utf-8") for name in ("layer", way)
     )
@@ -121,7 +121,7 @@ def _terms(array: str, count: int, lines: list[str]) -> list[Term]:
 
 
 def _state(array: str, cell: CellName, lines: list[str]) -> tuple[Term | None, ...]:
-    """The state before a step, as far as the way forward has it: what acts past the product."""
+    """The state before a step, as far as the forward pass has it: what acts past the product."""
     terms = _terms(array, len(CELLS[cell].state), lines)
     return (*(None for _ in terms[1:]), terms[-1] if RULES[cell].memory else None)
 
