@@ -68,7 +68,8 @@ def in_pieces(
     progress: Callable[[int], object] = lambda _: None,
 ) -> Generator[None, None, Surprisals]:
     """`surprisals`, chunk by chunk, so that the caller can do something else in between."""
-    config, training = config or EvalConfig(), network.training
+    config = config or EvalConfig()
+    training = network.training
     network.eval()
     try:
         if isinstance(text, Records):
@@ -90,7 +91,8 @@ def _each(
     nats = np.empty(records.size, np.float32)
     begins = np.cumsum(records.lengths) - records.lengths  # of each record in `nats`
     for rows in alike(records.lengths, MAX_RECORDS):
-        state, longest = None, int(records.lengths[rows[-1]])
+        state = None
+        longest = int(records.lengths[rows[-1]])
         if longest > SPLIT_FROM * len(rows):
             for row in rows:
                 length, first = records.lengths[row], records.begins[row]
@@ -135,7 +137,8 @@ def _windows(
 ) -> Generator[None, None, Surprisals]:
     """Windows, each read from the empty state."""
     count = len(ids) - 1
-    starts, size = _starts(count, config), min(config.window, count)
+    starts = _starts(count, config)
+    size = min(config.window, count)
     parts = []
     for first in range(0, len(starts), MAX_LANES):
         at = starts[first : first + MAX_LANES, None] + np.arange(size)  # (B, T)

@@ -159,7 +159,8 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         ReadWriteError: if a write fails; each file is then either the old one or the new one.
     """
-    incomplete, has_earlier = {name: _incomplete(path / name) for name in files}, is_saved(path)
+    incomplete = {name: _incomplete(path / name) for name in files}
+    has_earlier = is_saved(path)
     try:
         manifest = read_manifest(path) or {}
         new = manifest_of(files)

@@ -270,7 +270,8 @@ def read_folder(path: Path) -> ModelFolder:
         for name in extra_files(record.task):
             check_file(path, name, manifest)
             extra[name] = read_bytes(path / name)
-    step, metrics = _int(metadata.get("step", "0"), path / WEIGHTS), read_metrics(path / METRICS)
+    step = _int(metadata.get("step", "0"), path / WEIGHTS)
+    metrics = read_metrics(path / METRICS)
     if manifest is None:
         warn(f"{path} has no {MANIFEST}: damage can't be detected")
     return ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)

@@ -127,7 +127,8 @@ class Learner:
         begin = clock.now()
         self.ranks.tell(Update())
         rate = learning_rate(self.step, self.config)
-        batch, key = self._batch(), (self.config.seed, self.step + 1)
+        batch = self._batch()
+        key = (self.config.seed, self.step + 1)
         with in_threads(threads_at(self.step, self.config)):
             self.updates.run(batch, rate, key)
         self.step += 1

@@ -183,7 +183,8 @@ class Model(Predictor):
     def _hidden(self, ids: Ids, state: State, watch: Watch | None = None) -> tuple[Floats, State]:
         """The last layer's output (B, T, H): layer by layer, one input product for all steps."""
         embedded = self.embedding[ids]  # (B, T, E)
-        x, states = watched(watch, EMBED, embedded), []
+        x = watched(watch, EMBED, embedded)
+        states = []
         for k, layer in enumerate(self.layers):
             # Unless a watch has changed the embedding, its input product is a row of the table.
             gx = self.table[ids] if x is embedded else product(x, layer.w_ih) + layer.b_ih

@@ -261,7 +261,8 @@ class Forecasting(ExampleTask[Batch]):
     @cached_property
     def validation_places(self) -> list[Place]:
         """The windows before each horizon that is held back, those of one width together."""
-        task_record, found = self.task_record, []
+        task_record = self.task_record
+        found = []
         for number, (one, out) in enumerate(zip(self.series, self.held, strict=True)):
             for end in range(len(one.values) - out, len(one.values), task_record.horizon):
                 width = min(end, task_record.window) // task_record.season * task_record.season

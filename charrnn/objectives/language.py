@@ -168,7 +168,8 @@ def _new_characters(characters: Sequence[str]) -> list[str]:
     """The note on characters that only the validation text has, if there are any."""
     if not characters:
         return []
-    count, named = counted(len(characters), "character"), printable(first_few(characters))
+    count = counted(len(characters), "character")
+    named = printable(first_few(characters))
     are = "is" if len(characters) == 1 else "are"
     return told([f"{count} that {are} not trained on can't be learnt: {named}"])
 

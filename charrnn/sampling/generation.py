@@ -86,7 +86,8 @@ def generate_batch(
 
 def groups(request: GenerationRequest, seeds: Sequence[int]) -> Iterator[Sequence[int]]:
     """`seeds`, in groups whose texts can be drawn side by side without taking much memory."""
-    length, vocab_size = request.config.max_new_tokens or 1, request.model.tokenizer.vocab_size
+    length = request.config.max_new_tokens or 1
+    vocab_size = request.model.tokenizer.vocab_size
     size = max(min(MAX_LOGITS // vocab_size, MAX_CHARACTERS // length, MAX_GROUP), 1)
     for begin in range(0, len(seeds), size):
         yield seeds[begin : begin + size]

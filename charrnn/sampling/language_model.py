@@ -166,7 +166,8 @@ def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> Ids:
     Raises:
         UsageError: for unknown characters, if these are errors.
     """
-    prompt, end = as_trained(prompt, tokenizer), tokenizer.end
+    prompt = as_trained(prompt, tokenizer)
+    end = tokenizer.end
     if end is not None and end != BLANK_LINE and end in prompt:
         if unknown == "error":
             what = "a line end" if end == "\n" else repr(end)

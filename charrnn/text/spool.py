@@ -170,7 +170,9 @@ class Spool:
 
     def _survey(self, *, chosen: bool) -> list[str]:
         """Look through the records once; returns what the user should know of them."""
-        characters, several_lines, empty = set[str](), False, 0
+        characters = set[str]()
+        several_lines = False
+        empty = 0
         different = set[int]()  # a few of them
         kind = self.division.kind
         for records in split(self._stored_pieces(), kind, self._documents.starts):

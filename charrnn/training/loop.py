@@ -43,7 +43,8 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         ReadWriteError: if saving fails, which is noticed within a moment; what was saved before
             stays.
     """
-    saver, process = recorder.saver, os.getpid()
+    saver = recorder.saver
+    process = os.getpid()
     try:
         try:
             yield from _train(learner, recorder, deadline)
@@ -71,7 +72,8 @@ def is_over(learner: Learner, recorder: Recorder) -> bool:
 
 def _train(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
     """Update, evaluate and save until there is nothing left to do."""
-    watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
+    watch = recorder.watch
+    ticks = _Ticks(REPORT_SECONDS)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
     available = max_threads() if alone and learner.device.type == "cpu" else 1
     neighbours = Neighbours(available, threads_at(learner.step, learner.config), usage())
@@ -111,13 +113,15 @@ def _evaluate(
 ) -> Iterator[Event]:
     """Evaluate, chunk by chunk, so that the caller can leave in between, and begin to save."""
     watch, saver = recorder.watch, recorder.saver
-    begin, scoring = watch.read(), learner.scoring()
+    begin = watch.read()
+    scoring = learner.scoring()
     for _ in scoring:
         watch.read()
         if ticks.due():
             saver.check()
             yield _progress(learner)
-    evaluated, end = recorder.add(learner, scoring.result), watch.read()
+    evaluated = recorder.add(learner, scoring.result)
+    end = watch.read()
     if recorder.saved_step is None:
         saver.wait()  # from now on there is a model
     waited = watch.read() - end
@@ -140,7 +144,9 @@ def report(
         deadline: when it should end; None if nothing is left out.
         advice: what to do next, if not what the evaluations say.
     """
-    watch, ticks, end = recorder.watch, _Ticks(REPORT_SECONDS), math.inf
+    watch = recorder.watch
+    ticks = _Ticks(REPORT_SECONDS)
+    end = math.inf
     if deadline is not None:  # a run may end late; a share of its minutes remains in any case
         end = max(deadline.seconds, watch.read() + REPORT_SHARE * deadline.seconds)
     pieces = recorder.report(learner, lambda: watch.read() >= end)

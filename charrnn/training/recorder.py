@@ -122,7 +122,8 @@ class Recorder:
         return self.best is None or self.task.rank(evaluation) < self.task.rank(self.best)
 
     def _evaluation(self, learner: Learner, scored: Scored) -> Evaluation:
-        updates, norm = learner.updates, float(learner.updates.grad_norm)
+        updates = learner.updates
+        norm = float(updates.grad_norm)
         if updates.skipped == learner.step:
             raise self.diverged(learner)  # no update could be made
         is_known = updates.loss_count or not self.metrics  # nothing may count, as of equal values
@@ -160,7 +161,8 @@ class Recorder:
         Raises:
             CharRNNError: as `save`.
         """
-        before, seconds = learner.config, self.watch.read()
+        before = learner.config
+        seconds = self.watch.read()
         correction = Correction(step=learner.step, planned=before.steps, seconds=seconds)
         corrections = (*before.corrections, correction)
         self._change(learner, steps=steps, corrections=corrections)

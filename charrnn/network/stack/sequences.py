@@ -86,8 +86,10 @@ class _Sequence(Function):
     ) -> tuple[Tensor, ...]:
         if ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
-        rule, full = RULES[cell], w_hh.dtype
-        (steps, batch), hidden_size = x.shape[:2] if ids is None else ids.shape, w_hh.shape[1]
+        rule = RULES[cell]
+        full = w_hh.dtype
+        steps, batch = (x if ids is None else ids).shape[:2]
+        hidden_size = w_hh.shape[1]
         if ids is None:
             x, w_ih = x.to(dtype), w_ih.to(dtype)
         with torch.autocast(x.device.type, enabled=False):  # a table is multiplied in full

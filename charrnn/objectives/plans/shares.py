@@ -185,7 +185,8 @@ def record_shares(
     else:
         if records.distinct < MIN_RECORDS:
             raise _too_few(records.distinct, MIN_RECORDS)
-        train, val = records, validation.distinct
+        train = records
+        val = validation.distinct
         distinct = records.distinct + val
     batch_size, seq_length = _side_by_side(train, given, notes, unit)
     updates = batches_per_epoch(train, batch_size, seq_length)
@@ -210,7 +211,8 @@ def record_shares(
 
 def _held_back(records: Records, val_frac: float | None) -> int:
     """How many of the distinct records validate: a tenth by default."""
-    distinct, fraction = records.distinct, val_frac or USUAL_VAL
+    distinct = records.distinct
+    fraction = val_frac or USUAL_VAL
     if not _is_enough(distinct, fraction):
         needed = _needed(fraction)
         if _is_enough(distinct, USUAL_VAL):

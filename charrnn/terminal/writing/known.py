@@ -54,7 +54,8 @@ def known_records(
 
 def _where_it_was(path: Path, record: ModelRecord) -> Spool:
     """The text of one model, read as in training."""
-    origin, advice = origin_of_run(path), "name the text with --novelty"
+    origin = origin_of_run(path)
+    advice = "name the text with --novelty"
     if origin is None or origin.is_gone:
         raise UsageError(f"{path} does not tell where its text is", advice)
     try:

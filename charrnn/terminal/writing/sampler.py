@@ -147,7 +147,9 @@ class Sampler:
 
     def best_of(self, count: int) -> None:
         """The likeliest of several texts."""
-        begin, length, best = time.perf_counter(), 0, None
+        begin = time.perf_counter()
+        length = 0
+        best: Sample | None = None
         seeds = generation.seeds_from(self._seed, count)
         for group in generation.groups(self.request, seeds):
             texts = self._draw(group)

@@ -78,7 +78,8 @@ def checked_sources(
 def _readable(sources: str | Path | Sources) -> Sources:
     if isinstance(sources, Corpus):
         return sources
-    sources, count = listed(sources), processes().count
+    sources = listed(sources)
+    count = processes().count
     for once in filter(is_read_once, sources if count > 1 else ()):
         name = "standard input" if str(once) == STANDARD_INPUT else once
         raise UsageError(f"{name} can't be read by {count} processes", "name a file")

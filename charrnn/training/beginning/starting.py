@@ -131,7 +131,9 @@ class NewRun:
         refuse_occupied(place.path)  # by another run, before this one had the lock
         ranks = _begin(place, self.data)
         # How examples are divided does not depend on the number of updates.
-        config, reasons, evaluation_in_updates = self._config, self.reasons, 0.0
+        config = self._config
+        reasons = self.reasons
+        evaluation_in_updates = 0.0
         task = self.data.task(config)
         if isinstance(self.settled, Plan):
             plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
@@ -270,7 +272,8 @@ def deadline_of(
     batches, task = learner.batches, learner.task
     max_steps = task.max_epochs * batches.steps_per_epoch
     estimate = SCORING_COST * task.val_tokens / batches.tokens_per_step
-    seconds, passed = 60 * recorder.minutes, recorder.watch.read()
+    seconds = 60 * recorder.minutes
+    passed = recorder.watch.read()
     return Deadline(seconds, max_steps, evaluation_in_updates or estimate, learner.step, passed)
 
 
@@ -308,7 +311,9 @@ def _locked(path: Path, *, is_settled: bool) -> Iterator[FolderLock]:
 def _unused_place(corpus: str) -> Place:
     """A new folder in `checkpoints/`, named after the corpus."""
     stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
-    home, name, number = Place.of(CHECKPOINTS).path, stem, 1
+    home = Place.of(CHECKPOINTS).path
+    name = stem
+    number = 1
     try:
         home.mkdir(exist_ok=True)
         while os.path.lexists(home / name):  # a link to nothing, too

@@ -80,7 +80,9 @@ def backward(
     cell, w_hh, hs, ids, rows = layer.cell, layer.w_hh, layer.hs, layer.ids, layer.rows
     steps, batch, hidden_size = d_out.shape
     product = product or PRODUCTS[hs.dtype]
-    split, width, threads = RULES[cell].split, len(w_hh), torch.get_num_threads()
+    split = RULES[cell].split
+    width = len(w_hh)
+    threads = torch.get_num_threads()
     dhs = d_out.new_empty(steps, batch, width)
     dxs = torch.empty_like(dhs) if split and ids is None else dhs
     d_rows = d_h.new_zeros(threads, rows, width)  # each thread's own sums over its lanes
