@@ -233,7 +233,8 @@ class LanguageModelling:
             state = None
         if state is not None:
             state = reset_some_lanes(state, self.reset_share, generator, network.rnn.rows)
-        elif device.type != "cpu":  # a graph draws for every batch, and what is dropped comes after
+        elif device.type != "cpu":
+            # Draw and discard, as a graph draws for every batch: the dropout masks come next.
             lanes = len(inputs)
             _dice(network.rnn.rows or Rows(0, lanes, lanes), generator, device)
         logits, state = network(inputs, state, generator)  # (B, T, V)

@@ -1,4 +1,4 @@
-"""The user's cache folder, and ids of long texts in it, in files without a name."""
+"""The user's cache folder, and ids of long texts in it, in anonymous temporary files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def location() -> Path:
 
 
 def check() -> None:
-    """See that the folder can be read, if there is one, and that there can be.
+    """Check that the folder can be read, if there is one, and that nothing else is in its place.
 
     Raises:
         ReadWriteError: if not.

@@ -32,7 +32,8 @@ class Resolved(NamedTuple):
         files: those it stands for, in their order; none if it is a data set, a bundled text or
             standard input.
         folder: the folder that it is, if it is one.
-        passed: what was passed by in that folder; of a glob, folders, which are read by name alone.
+        passed: of a folder, what was skipped unread (see `finding.below`); of a glob, folders that
+            match it, which are not read.
         hidden: of a glob, what Word leaves beside documents that are open.
         bundled: the bundled corpus that it is, if it is one.
     """

@@ -3,7 +3,7 @@
     texts ──Spool──▶ fingerprint, characters, records ──encode──▶ ids (N,)
 
 The vocabulary is known only at the end of the text, and standard input can be read only once. So
-the text is stored first: in memory while it is short, then in a temporary file without a name.
+the text is stored first: in memory while it is short, then in an anonymous temporary file.
 """
 
 from __future__ import annotations

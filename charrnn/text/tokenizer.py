@@ -169,7 +169,8 @@ class CharTokenizer(
     def in_known_form(self, texts: Sequence[str]) -> list[str]:
         """Each of `texts` in the form of Unicode that leaves fewest of its characters unknown.
 
-        It stays as it is where another leaves as many, or one unknown that was none before.
+        A text keeps its form unless another one leaves fewer of its characters unknown, and no new
+        ones.
 
         Warns:
             UserWarning: once for all that are changed.

@@ -31,6 +31,7 @@ __all__ = ["max_epochs", "plan_of"]
 
 # Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
+FINE_TUNING = 0.3  # of the learning rate, so that what was learnt before is not shaken
 
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 OVERHEAD = 512  # tokens, whose time an update takes besides that of its own
@@ -53,8 +54,8 @@ MANY_EPOCHS = 50
 # For training texts shorter than so many characters: after so many epochs further ones do not help.
 MAX_EPOCHS = ((20_000, 30), (600_000, 60), (math.inf, 100))
 
-# What is dropped with AdamW for loads below so much: of the outputs and of the recurrent weights of
-# an LSTM, a GRU, which bears less of the latter, and a plain RNN, which has less to lose.
+# With AdamW, for loads (see `load_of`) below the first number: (dropout, weight_dropout) of an
+# LSTM, of a GRU, which bears less weight dropout, and of a plain RNN.
 DROPOUTS = (
     (4, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
     (6, (0.1, 0.0), (0.1, 0.0), (0.05, 0.0)),
@@ -117,8 +118,9 @@ def plan_of(
     load = load_of(epochs, parameter_count(shapes_of(model)), shares.train)
     recipe = recipe_of(model, load, fine_tuning=fine_tuning)
     dropouts = _dropouts(model.cell, load, recipe)
+    # The user's own dropouts win.
     model = settings_from(ModelConfig, msgspec.structs.asdict(model) | dropouts | shape)
-    chosen = recipe.settings(_learning_rate(model, 0.3 if fine_tuning else 1.0))
+    chosen = recipe.settings(_learning_rate(model, FINE_TUNING if fine_tuning else 1.0))
     chosen |= training_settings(given)
     updates = epochs * shares.steps_per_epoch
     settings = {
@@ -154,16 +156,9 @@ def _shares(
     return story_shares(corpus, given, notes, unit, validation)
 
 
-def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, unit: str) -> str:
-    """What was chosen and why, in one line."""
-    noun = "record" if shares.records else "lane"
-    read = in_words(settings["batch_size"], settings["seq_length"], noun)
-    records = f" of {counted(shares.records, 'record')}" if shares.records else ""
-    return (
-        f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{read}, {learning_rate_in_words(settings)}, {dropout_in_words(model)}, "
-        f"chosen for {counted(shares.train, f'training {unit}')}{records}"
-    )
+def _efficiency(tokens: float) -> float:
+    """The share of the measured speed that updates of so many tokens reach."""
+    return tokens / (tokens + OVERHEAD) * (MEASURED + OVERHEAD) / MEASURED
 
 
 def max_epochs(train_tokens: int) -> int:
@@ -202,11 +197,6 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     return min(characters / train, max_epochs(train))
 
 
-def _efficiency(tokens: float) -> float:
-    """The share of the measured speed that updates of so many tokens reach."""
-    return tokens / (tokens + OVERHEAD) * (MEASURED + OVERHEAD) / MEASURED
-
-
 def _dropouts(cell: CellName, load: float, recipe: Recipe) -> dict[str, float]:
     """Higher the more often the text is read, the shorter it is, and the larger the network.
 
@@ -226,3 +216,15 @@ def _learning_rate(model: ModelConfig, share: float) -> float:
     """AdamW's: larger for smaller networks, and for cells with more gates."""
     rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
     return float(f"{share * rate * RATES[model.cell]:.1g}")
+
+
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, unit: str) -> str:
+    """What was chosen and why, in one line."""
+    noun = "record" if shares.records else "lane"
+    read = in_words(settings["batch_size"], settings["seq_length"], noun)
+    records = f" of {counted(shares.records, 'record')}" if shares.records else ""
+    return (
+        f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
+        f"{read}, {learning_rate_in_words(settings)}, {dropout_in_words(model)}, "
+        f"chosen for {counted(shares.train, f'training {unit}')}{records}"
+    )
