@@ -1,4 +1,4 @@
-"""Muon: steps whose rows, a block of them at a time, are at right angles and about equally long.
+"""Muon: steps whose rows are orthogonalised, in blocks of 64.
 
     gradients ──momentum──▶ (N, 64, C) ──orthogonal──▶ steps (N, 64, C)
 

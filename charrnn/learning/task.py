@@ -54,8 +54,8 @@ class Scored(NamedTuple):
         nats: the mean cost of a prediction.
         score: of the answers, by the task's own measure; None where the cost is all there is.
         measure: what that is, if not what the score of such a task usually measures.
-        weights: those with which the answers were so good, where they are not the trained ones:
-            they stand in the model in their place, and training goes on without them.
+        weights: those that the saved model has instead of the trained ones, such as a bias tuned
+            to the score; training goes on with its own.
     """
 
     nats: float
@@ -157,7 +157,7 @@ class Task(Protocol):
 
     @property
     def reporting(self) -> float:
-        """About as many evaluations take as long as `report`, at most; 0 where there is none."""
+        """How long `report` takes at most, in evaluations; 0 where there is none."""
 
     def report(
         self, folder: ModelFolder, is_late: Callable[[], bool]
@@ -173,7 +173,7 @@ class Task(Protocol):
         """
 
     def bits(self, nats: float) -> float:
-        """A loss as people are told it: in bits per character or answer, where it has bits."""
+        """A loss for people: bits per character or answer; unchanged where it is not in nats."""
 
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """What would make the model better, judging by its evaluations."""

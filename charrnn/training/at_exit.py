@@ -19,8 +19,8 @@ Item = TypeVar("Item")
 def closed_at_exit(steps: Generator[Item]) -> Generator[Item]:
     """`steps`; they are closed when the program ends, if they have begun and are still open.
 
-    Python closes a generator that nobody holds any more. One that a module holds is let go of only
-    while modules are taken apart, when the work that is left to do finds nothing that it needs.
+    Python closes a generator with its last reference. One that a module holds is closed only as
+    Python shuts down, when modules that it needs may be gone.
 
     In a copy of the process, which `os.fork` made, they are closed as well: they must see that it
     is one. A loop that is computing in another thread at that moment is left alone.
@@ -31,7 +31,7 @@ def closed_at_exit(steps: Generator[Item]) -> Generator[Item]:
             return
         try:
             open_loop.close()
-        except ValueError:  # it is running, unless it has ended, and this with it
+        except ValueError:  # it runs in another thread; if it has ended, `steps` raised this
             if inspect.getgeneratorstate(open_loop) == inspect.GEN_CLOSED:
                 raise
 
@@ -42,6 +42,8 @@ def closed_at_exit(steps: Generator[Item]) -> Generator[Item]:
         finally:
             atexit.unregister(close)
 
-    outermost = loop()  # if only the steps were closed, this would end when it is too late
-    reference = weakref.ref(outermost)  # or nobody could let go of it
+    # To be closed itself: closing `steps` alone would leave its `finally` for too late.
+    outermost = loop()
+    # Weak, or `atexit`, which holds `close`, would keep an abandoned loop alive.
+    reference = weakref.ref(outermost)
     return outermost

@@ -125,7 +125,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         model: the model folder.
         val_nats: validation loss in nats per token; for a task its loss.
         val_bits_per_char: the same in bits per character; for a task as `Task.bits` has it.
-        train_nats: training loss just before, as `val_nats`, with dropout.
+        train_nats: training loss, as `val_nats`, of the updates before the best evaluation, with
+            dropout.
         steps, epochs: how long the run was.
         parameters: how many numbers were learnt.
         unit: what a token is: a character, a byte or, where some are several bytes, a token.

@@ -1,4 +1,4 @@
-"""What the other processes of a run do: what the first one tells.
+"""What the other processes of a run do: what the first one tells them.
 
 place, over = follow(data, ranks)
 """

@@ -1,4 +1,4 @@
-"""What a run says that has not enough memory."""
+"""What to do where a run is out of memory, as an error."""
 
 from __future__ import annotations
 

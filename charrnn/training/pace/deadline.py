@@ -23,8 +23,10 @@ LATE, EARLY = 0.04, 0.08
 FAR = 0.12  # the same while all of the run is left; it can still be corrected later
 SPAN = 0.01  # updates are timed in spans of this share of the minutes
 MIN_SPAN = 0.25  # seconds, so that each has several updates
-LOOK_BACK = 0.25  # of what is left: the longer there is time to see, the less haste there is
-HASTY = 0.8  # of the minutes; spans are short where a run would end sooner: its rate falls fast
+LOOK_BACK = 0.25  # of the time left: the pace is the median over so much of the past
+# A run that would end before this share of its minutes is timed in shorter spans: its learning rate
+# falls fast, so there is little time to correct the plan.
+HASTY = 0.8
 MIN_SPANS = 3  # so that a single one that is disturbed changes nothing
 
 

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 TIMED_TOKENS = 100_000  # of the validation text, whose evaluation tells how long all of it takes
-TIMED_SHARE = 0.03  # of the run's minutes go into timing updates before it begins, and that
+TIMED_SHARE = 0.03  # of the minutes to time updates before a run, and again to time an evaluation
 READING = 3  # times as many tokens are evaluated as are learnt from in the same time
 TIMED_SECONDS = 5.0  # at most: nobody should wait longer without a sign of life
 TIMED_UPDATES = 1000  # at most
