@@ -61,7 +61,7 @@ def unflagged() -> AbstractContextManager[object]:
 
 
 def product(x: Floats, weights: Floats) -> Floats:
-    """`x @ weights`, with the flags that mean something."""
+    """`x @ weights`, without the false alarms that `unflagged` is about."""
     with unflagged():
         found: Floats = x @ weights
     return found

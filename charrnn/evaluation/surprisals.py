@@ -73,7 +73,7 @@ def in_pieces(
     network.eval()
     try:
         if isinstance(text, Records):
-            return (yield from _each(network, text, progress))
+            return (yield from _of_records(network, text, progress))
         if config.protocol == "windows":
             return (yield from _windows(network, text, config, progress))
         return (yield from _carried(network, text, progress))
@@ -81,7 +81,7 @@ def in_pieces(
         network.train(training)
 
 
-def _each(
+def _of_records(
     network: CharRNN, records: Records, progress: Callable[[int], object]
 ) -> Generator[None, None, Surprisals]:
     """Each record from the empty state; those of about equal length side by side.
@@ -115,7 +115,7 @@ def _each(
 def _carried(
     network: CharRNN, ids: NDArray[np.integer], progress: Callable[[int], object]
 ) -> Generator[None, None, Surprisals]:
-    """The text is read in lanes side by side."""
+    """A story, read in lanes side by side; see `scoring.lanes`."""
     nats = np.empty(len(ids) - 1, np.float32)
     state: State | None = None
     for at, own, keep in chunks(len(nats)):
@@ -150,10 +150,6 @@ def _windows(
     return np.concatenate(parts)
 
 
-def _tensor(values: NDArray[Any], network: CharRNN) -> Tensor:
-    return torch.from_numpy(values).to(network.device)
-
-
 def targets(text: EncodedText, config: EvalConfig) -> NDArray[np.integer]:
     """The tokens that are scored: all but the first, or those of the random windows in turn."""
     if isinstance(text, Records):
@@ -174,6 +170,10 @@ def text_score(
     # Records begin with an end, and random windows begin anywhere, within characters, too.
     begins = None if isinstance(text, Records) or config.random_windows else int(text[0])
     return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(text, config), begins)
+
+
+def _tensor(values: NDArray[Any], network: CharRNN) -> Tensor:
+    return torch.from_numpy(values).to(network.device)
 
 
 def _starts(count: int, config: EvalConfig) -> NDArray[np.intp]:

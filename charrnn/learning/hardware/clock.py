@@ -12,7 +12,7 @@ from collections.abc import Callable
 __all__ = ["Stopwatch", "now", "seconds_of"]
 
 PAUSE = 60.0  # seconds between two readings, from which on the machine may have been asleep
-WORKED = 0.25  # of that time, with a processor: then it was not, only busy
+WORKED = 0.25  # share of that time with a processor, from which on it was busy and not asleep
 
 
 def now() -> float:
