@@ -109,7 +109,7 @@ def descriptor(path: Path) -> int | None:
 
 
 def refuse_inputs(path: Path | None, option: str, inputs: Iterable[str | Path] = ()) -> None:
-    """See that nothing is written over what is read, nor over a file of a model.
+    """Check that nothing is written over what is read, nor over a file of a model.
 
     Args:
         path: where an output goes, if there is one.

@@ -215,7 +215,7 @@ def run_here(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.Com
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """See that a command ended with this code and one line, which has these words, and no more."""
+    """Check that a command ended with this code and one line, with these words and no more."""
     assert (done.returncode, done.stdout) == (code, ""), (done.stdout, done.stderr)
     assert re.fullmatch(r"charrnn: [^\n]+; [^\n]+\n", done.stderr), done.stderr
     for word in words:

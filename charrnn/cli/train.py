@@ -200,7 +200,7 @@ def _has_state(model: str) -> bool:
 
 
 def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
-    """See that a run goes on, or is made again, with the settings it was started with."""
+    """Check that a run goes on, or is made again, with the settings it was started with."""
     if not given:
         return
     from charrnn.folder.reading import can_start_others, find_model, read_record

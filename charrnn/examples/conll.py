@@ -136,7 +136,7 @@ def _cells(line: str) -> list[str]:
 
 
 def check_tag(place: str, tag: str) -> None:
-    """See that a tag is one.
+    """Check that a tag is one.
 
     Raises:
         BadDataError: if it is not.

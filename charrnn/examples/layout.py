@@ -93,7 +93,7 @@ def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> li
 
 
 def _refuse_longer(file: File, rows: Sequence[Row]) -> None:
-    """See that no row of a table without a header has more cells than the first.
+    """Check that no row of a table without a header has more cells than the first.
 
     Raises:
         BadDataError: if one has.

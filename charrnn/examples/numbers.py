@@ -109,7 +109,7 @@ def too_large(value: float) -> tuple[str, str]:
 
 
 def refuse_commas(text: str, place: str = "") -> None:
-    """See that numbers have no commas within, where something else stands between them.
+    """Check that numbers have no commas within, where something else stands between them.
 
     Args:
         text: the numbers.

@@ -157,7 +157,7 @@ def read_series(
 
 
 def refuse_text_column(reading: Reading) -> None:
-    """See that no column of texts is named, which would be ignored.
+    """Check that no column of texts is named, which would be ignored.
 
     Raises:
         UsageError: if one is.

@@ -134,7 +134,7 @@ def _newest() -> Path:
 
 
 def _refuse_deleted() -> None:
-    """See that the working folder is there, if nothing is found in it."""
+    """Check that the working folder is there, if nothing is found in it."""
     from charrnn.text.origin import working_folder  # it loads what reads texts
 
     working_folder()
@@ -219,7 +219,7 @@ def read_model(path: Path) -> ModelFolder:
 
 
 def refuse_task(record: ModelRecord, path: Path) -> None:
-    """See that a model is a language model.
+    """Check that a model is a language model.
 
     Raises:
         UsageError: if it does something else.
@@ -232,7 +232,7 @@ def refuse_task(record: ModelRecord, path: Path) -> None:
 
 
 def refuse_backwards(record: ModelRecord, path: Path) -> None:
-    """See that a model reads and writes texts from their beginning.
+    """Check that a model reads and writes texts from their beginning.
 
     Raises:
         UsageError: if it was trained with `--reverse`.

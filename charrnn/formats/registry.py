@@ -136,7 +136,7 @@ def _name_of(given: Path | BinaryIO | Arriving) -> str:
 
 
 def refuse_compressed(source: Source) -> None:
-    """See that a file is there as it is, if it is needed itself.
+    """Check that a file is there as it is, if it is needed itself.
 
     Raises:
         NotTextError: for one that is compressed or in an archive.

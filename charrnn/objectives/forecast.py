@@ -178,7 +178,7 @@ def _repeating(series: Sequence[Series]) -> list[str]:
 
 
 def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: list[str]) -> None:
-    """See that a series is long enough to be divided; say how many are not."""
+    """Check that a series is long enough to be divided; say how many are not."""
     lengths, least = [len(one.values) for one in series], 2 * horizon + season
     short = sum(length < least for length in lengths)
     if short == len(series):

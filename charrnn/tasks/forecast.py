@@ -159,7 +159,7 @@ class Forecaster(TaskModel[Trial]):
         return series if isinstance(series, Series) else Series("", rows)
 
     def _check_features(self, series: Series) -> None:
-        """See that a series has the columns beside it that the model reads."""
+        """Check that a series has the columns beside it that the model reads."""
         if series.features != self.task.features:
             beside = ", ".join(series.features) or "no column"
             found = f"{series.place}: {named(series)} has {beside} beside the value"

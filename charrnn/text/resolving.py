@@ -88,7 +88,7 @@ class Resolved(NamedTuple):
         notes += self.notes
 
     def check_task(self, task: TaskName | None) -> None:
-        """See that a bundled corpus is for a task; for None, that it is a text.
+        """Check that a bundled corpus is for a task; for None, that it is a text.
 
         Raises:
             UsageError: if it is for something else.

@@ -200,7 +200,7 @@ class Spool:
         return notes
 
     def refuse_undivided(self) -> None:
-        """See that a text is no list, or one that something divides.
+        """Check that a text is no list, or one that something divides.
 
         Raises:
             UsageError: if what should divide it does not, as after a slip of the pen.

@@ -314,7 +314,7 @@ def make_tokenizer(kind: Literal["char", "byte"], text: str, end: str | None = N
 
 
 def check_text(text: str) -> None:
-    """See that a text is one.
+    """Check that a text is one.
 
     Raises:
         UsageError: if it is anything else.

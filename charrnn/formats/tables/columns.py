@@ -248,7 +248,7 @@ def nesting_errors(name: str) -> Iterator[None]:
 
 
 def refuse_doubled(name: str, header: Sequence[str], wanted: Iterable[str]) -> None:
-    """See that a table has none of the columns that are wanted twice.
+    """Check that a table has none of the columns that are wanted twice.
 
     Raises:
         BadDataError: if it has.

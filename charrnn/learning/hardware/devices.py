@@ -52,7 +52,7 @@ def choose_device(name: DeviceName) -> torch.device:
 
 
 def keep_bits(device: torch.device) -> None:
-    """See that cuDNN's layers end in the same bits each time, before a device first multiplies.
+    """Make cuDNN's layers give the same bits each time; before a device first multiplies.
 
     With buffers of two sizes they need not: see "cuDNN RNN determinism" in PyTorch's documentation.
     It is for the whole process, which reads it at its first product on a GPU and never again; so

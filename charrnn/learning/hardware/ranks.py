@@ -227,7 +227,7 @@ class Ranks:
         return mean[-1], flat[-2]
 
     def refuse_uneven(self, batch_size: int, *, given: bool) -> None:
-        """See that every process has as many rows as the others.
+        """Check that every process has as many rows as the others.
 
         Args:
             batch_size: B, of all processes together.

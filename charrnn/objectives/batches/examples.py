@@ -62,7 +62,7 @@ def divide(
 
 
 def check_enough(distinct: int, purpose: str) -> None:
-    """See that there are so many distinct examples that something can be learnt.
+    """Check that there are so many distinct examples that something can be learnt.
 
     Raises:
         BadDataError: if there are too few for their purpose.

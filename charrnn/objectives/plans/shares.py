@@ -99,7 +99,7 @@ def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
 
 
 def _enough(tokens: int, needed: int, what: str, unit: str) -> int:
-    """See that a text is long enough; returns its length."""
+    """Check that a text is long enough; returns its length."""
     if tokens < needed:
         found = f"the {what} has {counted(tokens, unit)}; {needed} are needed"
         raise BadDataError(found, "give a longer text")

@@ -320,7 +320,7 @@ def _moved(run: RunState) -> tuple[str, ...]:
 
 
 def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> None:
-    """See that a text and its validation set are those of a run."""
+    """Check that a text and its validation set are those of a run."""
     before = record.corpus
     if before is None or before.fingerprint == found.fingerprint:
         return
