@@ -145,7 +145,8 @@ class Recorder:
 
     def diverged(self, learner: Learner) -> CharRNNError:
         """The error for a run whose loss is not a number any more."""
-        rate, norm = learning_rate(learner.step - 1, learner.config), learner.updates.grad_norm
+        rate = learning_rate(learner.step - 1, learner.config)
+        norm = learner.updates.grad_norm
         return CharRNNError(
             f"the loss is not a number after {learner.step} updates (learning rate {rate:g}, "
             f"gradient norm {float(norm):g})",
