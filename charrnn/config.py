@@ -371,8 +371,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     def training_tokens(self, tokens: int) -> int:
         """How many of a corpus's tokens are for training; the rest, its end, is for validation.
 
-        If the user did not give a validation set, which `ModelRecord.training_tokens` takes into
-        account.
+        If the user did not give a validation set: `ModelRecord.training_tokens` looks at that, too.
         """
         return tokens - round(tokens * self.val_frac)
 
