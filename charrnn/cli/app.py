@@ -225,4 +225,5 @@ def main() -> None:
     set_up_streams()
     warnings.showwarning = lambda message, *_: say(f"charrnn: {message}")
     share_processors()
-    app()
+    # Texts resolve their own globs; prompts and separators are none.
+    app(windows_expand_args=False)
