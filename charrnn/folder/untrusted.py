@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
+from charrnn.in_use import once_free
 
 __all__ = ["damaged", "hub_blobs", "opened", "parse", "read_bytes", "refuse_links"]
 
@@ -39,7 +40,7 @@ def opened(path: Path) -> Iterator[BufferedReader]:
             raise damaged(path, "a link to nothing")
         if path.exists() and not path.is_file():
             raise damaged(path, "not a file")
-        with path.open("rb") as file:
+        with once_free(lambda: path.open("rb")) as file:
             yield file
     except FileNotFoundError:
         raise

@@ -231,9 +231,7 @@ def test_several_sources_are_joined_on_lines_of_their_own() -> None:
 
 
 def test_a_missing_source_is_an_error() -> None:
-    with pytest.raises(
-        MissingInputError, match="no file or corpus https://a.b/x; download it first"
-    ):
+    with pytest.raises(MissingInputError, match=r"no file or corpus https:.*; download it first"):
         text_of("https://a.b/x")
     with pytest.raises(MissingInputError, match="no file or corpus nowhere"):
         text_of("nowhere")
