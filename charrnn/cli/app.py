@@ -63,7 +63,7 @@ EXAMPLES = {
     "eval": ("charrnn eval novel other.txt", "charrnn eval novel novel.txt --validation"),
     "predict": (
         'charrnn predict reviews "A fine film with a weak end."',
-        "charrnn predict reviews < new-reviews.txt",
+        "charrnn predict reviews new-reviews.txt",
         'charrnn predict airline -- "-3 5 8"',
     ),
     "inspect": (
