@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python 3.11 or newer and nothing else.
+# `make demo` and `make test` need Python 3.11 to 3.14 and nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -77,8 +77,10 @@ clean:
 # Installing anew whenever the dependencies change keeps an old .venv from hiding a missing one.
 # Bytecode is compiled as pip would do it, but on all processors and without what nobody imports.
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "charrnn needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -c \
+		'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+		{ echo "charrnn needs Python 3.11 to 3.14; install 3.14 from python.org, then:"; \
+		echo "make clean; make PYTHON=python3.14 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	-$(BIN)/python -m compileall -qq -j 0 -x '/tests?/|/transformers/models/' $(VENV)/lib

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from charrnn.checkpoints import MODEL_FILES, RESUME, is_model
 from charrnn.config import STANDARD_INPUT
 from charrnn.errors import UsageError, not_written
+from charrnn.in_use import once_free
 from charrnn.signals import tidied
 
 __all__ = ["PICTURES", "descriptor", "output_file", "refuse_inputs"]
@@ -92,7 +93,7 @@ def _put(new: Path, place: Path, mode: int | None) -> None:
     try:
         if mode is not None:
             new.chmod(stat.S_IMODE(mode))
-        new.replace(place)
+        once_free(lambda: new.replace(place))
     except OSError as error:
         if mode is None or error.errno not in FIXED:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -26,6 +27,7 @@ __all__ = [
 FEW = 5  # names in a note
 NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
 NUMBER = re.compile("[0-9]+")
+PLAIN_ON_WINDOWS = re.compile(r"[\w%+=:./\\-]+")  # what its shells hand on as it is
 NAME = 100  # characters of the longest name of a file or folder that anyone would give
 
 
@@ -72,7 +74,11 @@ def _by_length(number: re.Match[str]) -> str:
 def as_argument(path: str | Path) -> str:
     """A path as an argument of a command to be typed, where it is no option."""
     path = str(path)
-    return quote(f"./{path}" if path.startswith("-") and path != "-" else path)
+    path = f"./{path}" if path.startswith("-") and path != "-" else path
+    if sys.platform != "win32":
+        return quote(path)
+    # Some of its shells hand on apostrophes, and a backslash before a quotation mark is lost.
+    return path if PLAIN_ON_WINDOWS.fullmatch(path) else '"{}"'.format(path.rstrip("\\"))
 
 
 def is_path(source: str) -> bool:

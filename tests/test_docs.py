@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,17 @@ def test_the_torch_without_cuda_is_the_one_that_is_pinned() -> None:
         r"^torch==.*", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE
     )
     assert f"pip install {pinned} --index-url" in PAGES["README.md"]
+
+
+def test_the_versions_of_python_are_the_same_everywhere() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    first, after = map(int, re.findall(r"3\.(\d+)", wanted["requires-python"]))
+    named = [c for c in wanted["classifiers"] if re.search(r"Python :: 3\.\d", c)]
+    assert named == [f"Programming Language :: Python :: 3.{n}" for n in range(first, after)]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for text in (PAGES["README.md"], makefile):
+        assert f"Python 3.{first} to 3.{after - 1}" in text
+    assert f"(3, {first}) <= sys.version_info < (3, {after})" in makefile
 
 
 def test_the_rooms_are_those_of_the_package() -> None:

@@ -75,3 +75,12 @@ def test_a_path_in_a_command_is_no_option() -> None:
     assert [as_argument(path) for path in paths] == [
         *("./-x", "-", "'a b'", "'./-a b'", "checkpoints/-x")
     ]
+
+
+def test_a_path_in_a_command_is_quoted_as_windows_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    paths = ("-x", "-", "C:\\my texts\\", r"C:\one.txt", "Müller's (2).txt", "b & c", "a,b", "")
+    assert [as_argument(path) for path in paths] == [
+        *("./-x", "-", r'"C:\my texts"', r"C:\one.txt", '"Müller\'s (2).txt"', '"b & c"', '"a,b"'),
+        '""',
+    ]

@@ -63,7 +63,7 @@ EXAMPLES = {
     "eval": ("charrnn eval novel other.txt", "charrnn eval novel novel.txt --validation"),
     "predict": (
         'charrnn predict reviews "A fine film with a weak end."',
-        "charrnn predict reviews < new-reviews.txt",
+        "charrnn predict reviews new-reviews.txt",
         'charrnn predict airline -- "-3 5 8"',
     ),
     "inspect": (
@@ -225,4 +225,5 @@ def main() -> None:
     set_up_streams()
     warnings.showwarning = lambda message, *_: say(f"charrnn: {message}")
     share_processors()
-    app()
+    # Texts resolve their own globs; prompts and separators are none.
+    app(windows_expand_args=False)

@@ -127,7 +127,7 @@ def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
     """The card of a model for a task."""
     title = folder_name(model.path)
     use, validates = (
-        f"charrnn predict {as_argument(title)} < input",
+        f"charrnn predict {as_argument(title)} input.txt",
         "examples from all over the corpus",
     )
     if isinstance(task, Forecast):

@@ -23,6 +23,7 @@ from msgspec import Meta
 from charrnn.checkpoints import MANIFEST, RESUME, STATE
 from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
 from charrnn.folder.untrusted import damaged, opened, parse, read_bytes
+from charrnn.in_use import once_free
 from charrnn.settings import Settings
 from charrnn.words import as_argument
 
@@ -170,7 +171,7 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
         _replace(path / MANIFEST, pretty_json(either))
         _flush_folder(path)  # a power cut from here on leaves no file that the manifest lacks
         for name, file in incomplete.items():
-            file.replace(path / name)
+            _move(file, path / name)
         for folder in sorted({(path / name).parent for name in files}):
             _flush_folder(folder)  # likewise, no file that is older than the manifest's
         _replace(path / MANIFEST, pretty_json(manifest | new))
@@ -208,7 +209,11 @@ def _incomplete(path: Path) -> Path:
 
 def _replace(path: Path, data: bytes) -> None:
     _write_flushed(_incomplete(path), data)
-    _incomplete(path).replace(path)
+    _move(_incomplete(path), path)
+
+
+def _move(file: Path, place: Path) -> None:
+    once_free(lambda: file.replace(place))
 
 
 def _write_flushed(path: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,7 +71,9 @@ def _errors_with_advice() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        windows = sys.platform == "win32"
+        variable = "WIN_PD_OVERRIDE_LOCAL_APPDATA" if windows else "XDG_CACHE_HOME"
         raise ReadWriteError(
             f"{location()}: {error.strerror}",
-            "make room there, or choose another place for caches with XDG_CACHE_HOME",
+            f"make room there, or choose another place for caches with {variable}",
         ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -143,7 +144,9 @@ def resolve(source: str) -> Resolved:
         return Resolved(source, found, None, () if "**" in source else tuple(folders), hidden)
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):
-        advice = "leave ~ outside of quotation marks, or write the whole path"
+        advice = "write the whole path"  # no shell of Windows makes one of ~
+        if sys.platform != "win32":
+            advice = f"leave ~ outside of quotation marks, or {advice}"
     elif "://" in source:
         advice = "download it first: of web addresses charrnn reads only hf://OWNER/NAME"
     elif not is_path(source):

@@ -22,6 +22,9 @@ BUSY = 1, 2, 3, 6, 7  # its columns of time in programs, niced ones, the system 
 # How long waiting threads look for work before they sleep, see NOTES.md: PyTorch's in times that
 # they look again, NumPy's in ticks of the processor's clock, as a power of two.
 OPENMP_SPINS, BLAS_TICKS = 8000, 20
+# The same for LLVM's and Intel's OpenMP, as PyTorch has them on Macs and Windows; not measured yet.
+# By itself it is 200 on most machines.
+OPENMP_MILLISECONDS = 1
 
 
 def usable_processors() -> int:
@@ -52,6 +55,7 @@ def share_processors() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(OPENMP_SPINS))
+        os.environ.setdefault("KMP_BLOCKTIME", str(OPENMP_MILLISECONDS))
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", str(BLAS_TICKS))
 
 

@@ -257,6 +257,22 @@ def test_a_user_and_a_model_write_in_turn_on_a_terminal(desk: Path) -> None:
     assert out.decode() == "the " + choices[0][1].replace("\\n", "\n") + "clerk\n"
 
 
+@pytest.mark.parametrize(
+    ("system", "key"), [("linux", "Ctrl-D ends"), ("win32", "Ctrl-Z and Enter end")]
+)
+@pytest.mark.parametrize("end", ["", "\x04\n", "\x1a\n"])
+def test_writing_in_turn_ends_with_the_key_of_the_system(
+    system: str, key: str, end: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.terminal.writing.interactive.sys.platform", system)
+    typed = f"a\n{end}" + "b\n" * bool(end)
+    done = run_here(
+        home, "sample", "verse", "--prompt", "the ", "--interactive", 4, data=typed.encode()
+    )
+    assert (done.returncode, done.stdout) == (0, "the a\n")
+    assert done.stderr.splitlines()[0].endswith(f"; {key}")
+
+
 def test_the_choices_offered_are_those_with_the_units_held(desk: Path) -> None:
     arguments = ("sample", "verse", "--prompt", "the ", "--interactive", 1, "-t", 1)
     held = {"0.3": 1.0, "1.4": -1.0, "1.5": 1.0}

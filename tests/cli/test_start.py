@@ -116,6 +116,28 @@ def test_a_command_ends_once_all_is_written_and_python_is_not_taken_apart(
     assert (done.returncode, done.stdout, done.stderr) == (3, "text\ndone\n", said)
 
 
+# Runs `charrnn` where the parser of the command line takes the system for Windows.
+ON_WINDOWS = """
+import os
+import sys
+import types
+import typer.core
+
+typer.core.os = types.SimpleNamespace(**{**vars(os), "name": "nt"})
+from charrnn.__main__ import main
+main()
+"""
+
+
+def test_what_is_typed_on_windows_arrives_as_it_is(tmp_path: Path) -> None:
+    """Every argument was expanded, in quotation marks too, where the shell expands none."""
+    for name in ("one", "two"):
+        (tmp_path / name).touch()
+    command = [sys.executable, "-c", ON_WINDOWS, "info", "*"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    refused(done, 66, "there is no model folder *; ")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such a folder can't be deleted")
 @pytest.mark.parametrize(
     ("arguments", "code"),

@@ -74,7 +74,7 @@ def test_a_name_that_is_not_utf_8_is_refused() -> None:
             origin_of([name], Reading())
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="there is no /dev/stdin")  # noqa: PTH110
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux's /dev/stdin is a link")
 def test_a_file_behind_standard_input_is_found_again_by_its_name(folder: Path) -> None:
     """Another process has another file there."""
     code = (

@@ -33,6 +33,19 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "caches" / "charrnn"
 
 
+@pytest.mark.parametrize(
+    ("system", "variable"),
+    [("linux", "XDG_CACHE_HOME"), ("win32", "WIN_PD_OVERRIDE_LOCAL_APPDATA")],
+)
+def test_the_advice_on_a_cache_that_fails_names_what_the_system_heeds(
+    system: str, variable: str, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached.parent.write_text("a file where a folder should be")
+    monkeypatch.setattr("sys.platform", system)
+    with pytest.raises(ReadWriteError, match=f"choose another place for caches with {variable}"):
+        cache.check()
+
+
 @pytest.fixture(params=["short", "long"])
 def length(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Texts held in memory, and texts put on the disk: every text is long for a limit of 1."""

@@ -266,6 +266,7 @@ def _worker(launcher: int, rank: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("rank", [None, 0, 1])
 def test_a_signal_to_any_process_saves_the_run(

@@ -117,6 +117,22 @@ def test_a_run_on_a_glob_is_named_after_its_folder_wherever_that_lies(
     assert run.folder == Path("checkpoints/book")
 
 
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("Mu\u0308ller", "M\u00fcller"),  # as a Mac's file manager writes it
+        ("हिन्दी", "हिन्दी"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("x² (2nd), b", "x²-2nd-b"),
+    ],
+)
+def test_a_run_is_named_in_any_script(name: str, folder: str) -> None:
+    """Umlauts of two characters and vowel signs were taken for spaces."""
+    run = train(Corpus(name, VERSE * 12), **SMALL)
+    run.finish(progress=False)
+    assert run.folder == Path("checkpoints", folder)
+
+
 def test_losses_of_a_text_are_nats_and_those_of_a_series_are_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

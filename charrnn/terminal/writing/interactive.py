@@ -16,7 +16,9 @@ from charrnn.terminal.writing.sampler import Sampler
 
 __all__ = ["choose"]
 
-HELP = "a number takes that character; other text is typed as it is (=7 types 7); Ctrl-D ends"
+HELP = "a number takes that character; other text is typed as it is (=7 types 7)"
+# The input's end, also as what Ctrl-D and Ctrl-Z are where they are characters.
+ENDS = ("", "\x04\n", "\x1a\n")
 
 
 def choose(sampler: Sampler, count: int) -> None:
@@ -30,7 +32,8 @@ def choose(sampler: Sampler, count: int) -> None:
     end = model.tokenizer.end_id
     logits, state = read_prompt(model, ids)
     written = ids[:0]  # (N,)
-    _show(HELP + "\n")
+    end_key = "Ctrl-Z and Enter end" if sys.platform == "win32" else "Ctrl-D ends"
+    _show(f"{HELP}; {end_key}\n")
     try:
         while config.max_new_tokens is None or len(written) < config.max_new_tokens:
             chances = probabilities(
@@ -60,7 +63,7 @@ def _answer(sampler: Sampler, best: np.ndarray) -> Ids | None:
     """The ids (N,) that the user chose or typed; None at the end."""
     _show("> ")
     line = sys.stdin.readline() if sys.stdin else ""
-    if not line:
+    if line in ENDS:
         _show("\n")
         return None
     line = line.removesuffix("\n")

@@ -10,13 +10,14 @@ the model folder. Starting makes the folder and locks it.
 from __future__ import annotations
 
 import os
-import re
+import unicodedata
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import regex
 import torch
 
 import charrnn
@@ -310,7 +311,9 @@ def _locked(path: Path, *, is_settled: bool) -> Iterator[FolderLock]:
 
 def _unused_place(corpus: str) -> Place:
     """A new folder in `checkpoints/`, named after the corpus."""
-    stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
+    # `regex` takes vowel signs for parts of words, which `re` does not.
+    words = regex.sub(r"[^\w\p{N}.-]+", "-", unicodedata.normalize("NFC", corpus))
+    stem = words.strip("-.") or "model"
     home = Place.of(CHECKPOINTS).path
     name = stem
     number = 1

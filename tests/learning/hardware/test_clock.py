@@ -51,7 +51,7 @@ print(clock.now() - begin - watch.read())
 def test_a_process_that_is_stopped_for_long_seems_asleep() -> None:
     command = [sys.executable, "-c", CODE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        os.waitpid(process.pid, os.WUNTRACED)
         time.sleep(2)
         process.send_signal(signal.SIGCONT)
         out, _ = process.communicate()
