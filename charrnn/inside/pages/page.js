@@ -23,8 +23,7 @@
 
   const RANKED = 12; // units of a passage that are listed
   const RANKING_HOW = element("ranking-how").textContent;
-  const RANKING_READ = "Each unit's mean there minus its mean elsewhere, divided by its standard deviation " +
-    "around these two, plus 0.05, so that units that hardly move don't come first.";
+  const RANKING_READ = "A unit's mean there minus its mean elsewhere, over its standard deviation + 0.05.";
   const RANKING_ALL = "This is the whole text, so there is no elsewhere to compare with: select a part of it.";
 
   const number = (level) => (level ? (level - data.levels - 1) / data.levels : NaN);
