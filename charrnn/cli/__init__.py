@@ -2,7 +2,7 @@
 
     arguments ──▶ library ──▶ standard output; all that is not the result ──▶ standard error
 
-parts           which part of a text models were trained on, and how it was read
+parts           which part of a text models were trained on, how it was read, what was changed
 insights        the ways of `charrnn inspect` that measure
 scored          texts as language models score them, for `charrnn eval`
 forecasts       how series go on, for `charrnn predict`

@@ -1,4 +1,4 @@
-"""Which part of a text models were trained on, and how it was read."""
+"""Which part of a text models were trained on, how it was read, and what of it was changed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from charrnn.terminal.options import option_names
 from charrnn.terminal.output import say
 
 if TYPE_CHECKING:
-    from charrnn.config import TrainConfig
+    from charrnn.config import TrainConfig, Unknown
     from charrnn.folder.record import ModelRecord
     from charrnn.text.origin import Origin
 
-__all__ = ["reading_of_own", "refuse_own_set", "the_one", "trained_on"]
+__all__ = ["reading_of_own", "refuse_own_set", "say_changed", "the_one", "trained_on"]
 
 Part = TypeVar("Part")
 OF_FILES = ("encoding", "errors", "text_column")  # how a run read files, that are read as then
@@ -148,3 +148,18 @@ def the_one(parts: set[Part], name: str) -> Part:
             "take them one by one, or a text that none has seen",
         )
     return next(iter(parts))
+
+
+def say_changed(unknown: Unknown, changed: int, characters: int) -> None:
+    """Say that so many of a text's characters were changed before it was scored, if any were.
+
+    Fewer characters that are known make a better score: of two models, the one with the smaller
+    vocabulary would win.
+    """
+    if not changed:
+        return
+    did, figures = "left out", "of the rest"
+    if unknown == "replace":
+        did, figures = "put others in place of", "of the text with these"
+    count = f"{changed:,} of {characters:,} characters"
+    say(f"--unknown {unknown} {did} {count}: the figures are {figures}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
+from charrnn.cli.parts import say_changed
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import (
@@ -31,6 +32,7 @@ def score(
     from charrnn.decoding.pieces import not_as_bytes
     from charrnn.models.loading import load
     from charrnn.scoring.batches import BLOCK
+    from charrnn.text.prepared import as_trained
 
     model, others = (arguments[0], arguments[1:]) if arguments else (None, [])
     if others:
@@ -38,6 +40,7 @@ def score(
     loaded = load(model)
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
     end, scored = loaded.tokenizer.end, 0
+    changed = characters = 0  # of those that were scored
 
     def texts(before_waiting: Callable[[], object]) -> Iterator[str]:
         lines = _lines(reading, before_waiting)
@@ -47,7 +50,7 @@ def score(
         return (record for records in whole for record in records if record.strip())
 
     def answer(some: list[str]) -> None:
-        nonlocal scored
+        nonlocal scored, changed, characters
         for found in loaded.score_lines(some, unknown, first=scored + 1):
             facts = {
                 "nats": found.nats,
@@ -58,9 +61,16 @@ def score(
             }
             write(encode_json(facts))
         scored += len(some)
+        if unknown != "error":
+            read = [as_trained(text, loaded.tokenizer) for text in some]
+            new, more = loaded.tokenizer.count_unknown(read)
+            changed, characters = changed + new, characters + more
 
-    with not_as_bytes():
-        answer_in_batches(texts, BLOCK, answer)
+    try:
+        with not_as_bytes():
+            answer_in_batches(texts, BLOCK, answer)
+    finally:  # also where Ctrl-C ends it
+        say_changed(unknown, changed, characters)
 
 
 def _given(model: str, source: str) -> UsageError:

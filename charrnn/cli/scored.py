@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from charrnn.cli.parts import refuse_own_set, the_one, trained_on
+from charrnn.cli.parts import refuse_own_set, say_changed, the_one, trained_on
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.output import say, say_new
@@ -140,6 +140,8 @@ def _story(
     # Of another text, it is no help that it has characters that the models don't know.
     trained = _trained(asked, records, corpus.sha256, "text", corpus.name)
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
+    if asked.unknown != "error":
+        say_changed(asked.unknown, *tokenizer.count_unknown([corpus.text]))
     if trained:
         ids = ids[the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
     if asked.reading.records not in ("auto", "none"):
@@ -176,6 +178,9 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         say(*spool.notes)
         trained = _trained(asked, records, spool.sha256, "list", spool.name)
         text = spool.encoded(tokenizer, asked.unknown)
+        if asked.unknown != "error":
+            counts = [(0, 0), *map(tokenizer.count_unknown, spool.records())]
+            say_changed(asked.unknown, *map(sum, zip(*counts, strict=True)))
     assert isinstance(text, Records)
     if reading.records == DOCUMENTS and text.count == 1:
         say(

@@ -22,6 +22,7 @@ from charrnn.arguments import checked
 from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, Places, target_log_probs
 from charrnn.config import Unknown
+from charrnn.errors import warn
 from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
@@ -105,9 +106,13 @@ def horizon(
     Args:
         model: one model or a mixture.
         text: some hundreds of characters or more, best such as were not trained on.
-        training_text: what n-gram models are counted in; None for no such models.
+        training_text: what n-gram models are counted in; None for no such models. It should not
+            hold `text`, which they would know by heart.
         unknown: what to do with characters that the model does not know.
         progress: called with which share of the work was done since the last call.
+
+    Warns:
+        UserWarning: if `training_text` holds `text`.
 
     Raises:
         UsageError: for a model of records or one that reads backwards, a text too short, or unknown
@@ -116,6 +121,8 @@ def horizon(
     """
     refuse_file_names(training_text=training_text)
     ids = story_ids(model, text, unknown, LEAST)
+    if training_text is not None and text in training_text:
+        warn("n-grams are counted in a text that holds the one they predict: they know it by heart")
     contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]  # it has room for
     targets = _targets(model, len(ids), contexts)  # (R, RUN)
     # Nats of a token to bits of a character, which may be several bytes.

@@ -25,6 +25,7 @@ class Curve(NamedTuple):
         read_in: in what: tokens; characters of a list, whose tokens are padded side by side;
             updates of a task, and where the run does not say more.
         training, validation: bits per token; for a task its loss.
+        dropout: whether the training losses are those with dropout.
         kept: which evaluation is that of the weights in the folder; None if none is.
     """
 
@@ -34,6 +35,7 @@ class Curve(NamedTuple):
     read_in: str
     training: tuple[float, ...]
     validation: tuple[float, ...]
+    dropout: bool
     kept: int | None
 
 
@@ -49,6 +51,7 @@ def curve_of(model: ModelFolder) -> Curve:
         read_in=read_in,
         training=tuple(one.train_nats / nats for one in model.metrics),
         validation=tuple(one.val_nats / nats for one in model.metrics),
+        dropout=model.record.model.dropout > 0 or model.record.model.weight_dropout > 0,
         kept=steps.index(model.step) if model.step in steps else None,
     )
 
@@ -98,7 +101,8 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         black = {"color": "black", "fillstyle": "none"}
         (kept,) = axes.plot([], [], "o", markersize=11, **black)
         (training,) = axes.plot([], [], ":", linewidth=0.8, **black)
-        shown += [(kept, "the weights that were kept"), (training, "training loss")]
+        dropout = " (with dropout)" if any(curve.dropout for curve in curves) else ""
+        shown += [(kept, "the weights that were kept"), (training, f"training loss{dropout}")]
         axes.set(xlabel=read_in if read_in == "updates" else f"{read_in} read")
         axes.set(ylabel=f"bits per {unit}" if unit else "loss", title="Validation loss")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")

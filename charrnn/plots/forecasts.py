@@ -62,8 +62,7 @@ def _draw(axes: Any, outlook: Outlook) -> None:
     plain, bright = COLOURS[0], COLOURS[1]
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.plot(before, history, color=plain, label="history")
-    axes.fill_between(
-        ahead, lower, upper, color=bright, alpha=0.22, linewidth=0, label="four of five values"
-    )
+    meant = "band meant to hold four of five values"
+    axes.fill_between(ahead, lower, upper, color=bright, alpha=0.22, linewidth=0, label=meant)
     axes.plot(ahead, middle, color=bright, linestyle="--", label="forecast")
     axes.set_title(named(outlook.name, TITLE) or "Forecast")

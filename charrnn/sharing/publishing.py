@@ -114,8 +114,6 @@ def _head(
     hub: ModuleType, model: ModelFolder, name: str, license_: str, language: Sequence[str]
 ) -> dict[str, Any]:
     """What the hub reads at the head of a card."""
-    corpus = model.record.corpus
-    source = corpus.name if corpus is not None else ""
     given: dict[str, Any] = {
         "library_name": "charrnn",
         "pipeline_tag": TASK,
@@ -124,18 +122,20 @@ def _head(
         "tags": ["charrnn", "character-level", model.record.model.cell],
     }
     origin = origin_of_run(model.path)
-    read = [] if origin is None else [name for name in origin.sources if name.startswith(HUB)]
-    if read:
-        given["datasets"] = ["/".join(name.removeprefix(HUB).split("/")[:2]) for name in read]
+    if read := [] if origin is None else _data_sets(origin.sources):
+        given["datasets"] = read
     if model.evaluation is not None:
-        unit = model.tokenizer.loss_per
+        unit, own = model.tokenizer.loss_per, model.record.validation
+        scored = own or model.record.corpus
+        if own and origin is not None:
+            read = _data_sets(origin.validation)
         given["model_name"] = name.partition("/")[2]
         given["eval_results"] = [
             hub.EvalResult(
                 task_type=TASK,
-                dataset_type=given.get("datasets", ["text"])[0],
-                dataset_name=source or "text",
-                dataset_split="validation",
+                dataset_type=(read or ["text"])[0],
+                dataset_name=scored.name if scored else "text",
+                dataset_split=None if own else "validation",  # a part of the corpus
                 metric_type=f"bits_per_{unit}",
                 metric_name=f"bits per {unit}",
                 metric_value=round(model.evaluation.val_nats / math.log(2), 4),
@@ -143,6 +143,12 @@ def _head(
         ]
     found: dict[str, Any] = hub.ModelCardData(**given).to_dict()
     return found
+
+
+def _data_sets(sources: Sequence[str]) -> list[str]:
+    """Those of some sources that are on the hub, as OWNER/NAME."""
+    on_hub = (name.removeprefix(HUB) for name in sources if name.startswith(HUB))
+    return ["/".join(name.split("/")[:2]) for name in on_hub]
 
 
 def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) -> str:

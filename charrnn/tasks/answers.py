@@ -107,7 +107,7 @@ class Forecast(Answer, frozen=True, omit_defaults=True):
 
     Attributes:
         forecast: the values to come, the likely middle.
-        lower, upper: a band around them in which four of five values should lie.
+        lower, upper: a band around them that is meant to hold four of five values.
         series: its name, where it has one.
         ds: the times of these values, where those before are evenly spaced, but for one gap long
             ago, and are written as 1960, 1960-12 or 1960-12-31, with or without a time of day.

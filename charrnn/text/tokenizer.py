@@ -158,6 +158,14 @@ class CharTokenizer(
         ids: Ids = self._ids.take(code_points(text), mode="clip")
         return ids
 
+    def count_unknown(self, texts: Sequence[str]) -> tuple[int, int]:
+        """How many characters of `texts` are outside the vocabulary, and how many there are.
+
+        Each text is taken in the form of Unicode in which `encode` takes it.
+        """
+        taken = "".join(self.in_known_form(texts))
+        return int((self._look_up(taken) < 0).sum()), len(taken)
+
     def ids_of(self, text: str, stand_in: str) -> Ids:
         """The ids of `text` (N,), that of `stand_in` for characters outside the vocabulary.
 
@@ -267,6 +275,11 @@ class ByteTokenizer(
         return np.frombuffer(data, np.uint8).astype(np.int32)
 
     encode_as_is = encode
+
+    def count_unknown(self, texts: Sequence[str]) -> tuple[int, int]:
+        """How many characters of `texts` no bytes stand for, and how many there are."""
+        taken = "".join(texts)
+        return len(LONE.findall(taken)), len(taken)
 
     def in_known_form(self, texts: Sequence[str]) -> list[str]:
         """`texts`: bytes can write every form of Unicode."""

@@ -208,6 +208,28 @@ def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:
     assert run(desk, "score", "verse", "--unknown", "skip", data="Ω\n".encode()).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("unknown", "said"),
+    [
+        ("skip", "left out 3 of {} characters: the figures are of the rest\n"),
+        ("replace", "put others in place of 3 of {} characters: the figures are of the text with"),
+    ],
+)
+def test_how_much_of_a_text_was_changed_is_told_once(desk: Path, unknown: str, said: str) -> None:
+    """A model that knew fewer characters had a better score, and nothing told why."""
+    text = "the Ωsea\nthe ΩΩ\nsea\n"
+    (desk / "omega.txt").write_text(text, encoding="utf-8")
+    scored = run(desk, "eval", "verse", "omega.txt", "--unknown", unknown)
+    assert scored.returncode == 0, scored.stderr
+    assert scored.stderr.count(f"--unknown {unknown} {said.format(len(text))}") == 1
+    lines = run(desk, "score", "verse", "--unknown", unknown, data=text.encode())
+    assert len(lines.stdout.splitlines()) == 3
+    assert lines.stderr.count(f"--unknown {unknown} {said.format(len(text) - 3)}") == 1
+    for verb in (("eval", "verse", "verse.txt"), ("score", "verse")):
+        done = run(desk, *verb, "--unknown", unknown, data=b"the sea\n")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_texts_are_read_as_for_training(desk: Path) -> None:
     """In another encoding, from a column, as raw bytes; also the one to adapt from."""
     text = VERSE * 20

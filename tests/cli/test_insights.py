@@ -54,7 +54,7 @@ def test_the_horizon_of_the_training_text_is_that_of_its_validation_part(home: P
 
 
 def test_another_text_is_compared_with_n_grams_of_the_training_text(home: Path) -> None:
-    (home / "other.txt").write_text((VERSE * 4)[40:440])
+    (home / "other.txt").write_text((VERSE[::-1] * 4)[40:440])
     done = run(home, "inspect", "verse", "other.txt", "--horizon")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -62,6 +62,8 @@ def test_another_text_is_compared_with_n_grams_of_the_training_text(home: Path) 
     assert len(rows["1"]) == 3, "the model, after shuffled text, n-grams"
     assert len(rows["7"]) == 1
     assert "reading" in rows or "the" in rows, "a sentence stands at the end"
+    (home / "part.txt").write_text((VERSE * 4)[40:440])
+    assert "know it by heart" in run(home, "inspect", "verse", "part.txt", "--horizon").stderr
     shutil.rmtree(home / "checkpoints" / "verse" / "resume")  # which says where that text is
     gone = run(home, "inspect", "verse", "other.txt", "--horizon", "--json")
     assert gone.returncode == 0

@@ -412,6 +412,13 @@ def test_a_row_may_have_blank_lines(desk: Path) -> None:
     assert len(scored.splitlines()) == 2
 
 
+def test_how_many_characters_of_records_were_left_out_is_told(desk: Path) -> None:
+    (desk / "other.txt").write_text("Oslo\nΩslΩ\n" * 10, encoding="utf-8")
+    done = run(desk, "eval", "names", "other.txt", "--unknown", "skip")
+    assert done.returncode == 0, done.stderr
+    assert "--unknown skip left out 20 of 80 characters: the figures are of the rest" in done.stderr
+
+
 def test_records_can_be_refused_and_named(desk: Path) -> None:
     story = run(
         desk, "train", "names.txt", "--records", "none", "--steps", 3, *TINY, "--name", "story"

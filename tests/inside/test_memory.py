@@ -146,11 +146,20 @@ def test_the_distant_part_is_shuffled_and_nothing_else(cell: CellName) -> None:
 def test_a_byte_model_counts_characters() -> None:
     text = VERSE.replace("e", "é") * 8
     model = random_model("gru", ByteTokenizer())
-    found = horizon(model, text, text)
+    found = horizon(model, text, text[:200])
     assert found.unit == "byte"
     # Eight bits are the cost of a byte that is not known at all; an é has two.
     assert 8.1 < found.bits_per_char[0] < 10
     assert found.ngrams[0] < 6
+
+
+def test_a_training_text_that_holds_the_text_is_told() -> None:
+    source = ThirdOrder()
+    text = source.text(600, seed=1)
+    with pytest.warns(UserWarning, match="know it by heart"):
+        found = horizon(source, text[:300], text)
+    assert found.ngrams[-1] < found.bits_per_char[-1], "counted, though it says little"
+    horizon(source, text[300:], text[:300])  # which says nothing
 
 
 def test_a_mixture_remembers_too() -> None:

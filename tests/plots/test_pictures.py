@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def test_models_whose_names_begin_with_an_underscore_are_named(
     trained_home: Path, tmp_path: Path
 ) -> None:
     curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    curve = curve._replace(dropout=False)
     several = [curve._replace(name="_new"), curve._replace(name="_child0", kept=None)]
     draw_curves(tmp_path / "curves.svg", several)
     shown = words(tmp_path / "curves.svg")
@@ -92,6 +94,18 @@ def test_models_whose_names_begin_with_an_underscore_are_named(
     draw_gradients(tmp_path / "gradients.svg", found)
     for part in ("_a", "_b", "half of all losses"):
         assert part in words(tmp_path / "gradients.svg")
+
+
+def test_a_training_loss_that_is_one_with_dropout_is_called_so(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    model = read_model(trained_home / "checkpoints" / "verse")
+    for dropout, called in ((0.0, False), (0.3, True)):
+        shape = msgspec.structs.replace(model.record.model, dropout=dropout, weight_dropout=0.0)
+        record = msgspec.structs.replace(model.record, model=shape)
+        curves = [curve_of(replace(model, record=record))]
+        draw_curves(tmp_path / "curves.svg", curves)
+        assert ("training loss (with dropout)" in words(tmp_path / "curves.svg")) == called
 
 
 def test_a_task_and_a_language_model_share_no_picture(trained_home: Path, tmp_path: Path) -> None:
@@ -109,7 +123,8 @@ def test_forecasts(tmp_path: Path) -> None:
     ]
     draw_forecasts(tmp_path / "several.svg", outlooks)
     shown = words(tmp_path / "several.svg")
-    for part in ("series $ 0", "series $ 5", "history", "forecast", "four of five values"):
+    band = "band meant to hold four of five values"  # it may hold fewer or more
+    for part in ("series $ 0", "series $ 5", "history", "forecast", band):
         assert part in shown
     assert "series $ 6" not in shown, "it is one too many"
     draw_forecasts(tmp_path / "one.svg", [outlooks[0]._replace(name="")])
@@ -143,7 +158,7 @@ def test_long_names_and_control_characters_leave_a_picture_whole(
 
 def test_pictures_of_what_is_inside(tmp_path: Path) -> None:
     models = [a_model(cell) for cell in ("rnn", "lstm")]
-    draw_horizon(tmp_path / "horizon.svg", horizon(models[0], TEXT, TEXT))
+    draw_horizon(tmp_path / "horizon.svg", horizon(models[0], TEXT, VERSE))
     assert "n-grams: counting the training text" in words(tmp_path / "horizon.svg")
     draw_gradients(tmp_path / "gradients.svg", gradients(models, TEXT))
     assert "my $1 lstm &amp; more" in words(tmp_path / "gradients.svg")
@@ -223,7 +238,8 @@ def test_the_script_of_the_page_draws_its_pictures(
     for name, settings in script["TRAINED"].items():
         config = small_config(settings.get("cell", "lstm"), vocab_size=tokenizer.vocab_size)
         CharRNN(config).save_pretrained(tmp_path / f"shakespeare-{name}", tokenizer)
-    (tmp_path / "text.txt").write_text(TEXT * 3)
+    unseen = (VERSE * 2)[::-1]  # a tenth of the text
+    (tmp_path / "text.txt").write_text(TEXT * 3 + unseen)
     monkeypatch.setitem(script["main"].__globals__, "PICTURES", tmp_path / "pictures")
     monkeypatch.setattr(sys, "argv", ["pictures.py", "text.txt", "."])
     script["main"]()

@@ -16,6 +16,7 @@ import yaml
 import charrnn
 from charrnn.checkpoints import LABELS, MODEL_FILES, SERIES
 from tests import commands
+from tests.conftest import VERSE
 from tests.sharing.hub import TOKEN, Hub, Repository
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -129,6 +130,19 @@ def test_the_head_of_the_card_is_what_the_hub_reads(hub: Hub, home: Path, run: R
     assert yaml.safe_load(head)["license"] == "mit"
     assert yaml.safe_load(head)["tags"] == ["poetry", "lstm", "charrnn", "character-level"]
     assert body.strip() == "# Mine\n\nWords of my own."
+
+
+def test_the_head_of_the_card_names_the_set_that_was_validated_on(
+    hub: Hub, home: Path, run: Run
+) -> None:
+    (home / "other.txt").write_text((VERSE * 4)[40:440])
+    given = ("train", "verse.txt", "--validation", "other.txt", "--name", "held", "--steps", 3)
+    assert run(*given, *commands.TINY).returncode == 0
+    assert run("push", "held", "ann/held", "--license", "mit").returncode == 0
+    card = hub.repositories["model", "ann/held"].files["README.md"].decode()
+    (index,) = yaml.safe_load(card.split("---\n", 2)[1])["model-index"]
+    (result,) = index["results"]
+    assert result["dataset"] == {"name": "other", "type": "text"}, "all of it, no split"
 
 
 def test_a_card_that_charrnn_wrote_names_the_repository_that_it_goes_to(

@@ -266,3 +266,12 @@ def test_a_text_whose_characters_are_known_stays_in_its_form() -> None:
         tokenizer.encode("ö")
     plain = CharTokenizer.from_text("abcde")
     assert plain.decode(plain.encode("déçà", "replace")) == "daaa"  # no mark takes a place
+
+
+def test_unknown_characters_are_counted_in_the_form_in_which_a_text_is_taken() -> None:
+    """An é of two characters is one that is known, where the vocabulary has it."""
+    chars = CharTokenizer.from_text("abé")
+    assert chars.count_unknown(["ab", "xaé", ""]) == (1, 5)
+    with pytest.warns(UserWarning, match="NFC"):
+        assert chars.count_unknown(["ae\u0301x"]) == (1, 3)
+    assert ByteTokenizer().count_unknown(["aé", "\ud800", "\udcff"]) == (1, 4)

@@ -23,7 +23,7 @@
 
   const RANKED = 12; // units of a passage that are listed
   const RANKING_HOW = element("ranking-how").textContent;
-  const RANKING_READ = "Each unit's mean there minus its mean elsewhere, in standard deviations.";
+  const RANKING_READ = "A unit's mean there minus its mean elsewhere, over its standard deviation + 0.05.";
   const RANKING_ALL = "This is the whole text, so there is no elsewhere to compare with: select a part of it.";
 
   const number = (level) => (level ? (level - data.levels - 1) / data.levels : NaN);
@@ -153,7 +153,7 @@
       ...owed(at));
   }
 
-  // Units of the passage: how many standard deviations their means there and elsewhere are apart.
+  // Units of the passage: how far their means there and elsewhere are apart, for what they vary.
   function rank() {
     const size = now.passage ? now.passage[1] - now.passage[0] + 1 : 0;
     const part = size > 0 && size < count;
@@ -178,6 +178,7 @@
         const means = sums.map((sum, side) => sum / sizes[side]);
         const spread = squared.reduce((total, sum, side) =>
           total + sum - sizes[side] * means[side] ** 2, 0) / count;
+        // Without the 0.05, a unit that hardly moves would come first for any difference.
         const score = (means[0] - means[1]) / (Math.sqrt(Math.max(0, spread)) + 0.05);
         if (!Number.isNaN(score)) found.push({ layer, unit, score, mean: means[0] });
       }

@@ -272,7 +272,7 @@ def test_the_whole_text_has_no_elsewhere(browser: Browser, tmp_path: Path) -> No
     assert "whole text" in how.text
     assert driver.find_elements(By.CSS_SELECTOR, "#ranked button") == []
     reading.send_keys(Keys.SHIFT + Keys.ARROW_LEFT)
-    assert "standard deviations" in how.text
+    assert "over its standard deviation + 0.05" in how.text
     assert len(driver.find_elements(By.CSS_SELECTOR, "#ranked button")) > 0
 
 
