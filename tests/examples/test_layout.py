@@ -298,6 +298,18 @@ def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[s
     return read_series([tmp_path / "x.parquet"], Reading(), notes), notes
 
 
+@pytest.mark.parametrize("above", ["Sales 2024;;\n", "Sales 2024;;\n;;\n"])
+def test_a_title_is_to_be_deleted(tmp_path: Path, above: str) -> None:
+    """A number was to be written in the place of a name."""
+    table = "ds;north;south\n2024-01;1;2\n2024-02;2;3\n"
+    error = refused(tmp_path, above + table)
+    line = above.count("\n") + 1
+    assert error.advice == f"delete the lines above line {line} if they are a title"
+    assert len(read(tmp_path, table)[0]) == 2
+    for other in (",y\n0,5\n1,x\n", "y,\n5,seen\n", "y;north\n5;x\n"):
+        assert "title" not in refused(tmp_path, other).advice
+
+
 LEFT, NAMED = "leave the column out", "or, if it names the series, "
 LONG = "name the columns unique_id, ds and y"
 

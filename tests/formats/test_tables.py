@@ -17,6 +17,7 @@ from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
 from charrnn.decoding import containers, pieces, streams
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.labelled import read_labelled
+from charrnn.examples.series import read_series
 from charrnn.formats.tables import delimited, quotes
 from charrnn.text import corpus
 from tests.text.reading import ROWS, TEXT, gzipped, text_of, write_jsonl
@@ -198,6 +199,20 @@ def test_names_of_columns_may_have_spaces_around_them() -> None:
     assert text_of("a.csv", text_column=" text") == "one"
     Path("a.csv").write_text("text,n,text \none,1,eins\n")
     assert text_of("a.csv", text_column="text ") == "eins"
+
+
+@pytest.mark.parametrize("above", [";;\n", ";;\n;;\n", "\n"])
+def test_a_title_may_have_empty_cells_beside_it(above: str) -> None:
+    """Excel adds them; the title was offered as a column."""
+    Path("a.csv").write_text(f"Class 7b{above}text;label;name\nfine;5;A\n")
+    line = above.count("\n") + 1
+    found = f"a.csv: there is no column text in its first line, but in line {line}; delete the"
+    with pytest.raises(UsageError, match=found):
+        text_of("a.csv")
+    with pytest.raises(UsageError, match=found):
+        read_labelled(["a.csv"], Reading(), [], "label")
+    with pytest.raises(UsageError, match=found.replace("text", "label")):
+        read_series(["a.csv"], Reading(), [], "label")
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])

@@ -208,7 +208,8 @@ def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[st
 def line_with(names: Sequence[str], start: str) -> int:
     """The number of a line with these names below a title or a comment; 0 if there is none.
 
-    A title has fewer cells, a comment begins with #: other cells may hold such a word by chance.
+    A title has fewer cells that are not empty, as Excel adds some to it; a comment begins with #:
+    other cells may hold such a word by chance.
 
     Args:
         names: of columns.
@@ -219,10 +220,14 @@ def line_with(names: Sequence[str], start: str) -> int:
     for number, line in enumerate(tried, 1):
         for sign in DELIMITERS:
             cells = [cell.strip(' "') for cell in line.split(sign)]
-            is_below = title.startswith("#") or title.count(sign) < len(cells) - 1
+            is_below = title.startswith("#") or _filled(title, sign) < _filled(line, sign)
             if is_below and all(name in cells for name in names):
                 return number
     return 0
+
+
+def _filled(line: str, sign: str) -> int:
+    return sum(bool(cell.strip(' "\t\r')) for cell in line.split(sign))
 
 
 def titled(name: str, column: str, line: int) -> tuple[str, str]:
