@@ -283,6 +283,21 @@ class TestRowsAsSeries:
         ]
         assert read(tmp_path, "H1,5,7\nH2,6,8\n")[1] == []
 
+    @pytest.mark.parametrize("sign", [";", " "])
+    def test_without_names_are_told_if_they_may_be_times(self, tmp_path: Path, sign: str) -> None:
+        rows = [f"{1749 + k // 4}.5 {k % 4} {96 - k}" for k in range(10)]
+        found, notes = read(tmp_path, "\n".join(rows).replace(" ", sign))
+        assert len(found) == 10
+        told = f"{tmp_path}/x.csv: each row is read as a series: 10 series; if each is a time, "
+        told += "put commas between its numbers, and " * (sign == " ")
+        assert notes[-1] == f"{told}write a name above each column, such as ds and y"
+        named = "ds;y;x\n" + "\n".join(rows[::4]).replace(" ", ";")
+        ((only,), _) = read(tmp_path, named)
+        assert only.times == ("1749.5", "1750.5", "1751.5")
+        for others in (rows[:9], rows[::-1], [*rows[:9], "1760 1"], ["5 1 7"] * 10):
+            _, notes = read(tmp_path, "\n".join(others).replace(" ", sign))
+            assert not any("each row" in note for note in notes)
+
     def test_a_first_one_that_counts_is_told(self, tmp_path: Path) -> None:
         counts = "store, whose numbers count up by 1, is read as a series; delete it if it names"
         for names in ("1,2,3", "2000,2001,2002"):
