@@ -503,7 +503,6 @@ def test_rows_of_one_value_may_be_times() -> None:
         forecast.read(request)
 
 
-
 def test_settings_that_do_not_fit() -> None:
     write_series("a.csv", *random_walks(60))
     with pytest.raises(UsageError, match="seq_length 3 is less than a season of 4"):
