@@ -258,7 +258,7 @@ def _note_ragged(file: File, found: Sequence[_Growing]) -> None:
 
 
 def _may_be_times(found: Sequence[_Growing]) -> bool:
-    """Whether rows without names, all of one length, begin with numbers that rise and never fall."""
+    """Whether rows without names, all of one length, begin with numbers that rise, or stay."""
     starts = [one.rows[0] for one in found if one.rows]
     if len({len(one.rows) for one in found}) > 1 or len(starts) < MANY or found[0].name != "1":
         return False

@@ -491,3 +491,16 @@ def test_the_bundled_ferry_sails_every_month_for_as_long_as_said() -> None:
     assert (f"{len(only.values):,} months", notes) == (BUNDLED["ferry"].size, [])
     assert (only.times[0], only.times[-1], only.gaps) == ("1921-01", "1932-12", 0)
     assert (only.values > 0).all()
+
+
+@pytest.mark.parametrize(("sign", "other"), [(";", ","), (",", ";"), ("|", ","), (";", "|")])
+def test_the_name_of_a_column_may_hold_what_separates_others(
+    tmp_path: Path, sign: str, other: str
+) -> None:
+    """It divided the table."""
+    table = f"ds{sign}sales{other} net\n2024-01{sign}5\n2024-02{sign}7\n"
+    (only,), notes = read(tmp_path, table)
+    assert (only.values[:, 0].tolist(), only.times) == ([5, 7], ("2024-01", "2024-02"))
+    assert not any("would fit" in note for note in notes)
+    error = refused(tmp_path, "ds;sales, net\n2024-01;5,5\n2024-02;7,5\n")
+    assert error.advice == "write 5.5, with a point for decimals and none for thousands"

@@ -239,15 +239,15 @@ def titled(name: str, column: str, line: int) -> tuple[str, str]:
 def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> list[str]:
     """What may separate the cells, the likeliest first: what gives the first line most cells.
 
-    It is that alone with which the first line is a header.
+    It is that alone with which the first line is a header; of several, commas are the last, which
+    names have within and numbers, too.
     """
     rows = dict[str, list[str]]()
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
             rows[delimiter] = next(tried([first], delimiter), [])
-    header = next((sign for sign, row in rows.items() if header_in(row, is_header)), None)
-    if header is not None:
-        return [header]
+    if headers := [sign for sign, row in rows.items() if header_in(row, is_header)]:
+        return sorted(headers, key=lambda sign: sign == ",")
     if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
         return [usual]
     most = sorted(rows, key=lambda delimiter: -len(rows[delimiter]))
