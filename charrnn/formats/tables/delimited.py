@@ -247,7 +247,8 @@ def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> 
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
             rows[delimiter] = next(tried([first], delimiter), [])
     if headers := [sign for sign, row in rows.items() if header_in(row, is_header)]:
-        return sorted(headers, key=lambda sign: sign == ",")
+        divided = [sign for sign in headers if len(rows[sign]) > 1]
+        return sorted(divided, key=lambda sign: sign == ",") or headers[:1]
     if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
         return [usual]
     most = sorted(rows, key=lambda delimiter: -len(rows[delimiter]))
