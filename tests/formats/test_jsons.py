@@ -264,3 +264,12 @@ def test_a_byte_order_mark_is_told() -> None:
     corpus = read_corpus("a.jsonl")
     assert corpus.text == "one"
     assert corpus.notes == ("a.jsonl: dropped the byte-order mark",)
+
+
+def test_null_may_stand_before_records() -> None:
+    """No columns were named, and one was told of that is not there."""
+    Path("a.json").write_text('[null, {"id": 1, "name": "Harold"}, {"id": 2, "name": "Ann"}]')
+    with pytest.raises(UsageError, match="column text; choose --text-column from id, name$"):
+        read_corpus(["a.json"])
+    found = read_corpus(["a.json"], Reading(text_column="name"))
+    assert (found.text, found.notes) == ("Harold\nAnn", ("a.json: 1 of 3 rows holds no text",))

@@ -97,7 +97,7 @@ def documents(
                 advice = f"mend it, or {choice(column, _columns(record))}"
                 raise UsageError(f"{name}: {found}", advice)
             empty += 1
-            if text is MISSING:
+            if text is MISSING or record is None:
                 missing += 1
                 known |= dict.fromkeys(islice(_columns(record), NAMED + 1))
             if number == missing == SEARCHED and known:
@@ -120,8 +120,8 @@ def _without_text(path: _Path, empty: int, rows: int) -> Iterator[str]:
 
 
 def has(record: object, column: str) -> bool:
-    """Whether a record has such a column."""
-    return _Path(column).text_in(record) is not MISSING
+    """Whether a record has such a column; null, which may stand in its place, has none."""
+    return record is not None and _Path(column).text_in(record) is not MISSING
 
 
 def value_at(record: Mapping[str, Any], column: str) -> Any:
