@@ -46,6 +46,7 @@ __all__ = [
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
+HEADLESS = ", or name it by its number if the first line is no header"
 ALIKE = 20  # first lines that show how cells are separated, where one does not
 
 
@@ -98,7 +99,8 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source, found, reading, notes), reading, notes)
+    records = _records(source, found, reading, notes)
+    return documents(source.name, records, reading, notes, advice=HEADLESS)
 
 
 def cells(
@@ -198,11 +200,17 @@ def first_line(given: Iterable[str]) -> tuple[int, str, re.Match[str] | None]:
 
 
 def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[str] | None:
-    """The names of columns in a first row, without spaces around them; None if it has none.
+    """The names of columns in a first row, each as `_name` has it; None if it has none.
 
     A name keeps its spaces where the row is a header only with them.
     """
-    return next(filter(is_header, ([cell.strip() for cell in row], row)), None)
+    stripped = [cell.strip() for cell in row]
+    return next(filter(is_header, ([*map(_name, row)], stripped, row)), None)
+
+
+def _name(cell: str) -> str:
+    """A name without spaces around it, and with a space for a line end within."""
+    return " ".join(cell.split())
 
 
 def line_with(names: Sequence[str], start: str) -> int:
@@ -290,8 +298,12 @@ def _records(
     name, column, has_rows = source.name, column_of(reading), False
     for line, row in rows:
         if not header:
-            header = row if column in row else [cell.strip() for cell in row]
-            if column not in header:
+            header = row if column in row else header_in(row, lambda names: column in names) or []
+            if not header and column.isdecimal() and 0 < int(column) <= len(row):
+                header = [str(number) for number in range(1, len(row) + 1)]
+                yield dict(zip(header, row, strict=True))
+            if not header:
+                header = [*map(_name, row)]
                 start = source.stream.head.decode(reading.encoding, "replace")
                 if below := line_with([column], start):
                     raise MissingColumnError(*titled(name, column, below))
@@ -304,7 +316,8 @@ def _records(
                 quoted.append(line)
             yield dict(zip(header, row, strict=False))
     if header and column not in header and not has_rows:
-        raise MissingColumnError(f"{name}: no text in a column {column}", choice(column, header))
+        advice = choice(column, header) + HEADLESS
+        raise MissingColumnError(f"{name}: no text in a column {column}", advice)
     if quoted:
         which = f"line {quoted[0]:,} is" if len(quoted) == 1 else f"{len(quoted):,} lines are"
         notes.append(f"{which} quoted as a whole, and so one cell without a column {column}")
