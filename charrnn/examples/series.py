@@ -323,8 +323,11 @@ def _note_empty(file: File, found: Sequence[_Growing]) -> None:
 
 
 def _note_thousands(file: File, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Tell of points that may separate thousands, in a table that is divided by semicolons."""
-    if not file.is_text or ";" not in file.first_line[1]:
+    """Tell of points that may separate thousands, in a table such as Excel writes or copies there.
+
+    Its cells are divided by semicolons or tabs where commas stand before decimals.
+    """
+    if not file.is_text or set(";\t").isdisjoint(file.first_line[1]):
         return
     for name in columns:
         if shown := thousands_in(row.cells.get(name) for row in rows):

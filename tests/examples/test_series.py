@@ -315,10 +315,12 @@ def test_commas_are_refused_and_what_is_advised_keeps_the_number(
     assert error.advice == advice
 
 
+@pytest.mark.parametrize("sign", ";\t")
 @pytest.mark.parametrize("names", ["ds;y", "ds;sales", "\nds;y", "sep=;\n\nds;y"])
-def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str) -> None:
+def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str, sign: str) -> None:
     """1.301 became 987.0 in silence."""
-    rows = "2024-01;1.234\n2024-02;1.301\n2024-03;987\n"
+    names = names.replace(";", sign)
+    rows = "2024-01;1.234\n2024-02;1.301\n2024-03;987\n".replace(";", sign)
     (only,), notes = read(tmp_path, f"{names}\n{rows}")
     assert only.values[:, 0].tolist() == [1.234, 1.301, 987]
     assert any(
@@ -326,12 +328,12 @@ def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str)
         for note in notes
     )
     for text in (
-        f"{names}\n{rows}".replace(";", ","),
-        f"{names}\n{rows}2024-04;1.25\n",
-        f"{names}\n{rows}2024-04;0.125\n",
-        f"{names}\n{rows}2024-04;1000\n",
-        f"{names}\n2024-01;1.234\n2024-02;1.301\n",
-        f"{names}\n2024-01;234\n2024-02;301\n",
+        f"{names}\n{rows}".replace(sign, ","),
+        f"{names}\n{rows}2024-04{sign}1.25\n",
+        f"{names}\n{rows}2024-04{sign}0.125\n",
+        f"{names}\n{rows}2024-04{sign}1000\n",
+        f"{names}\n2024-01{sign}1.234\n2024-02{sign}1.301\n",
+        f"{names}\n2024-01{sign}234\n2024-02{sign}301\n",
     ):
         assert not any("decimal points" in note for note in read(tmp_path, text)[1])
 
