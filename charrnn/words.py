@@ -47,15 +47,16 @@ def leave_out(names: Sequence[str]) -> str:
     return f"leave {'it' if len(names) == 1 else 'them'} out"
 
 
-def listing(names: Iterable[str]) -> str:
+def listing(names: Iterable[str], longest: int = LONGEST) -> str:
     """The names of columns as a part of one line; of many or long ones, the beginning."""
     first = list(islice((" ".join(name.split()) for name in names), NAMED + 1))
-    return ", ".join(map(beginning, first[:NAMED])) + ", …" * (len(first) > NAMED)
+    shown = [beginning(name, longest) for name in first[:NAMED]]
+    return ", ".join(shown) + ", …" * (len(first) > NAMED)
 
 
-def beginning(text: str) -> str:
-    """`text` as a part of one line; of a long one, the beginning."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+def beginning(text: str, longest: int = LONGEST) -> str:
+    """`text` as a part of one line; of one with more characters, the beginning."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def by_number(path: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 AROUND = 1000  # bytes before and after a wrong one in which its encoding is looked for
+SURE = 16  # bytes after which UTF-16 is hardly UTF-8 by chance
 LONGEST = 1 << 26  # characters of a line of a table
 TO_BYTES = re.compile(r", or (train on its bytes with )?--tokenizer byte")
 LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
@@ -232,6 +233,8 @@ def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
         found = f"a binary file ({kind.name}), not" if kind.binary else f"{kind.name}, not plain"
         raise NotTextError(f"{name}: {found} text", kind.advice)
     if kinds.is_wide(encoding):
+        if len(head) >= SURE and kinds.is_plain(head, encodings.UTF8):
+            raise NotTextError(f"{name}: this looks like UTF-8, not {encoding}", _not_in(encoding))
         return
     if wide := kinds.marked_wide(head):
         raise NotTextError(
@@ -243,6 +246,11 @@ def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
         raise NotTextError(found, f"try --encoding {wide}")
     if kinds.has_many_controls(head):
         raise NotTextError(f"{name}: a binary file, not text", kinds.CONVERT)
+
+
+def _not_in(encoding: str) -> str:
+    """What to do with a file in UTF-8."""
+    return f"leave --encoding out, or convert it to {encoding} if the other files are"
 
 
 def _wrong(
@@ -264,8 +272,7 @@ def _wrong(
         )
     seems = f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}"
     if found[0][0] == encodings.UTF8:
-        advice = f"leave --encoding out, or convert it to {encoding} if the other files are"
-        return NotTextError(seems, advice)
+        return NotTextError(seems, _not_in(encoding))
     return NotTextError(
         seems,
         f"convert it to {encoding}, or choose the --encoding in which all plain text reads right "

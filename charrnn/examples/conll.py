@@ -43,7 +43,8 @@ def has_tags(file: File) -> bool:
 def _are_tagged(lines: Sequence[str]) -> bool | None:
     """Whether first lines end with tags; None if later ones must tell."""
     tags, columns = list[str](), 0
-    for cells in map(_cells, lines):
+    for line in lines:
+        cells = _cells(line)
         if not any(cells) or cells[0] == DOCUMENT or (cells[0] == COMMENT and not _ends(cells)):
             continue
         columns = columns or len(cells)
@@ -51,6 +52,8 @@ def _are_tagged(lines: Sequence[str]) -> bool | None:
         if not (1 < len(cells) == columns and _ends(cells) and tags[0][0] in "OBISU"):
             return False
         if len(tags) > 1 and any(tag[0] in "OI" for tag in in_bio(tags)):
+            return True
+        if len(tags) > 2 and "\t" in line:
             return True
     return None
 

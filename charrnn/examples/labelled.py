@@ -154,6 +154,9 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
         if not isinstance(text, str | None):
             found = f"{file.at(row.number)}: {text_column} is {shown(text)}, not a text"
             raise BadDataError(found, "choose another --text-column")
+        if file.is_text and not f"{text}{label}".strip():  # as Excel has rows below a table
+            yield "", "", file.at(row.number)
+            continue
         yield text or "", _label(file, row, label, label_column), file.at(row.number)
     if not first and not known:  # a record may lack what later ones have
         raise file.no_column(text_column, "--text-column")

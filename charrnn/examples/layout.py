@@ -147,6 +147,8 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
     """
     if commas := without_commas(cell):
         return commas
+    if line := _below_title(file, rows):
+        return f"delete the lines above line {line:,} if they are a title"
     beside = [row.cells.get(column) for row in rows] if column is not None else []
     words = {text for one in beside if not is_gap(text := str(one).strip().lower())}
     if words and words <= TRUE_OR_FALSE:
@@ -167,6 +169,15 @@ def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) ->
     if column == file.columns[0] and any(c.isdecimal() for c in cell):  # KW 1
         return f"write times as 2024-01 or 2024-01-31, or, if it names the series, {names}"
     return f"leave the column out, or, if it names the series, {names}"
+
+
+def _below_title(file: File, rows: Sequence[Row]) -> int:
+    """The number of a line of names below one with a first cell alone; 0 if there is none."""
+    if not file.is_text or any((file.unnamed or file.columns)[1:]):
+        return 0
+    lines = ((row.number, [*filter(str.strip, row.cells.values())]) for row in rows)
+    number, names = next((line for line in lines if len(line[1]) > 1), (0, ["1"]))
+    return 0 if any(map(is_number, names)) else number
 
 
 def times_and_others(

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from charrnn.config import Reading
@@ -18,6 +19,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened
 from charrnn.formats.tables.columns import MISSING, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
+from charrnn.words import counted, listing
 
 __all__ = ["Pair", "read_pairs"]
 
@@ -84,7 +86,8 @@ def read_pairs(
             other columns, files of different lengths, or no pair at all; says where.
         MissingInputError: if there is no such file.
         UsageError: for a column that is not there, and for numbers where the sources should be in
-            a table of four columns and more; as `columns_of`.
+            a table of four columns and more, or such as number the rows in one of three; as
+            `columns_of`.
     """
     names = columns_of(reading.text_column, target_column, TEXTS)
     columns = _Columns(names, given=bool(reading.text_column or target_column))
@@ -153,20 +156,42 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
     names, longest, cleaner, worded = columns.names, 0, Cleaner(), set[str]()
+    found, empty = list[Pair](), 0
     for row in file.rows(columns.are_in, columns.names, columns.last):
         if file.is_text and not columns.are_in(file.columns):
             names, longest = _headless(file, row, columns), max(longest, len(row.cells))
+        if file.is_text and not "".join(row.cells.values()).strip():
+            empty += 1
+            continue
+        if longest:
             worded.update(name for name, cell in row.cells.items() if not cell.strip().isdecimal())
         source, target = (_text(file, row, names, which, cleaner) for which in (0, 1))
-        pairs.append(Pair(source, target))
+        found.append(Pair(source, target))
     file.notes += [f"{file.name}: {note}" for note in cleaner.notes()]
-    if longest > 3 and "1" not in worded and len(worded) > 1 and not columns.given:
-        source, target = sorted(worded, key=int)[:2]
-        found = f"{file.name}: its first column, of the sources, holds nothing but whole numbers"
-        advice = f"choose the texts, such as {OPTIONS[0]} {source} {OPTIONS[1]} {target}"
-        raise UsageError(found, advice)
+    if empty:
+        file.notes.append(f"{file.name}: left out {counted(empty, 'row')} without text")
+    if longest > 2 and "1" not in worded and len(worded) > 1 and not columns.given:
+        _refuse_whole_numbers(file, found, longest, sorted(worded, key=int))
+    pairs += found
     if longest > 2 and not columns.given:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
+
+
+def _refuse_whole_numbers(
+    file: File, pairs: Sequence[Pair], columns: int, worded: Sequence[str]
+) -> None:
+    """Refuse sources that are whole numbers, if they stand beside two columns with texts.
+
+    Of three columns they may be the first all the same, unless they number the rows.
+    """
+    advice = f"choose the texts, such as {OPTIONS[0]} {worded[0]} {OPTIONS[1]} {worded[1]}"
+    if columns == 3:
+        sources = [pair.source for pair in pairs]
+        if not any(sources == [str(k + first) for k in range(len(pairs))] for first in (0, 1)):
+            return
+        advice += ", or 1 and 2 if the numbers are the sources"
+    found = f"{file.name}: its first column, of the sources, holds nothing but whole numbers"
+    raise UsageError(found, advice)
 
 
 def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: Cleaner) -> str:
@@ -205,4 +230,8 @@ def _headless(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
         found = f"{file.at(row.number)} names columns ({names}), but not source and target"
         advice = "delete the line, or name them with --text-column and --label-column"
         raise BadDataError(found, advice)
+    if is_first and len(cells) > 2 and not cells[0].strip() and all(map(str.strip, cells[1:])):
+        found = f"{file.at(row.number)} names columns ({listing(cells[1:])}), but not source and"
+        advice = f"name them, such as {OPTIONS[0]} {quote(cells[1])} {OPTIONS[1]} {quote(cells[2])}"
+        raise BadDataError(f"{found} target", advice)  # pandas writes them so
     return ("1", "2")

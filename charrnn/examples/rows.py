@@ -274,7 +274,7 @@ class File:
 
     def no_column(self, column: str, option: str) -> UsageError:
         """The error for a table without a column that it should have."""
-        if self.unnamed and (line := self.line_with(column)):
+        if line := self.line_with(column):
             return UsageError(*delimited.titled(self.name, column, line))
         names = () if column.isdecimal() else self.unnamed  # which may be the names all the same
         advice = choice(column, names or self.columns, option)

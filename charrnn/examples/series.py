@@ -40,6 +40,7 @@ from charrnn.words import counted
 
 __all__ = ["Series", "named", "read_series", "refuse_text_column"]
 
+MANY = 10  # rows whose first numbers would hardly rise by chance
 ROWS, CELLS = "rows", "cells"  # what the values of a series are, one after the other
 FILL_IN = "fill it in, or leave out the {} up to it"
 
@@ -54,6 +55,7 @@ class Series(NamedTuple):
         times: of each row, as they are written; empty if there are none.
         place: where it begins, as errors do: "airline.csv: line 2".
         gaps: how many steps from time to time are not the usual one.
+        in_row: whether its values stood in one row.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Series(NamedTuple):
     times: tuple[str, ...] = ()
     place: str = ""
     gaps: int = 0
+    in_row: bool = False
 
     def until(self, end: int) -> Series:
         """The same, as it was after so many values."""
@@ -111,7 +114,8 @@ class _Growing:
         values = np.array(self.rows, np.float64)
         shown = tuple(self.times) if any(self.times) else ()
         place = self.file.at(self.numbers[0])
-        return Series(self.name, values, self.features, shown, place, len(self.odd))
+        in_row = self.steps == CELLS
+        return Series(self.name, values, self.features, shown, place, len(self.odd), in_row)
 
 
 def read_series(
@@ -238,14 +242,27 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
 def _note_ragged(file: File, found: Sequence[_Growing]) -> None:
     """Tell that rows are series, where columns have names; and of a first row that may be names."""
     first, *others = found
+    are_lists = len(file.columns) == 1
+    each = f"{file.name}: each row is read as a series: {len(found):,} series"
     counts = all(after == before + 1 for (before,), (after,) in pairwise(first.rows))
-    if not has_no_header(file) and others:
-        each = f"each row is read as a series: {len(found):,} series, the first {first.name}; "
-        each += "if these are times, write them as 2024-01 or 2024-01-31"
-        file.notes.append(f"{file.name}: {each}")
+    if others and not has_no_header(file) and not are_lists:
+        advice = "if these are times, write them as 2024-01 or 2024-01-31"
+        file.notes.append(f"{each}, the first {first.name}; {advice}")
+    elif _may_be_times(found):
+        commas = "put commas between its numbers, and " * are_lists
+        advice = f"if each is a time, {commas}write a name above each column, such as ds and y"
+        file.notes.append(f"{each}; {advice}")
     elif others and len(first.rows) > 1 and counts and first.name != "1":
         number = f"{first.name}, whose numbers count up by 1, is read as a series"
         file.notes.append(f"{file.at(first.numbers[0])}: {number}; delete it if it names columns")
+
+
+def _may_be_times(found: Sequence[_Growing]) -> bool:
+    """Whether rows without names, all of one length, begin with numbers that rise, or stay."""
+    starts = [one.rows[0] for one in found if one.rows]
+    if len({len(one.rows) for one in found}) > 1 or len(starts) < MANY or found[0].name != "1":
+        return False
+    return starts == sorted(starts) and starts[0] < starts[-1]
 
 
 def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:
@@ -256,6 +273,7 @@ def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:
         for cell in row.cells.values()
     ]
     found = _ragged(file, lists)
+    _note_ragged(file, found)
     if len(found) == 1:
         found[0].name = ""
     return found
@@ -305,8 +323,11 @@ def _note_empty(file: File, found: Sequence[_Growing]) -> None:
 
 
 def _note_thousands(file: File, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Tell of points that may separate thousands, in a table that is divided by semicolons."""
-    if not file.is_text or ";" not in file.first_line[1]:
+    """Tell of points that may separate thousands, in a table such as Excel writes or copies there.
+
+    Its cells are divided by semicolons or tabs where commas stand before decimals.
+    """
+    if not file.is_text or set(";\t").isdisjoint(file.first_line[1]):
         return
     for name in columns:
         if shown := thousands_in(row.cells.get(name) for row in rows):

@@ -42,6 +42,7 @@ from charrnn.tasks.series.pasts import Past, past_file, too_short
 from charrnn.tasks.series.trials import Trial, score_of
 from charrnn.tasks.series.windows import MIDDLE, Values, spread_of
 from charrnn.text.corpus import corpus_name
+from charrnn.words import counted
 
 __all__ = ["ForecastData", "Forecasting", "plan", "read"]
 
@@ -184,11 +185,13 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
     if short == len(series):
         longest = max(series, key=lambda one: len(one.values))
         which = named(longest) if len(series) == 1 else f"the longest of {len(series):,} series"
-        raise BadDataError(
-            f"{longest.place}: {which} has {max(lengths):,} values",
-            f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller --horizon "
-            "or --season, or give longer series",
-        )
+        advice = f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller "
+        advice += "--horizon or --season, or give longer series"
+        if longest.in_row and len(series) > 1:
+            which += ", of which each stands in a row,"
+            advice = "if each row is a time, write that as 2024-01 or 2024-01-31, and name the "
+            advice += "columns, such as ds and y; or give longer series"
+        raise BadDataError(f"{longest.place}: {which} has {counted(max(lengths), 'value')}", advice)
     shorter = [one.name for one in series if len(one.values) < season]
     if trained := short - len(shorter):
         values = f"{season:,} to {least - 1:,} values"

@@ -36,7 +36,7 @@ from charrnn.tasks.answers import Translation
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
-from charrnn.tasks.translate import BEAMS, ERRORS, Translator, report_of
+from charrnn.tasks.translate import BEAMS, ERRORS, Translator, nearest_targets, report_of
 from charrnn.text.records import PAD
 
 __all__ = ["TranslateData", "Translating", "TranslatorNetwork", "cost_of", "plan", "read"]
@@ -238,7 +238,7 @@ class Translating(TextTask[Pair, Batch]):
         pairs = self.val[: self.task_record.translated]
         answers = translator.predict([pair.source for pair in pairs], num_beams=1)
         texts = [answer.text for answer in answers]
-        errors = character_error_rate(texts, [pair.target for pair in pairs])
+        errors = character_error_rate(texts, nearest_targets(texts, pairs))
         return Scored(nats / count, errors)
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:

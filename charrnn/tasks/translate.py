@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import pathlib
+from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 import msgspec
@@ -29,7 +31,7 @@ from charrnn.tasks.answers import Translation
 from charrnn.tasks.base import TaskModel
 from charrnn.tasks.nets.decoder import Decoder, Written
 from charrnn.tasks.nets.encoder import Encoder
-from charrnn.tasks.scores.edits import character_error_rate, exact_match
+from charrnn.tasks.scores.edits import character_error_rate, edit_distance, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, as_known, columns_for, tokenizer_of
@@ -37,7 +39,7 @@ from charrnn.text.prepared import same_vocabulary
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 
-__all__ = ["ERRORS", "Translator", "report_of"]
+__all__ = ["ERRORS", "Translator", "nearest_targets", "report_of"]
 
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
@@ -199,25 +201,52 @@ def report_of(
     """How good translations are, beside the sources themselves and what could be looked up.
 
     Args:
-        pairs: what was translated, and what should become of it.
+        pairs: what was translated, and what should become of it; see `nearest_targets`.
         answers: of the model.
         known: of the training; given, the translation of the most similar source is scored.
     """
-    targets = [pair.target for pair in pairs]
-    baselines = {"copy": [pair.source for pair in pairs]}
+    systems = {"": [answer.text for answer in answers], "copy": [pair.source for pair in pairs]}
     if known:
         nearest = Nearest([pair.source for pair in known])
-        baselines["nearest source"] = [known[nearest.find(pair.source)].target for pair in pairs]
-    scores = scores_of([answer.text for answer in answers], targets)
-    missing = "chrF" not in scores
+        systems["nearest source"] = [known[nearest.find(pair.source)].target for pair in pairs]
+    scores = {
+        name: scores_of(texts, nearest_targets(texts, pairs)) for name, texts in systems.items()
+    }
+    several = sum(len(targets) > 1 for targets in _targets_of(pairs).values())
+    have = "1 source has" if several == 1 else f"{several:,} sources have"
+    notes = [f"{have} several targets; an answer is compared with the nearest"] if several else []
+    own = scores.pop("")
+    if "chrF" not in own:
+        notes.append("for chrF and BLEU: pip install sacrebleu")
     return Report(
         metric=ERRORS,
         count=len(pairs),
-        scores=scores,
-        baselines={name: scores_of(texts, targets) for name, texts in baselines.items()},
+        scores=own,
+        baselines=scores,
         higher_is_better=False,
-        notes=("for chrF and BLEU: pip install sacrebleu",) if missing else (),
+        notes=tuple(notes),
     )
+
+
+def _targets_of(pairs: Sequence[Pair]) -> dict[str, list[str]]:
+    """The different targets of each source."""
+    found = defaultdict[str, dict[str, None]](dict)
+    for source, target in pairs:
+        found[source][target] = None
+    return {source: list(targets) for source, targets in found.items()}
+
+
+def nearest_targets(answers: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
+    """What each answer to the source of a pair is compared with: of several targets, the nearest.
+
+    A word may be said in several ways, any of which is right: Yao and Zweig, "Sequence-to-sequence
+    neural net models for grapheme-to-phoneme conversion", 2015, count so.
+    """
+    targets, nearest = _targets_of(pairs), dict[tuple[str, str], str]()
+    for answer, (source, _) in zip(answers, pairs, strict=True):
+        if (source, answer) not in nearest:
+            nearest[source, answer] = min(targets[source], key=partial(edit_distance, answer))
+    return [nearest[pair.source, answer] for answer, pair in zip(answers, pairs, strict=True)]
 
 
 def scores_of(answers: Sequence[str], targets: Sequence[str]) -> dict[str, float]:

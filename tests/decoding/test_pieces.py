@@ -157,6 +157,18 @@ def test_an_encoding_whose_errors_have_no_place_is_still_one_error(
         text_of("file", encoding="iso2022_jp")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("text", ["A schöner Tag.\nAnother.\n", "one\ntwo\nthree four\n"])
+def test_utf8_is_not_read_as_utf16(encoding: str, text: str) -> None:
+    """It became Chinese."""
+    Path("file").write_text(text, encoding="utf-8")
+    found = f"file: this looks like UTF-8, not {encoding}; leave --encoding out"
+    with pytest.raises(BadDataError, match=found):
+        text_of("file", encoding=encoding)
+    Path("file").write_text("上海\n他上了船。\n海上有风。\n", encoding=encoding)
+    assert text_of("file", encoding=encoding).startswith("上海\n")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "UTF_16", "u16"])
 def test_utf_16_that_ends_early_is_not_advised_to_be_utf_16(encoding: str) -> None:
     """Its byte-order mark once led to "this is UTF-16, not utf-16; try --encoding utf-16"."""

@@ -249,6 +249,7 @@ def test_sentences_with_tags_are_texts_for_a_tagger(name: str, sign: str) -> Non
         ("-DOCSTART- -X- O O\n\nRome NNP U-NP U-LOC\n\nHi UH O O\n", ["Rome", "Hi"]),
         ("\n\nNew S-movie\nNew B-movie\nYork E-movie", ["New New York"]),
         ("New York\tB-LOC\nShe\tO\n", ["New York She"]),
+        ("The\tB-DET\ncat\tB-NOUN\nsat\tB-VERB\n\nIt\tB-PRON\n", ["The cat sat", "It"]),
     ],
 )
 def test_sentences_of_every_scheme_of_tags_are_seen(content: str, texts: list[str]) -> None:

@@ -213,3 +213,11 @@ def test_the_bundled_names_are_as_many_as_said_and_each_is_of_one_people() -> No
     counts = Counter(people for _, people in found)
     assert len(counts) == 6
     assert set(counts.values()) == {150}
+
+
+def test_rows_without_text_and_label_are_left_out() -> None:
+    """Excel has some below a table; they were refused as texts without a label."""
+    Path("a.csv").write_text("text;label;n\nfine;good;1\n;;\ndull;bad;2\n ;;3\n")
+    notes: list[str] = []
+    assert read("a.csv", notes=notes) == [("fine", "good"), ("dull", "bad")]
+    assert notes[-1] == "left out 2 rows that hold no text"

@@ -283,6 +283,21 @@ class TestRowsAsSeries:
         ]
         assert read(tmp_path, "H1,5,7\nH2,6,8\n")[1] == []
 
+    @pytest.mark.parametrize("sign", [";", " "])
+    def test_without_names_are_told_if_they_may_be_times(self, tmp_path: Path, sign: str) -> None:
+        rows = [f"{1749 + k // 4}.5 {k % 4} {96 - k}" for k in range(10)]
+        found, notes = read(tmp_path, "\n".join(rows).replace(" ", sign))
+        assert len(found) == 10
+        told = f"{tmp_path}/x.csv: each row is read as a series: 10 series; if each is a time, "
+        told += "put commas between its numbers, and " * (sign == " ")
+        assert notes[-1] == f"{told}write a name above each column, such as ds and y"
+        named = "ds;y;x\n" + "\n".join(rows[::4]).replace(" ", ";")
+        ((only,), _) = read(tmp_path, named)
+        assert only.times == ("1749.5", "1750.5", "1751.5")
+        for others in (rows[:9], rows[::-1], [*rows[:9], "1760 1"], ["5 1 7"] * 10):
+            _, notes = read(tmp_path, "\n".join(others).replace(" ", sign))
+            assert not any("each row" in note for note in notes)
+
     def test_a_first_one_that_counts_is_told(self, tmp_path: Path) -> None:
         counts = "store, whose numbers count up by 1, is read as a series; delete it if it names"
         for names in ("1,2,3", "2000,2001,2002"):
@@ -296,6 +311,18 @@ def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[s
     pq.write_table(pa.table(table), tmp_path / "x.parquet")
     notes: list[str] = []
     return read_series([tmp_path / "x.parquet"], Reading(), notes), notes
+
+
+@pytest.mark.parametrize("above", ["Sales 2024;;\n", "Sales 2024;;\n;;\n"])
+def test_a_title_is_to_be_deleted(tmp_path: Path, above: str) -> None:
+    """A number was to be written in the place of a name."""
+    table = "ds;north;south\n2024-01;1;2\n2024-02;2;3\n"
+    error = refused(tmp_path, above + table)
+    line = above.count("\n") + 1
+    assert error.advice == f"delete the lines above line {line} if they are a title"
+    assert len(read(tmp_path, table)[0]) == 2
+    for other in (",y\n0,5\n1,x\n", "y,\n5,seen\n", "y;north\n5;x\n"):
+        assert "title" not in refused(tmp_path, other).advice
 
 
 LEFT, NAMED = "leave the column out", "or, if it names the series, "

@@ -306,3 +306,37 @@ def test_the_bundled_verbs_are_as_many_as_said_and_each_has_one_past() -> None:
     assert all(re.fullmatch("[a-z]+", text) for pair in found for text in pair)
     regular = [past for verb, past in found if past.endswith("ed") and past != verb]
     assert 800 < len(regular) < len(found) - 150
+
+
+@pytest.mark.parametrize("header", ["source;target\n", ""])
+def test_rows_of_empty_cells_are_left_out(header: str) -> None:
+    """Excel has some below a table; they were refused as empty sources."""
+    Path("a.csv").write_text(f"{header}one;eins\n;\ntwo;zwei\n ;\n")
+    notes: list[str] = []
+    found = read_pairs(["a.csv"], Reading(), notes, None)
+    assert found == [Pair("one", "eins"), Pair("two", "zwei")]
+    assert notes[-1] == "a.csv: left out 2 rows without text"
+
+
+def test_names_beside_an_index_are_to_be_chosen() -> None:
+    """The row was to be deleted, and then numbers became words."""
+    Path("a.csv").write_text(",english,my german\n0,one,eins\n1,two,zwei\n")
+    found = r"line 1 names columns \(english, my german\), but not source and target; name them, "
+    with pytest.raises(CharRNNError, match=f"{found}such as --text-column english --label-column"):
+        read("a.csv")
+    wanted = [Pair("one", "eins"), Pair("two", "zwei")]
+    assert read("a.csv", text="english", label="my german") == wanted
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_of_rows_are_no_sources(first: int) -> None:
+    """They were to become words."""
+    Path("a.csv").write_text(f"{first},one,eins\n{first + 1},two,zwei\n")
+    found = "its first column, of the sources, holds nothing but whole numbers; choose the texts, "
+    advice = "such as --text-column 2 --label-column 3, or 1 and 2 if the numbers are the sources"
+    with pytest.raises(CharRNNError, match=found + advice):
+        read("a.csv")
+    assert read("a.csv", text="2", label="3") == [Pair("one", "eins"), Pair("two", "zwei")]
+    assert read("a.csv", text="1", label="2")[0] == Pair(str(first), "one")
+    Path("a.csv").write_text("5,five,cinq\n1,one,un\n")
+    assert read("a.csv") == [Pair("5", "five"), Pair("1", "one")]

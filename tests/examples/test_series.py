@@ -315,10 +315,12 @@ def test_commas_are_refused_and_what_is_advised_keeps_the_number(
     assert error.advice == advice
 
 
+@pytest.mark.parametrize("sign", ";\t")
 @pytest.mark.parametrize("names", ["ds;y", "ds;sales", "\nds;y", "sep=;\n\nds;y"])
-def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str) -> None:
+def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str, sign: str) -> None:
     """1.301 became 987.0 in silence."""
-    rows = "2024-01;1.234\n2024-02;1.301\n2024-03;987\n"
+    names = names.replace(";", sign)
+    rows = "2024-01;1.234\n2024-02;1.301\n2024-03;987\n".replace(";", sign)
     (only,), notes = read(tmp_path, f"{names}\n{rows}")
     assert only.values[:, 0].tolist() == [1.234, 1.301, 987]
     assert any(
@@ -326,12 +328,12 @@ def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str)
         for note in notes
     )
     for text in (
-        f"{names}\n{rows}".replace(";", ","),
-        f"{names}\n{rows}2024-04;1.25\n",
-        f"{names}\n{rows}2024-04;0.125\n",
-        f"{names}\n{rows}2024-04;1000\n",
-        f"{names}\n2024-01;1.234\n2024-02;1.301\n",
-        f"{names}\n2024-01;234\n2024-02;301\n",
+        f"{names}\n{rows}".replace(sign, ","),
+        f"{names}\n{rows}2024-04{sign}1.25\n",
+        f"{names}\n{rows}2024-04{sign}0.125\n",
+        f"{names}\n{rows}2024-04{sign}1000\n",
+        f"{names}\n2024-01{sign}1.234\n2024-02{sign}1.301\n",
+        f"{names}\n2024-01{sign}234\n2024-02{sign}301\n",
     ):
         assert not any("decimal points" in note for note in read(tmp_path, text)[1])
 
@@ -491,3 +493,16 @@ def test_the_bundled_ferry_sails_every_month_for_as_long_as_said() -> None:
     assert (f"{len(only.values):,} months", notes) == (BUNDLED["ferry"].size, [])
     assert (only.times[0], only.times[-1], only.gaps) == ("1921-01", "1932-12", 0)
     assert (only.values > 0).all()
+
+
+@pytest.mark.parametrize(("sign", "other"), [(";", ","), (",", ";"), ("|", ","), (";", "|")])
+def test_the_name_of_a_column_may_hold_what_separates_others(
+    tmp_path: Path, sign: str, other: str
+) -> None:
+    """It divided the table."""
+    table = f"ds{sign}sales{other} net\n2024-01{sign}5\n2024-02{sign}7\n"
+    (only,), notes = read(tmp_path, table)
+    assert (only.values[:, 0].tolist(), only.times) == ([5, 7], ("2024-01", "2024-02"))
+    assert not any("would fit" in note for note in notes)
+    error = refused(tmp_path, "ds;sales, net\n2024-01;5,5\n2024-02;7,5\n")
+    assert error.advice == "write 5.5, with a point for decimals and none for thousands"

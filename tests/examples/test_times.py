@@ -94,3 +94,11 @@ class TestSummerTime:
         """The clock shows one hour twice."""
         hours = ["T01:00+02:00", "T02:00+02:00", "T02:00+01:00", "T03:00+01:00"]
         assert gaps(*(f"2024-10-27{hour}" for hour in hours)) == []
+
+
+def test_days_without_zeros() -> None:
+    """2024-1-31 was no time, and rows that began so were series."""
+    found = times_of(tuple(f"2024-{month}-1" for month in range(9, 13)))
+    assert found is not None
+    assert found[1] == "year-month-day"
+    assert gaps("2024-1-30", "2024-1-31", "2024-2-1") == []

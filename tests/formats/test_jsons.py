@@ -264,3 +264,52 @@ def test_a_byte_order_mark_is_told() -> None:
     corpus = read_corpus("a.jsonl")
     assert corpus.text == "one"
     assert corpus.notes == ("a.jsonl: dropped the byte-order mark",)
+
+
+def test_null_may_stand_before_records() -> None:
+    """No columns were named, and one was told of that is not there."""
+    Path("a.json").write_text('[null, {"id": 1, "name": "Harold"}, {"id": 2, "name": "Ann"}]')
+    with pytest.raises(UsageError, match=r"column text; choose --text-column from id, name$"):
+        read_corpus(["a.json"])
+    found = read_corpus(["a.json"], Reading(text_column="name"))
+    assert (found.text, found.notes) == ("Harold\nAnn", ("a.json: 1 of 3 rows holds no text",))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_object_with_the_column_and_a_list_with_it_is_refused(order: int) -> None:
+    """The list alone was read."""
+    itself = {"text": "The article", "comments": [{"text": "one"}, {"text": "two"}]}
+    content = json.dumps(dict(list(itself.items())[::order]), indent=1)
+    Path("a.json").write_text(content)
+    with pytest.raises(UsageError) as caught:
+        read_corpus(["a.json"])
+    assert caught.value.found == "a.json: the object and its list comments both have a column text"
+    assert caught.value.advice == (
+        "choose --text-column comments.text, or, to read that of the object, give the file the "
+        "suffix .jsonl"
+    )
+    assert text_of("a.json", text_column="comments.text") == "one\ntwo"
+    Path("a.jsonl").write_text(content)
+    assert text_of("a.jsonl") == "The article"
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20])
+@pytest.mark.parametrize("kind", ["records", "texts"])
+def test_an_object_with_texts_by_keys_is_to_be_an_array(kind: str, size: int) -> None:
+    """One of them was to be chosen."""
+    texts = ["x" * size, *map(str, range(9))]
+    values: list[Any] = [{"text": text} for text in texts] if kind == "records" else texts
+    keyed = {f"npc.{k}": value for k, value in enumerate(values)}
+    Path("a.json").write_text(json.dumps(keyed))
+    with pytest.raises(UsageError) as caught:
+        read_corpus(["a.json"])
+    found = f"a.json: its object has no column text, but 10 {kind}, each by its key"
+    program = "[.[]]" if kind == "records" else '[.[] | {"text": .}]'
+    assert caught.value.found == found
+    assert caught.value.advice == f"write them as an array: jq '{program}' FILE > NEW.json"
+    Path("a.json").write_text(json.dumps([{"text": text} for text in texts]))
+    assert text_of("a.json").startswith(texts[0])
+    for others in (json.dumps(dict(list(keyed.items())[:1])), json.dumps(keyed) + "\n{}\n"):
+        Path("a.json").write_text(others)
+        with pytest.raises(UsageError, match=r"choose --text-column from npc\.0"):
+            read_corpus(["a.json"])

@@ -49,6 +49,17 @@ kept   as
 """
 
 
+def test_passages_of_a_game_stand_on_their_own_lines() -> None:
+    """All were one line."""
+    Path("a.html").write_text(
+        '<html><body><tw-story></tw-story><tw-storydata name="Tides" hidden><style>b {}</style>'
+        '<tw-passagedata pid="1" name="Start">The sea\n  is calm.\n\n[[Row-&gt;Out]]'
+        '</tw-passagedata><tw-passagedata pid="2" name="Out">You row.</tw-passagedata>'
+        "</tw-storydata></body></html>"
+    )
+    assert text_of("a.html") == "The sea\n  is calm.\n\n[[Row->Out]]\nYou row.\n"
+
+
 @pytest.mark.parametrize("name", ["a.html", "A.HTM", "a.xhtml", "a.html.gz"])
 def test_a_page_is_its_text(name: str) -> None:
     data = PAGE.encode()

@@ -17,6 +17,7 @@ from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
 from charrnn.decoding import containers, pieces, streams
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.labelled import read_labelled
+from charrnn.examples.series import read_series
 from charrnn.formats.tables import delimited, quotes
 from charrnn.text import corpus
 from tests.text.reading import ROWS, TEXT, gzipped, text_of, write_jsonl
@@ -200,6 +201,20 @@ def test_names_of_columns_may_have_spaces_around_them() -> None:
     assert text_of("a.csv", text_column="text ") == "eins"
 
 
+@pytest.mark.parametrize("above", [";;\n", ";;\n;;\n", "\n"])
+def test_a_title_may_have_empty_cells_beside_it(above: str) -> None:
+    """Excel adds them; the title was offered as a column."""
+    Path("a.csv").write_text(f"Class 7b{above}text;label;name\nfine;5;A\n")
+    line = above.count("\n") + 1
+    found = f"a.csv: there is no column text in its first line, but in line {line}; delete the"
+    with pytest.raises(UsageError, match=found):
+        text_of("a.csv")
+    with pytest.raises(UsageError, match=found):
+        read_labelled(["a.csv"], Reading(), [], "label")
+    with pytest.raises(UsageError, match=found.replace("text", "label")):
+        read_series(["a.csv"], Reading(), [], "label")
+
+
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
 def test_a_first_line_may_name_the_separator(sign: str) -> None:
     for line in (f"sep={sign}\n", f'"sep={sign}"\r\n', f"\nsep={sign}\n\n  \n"):
@@ -295,7 +310,8 @@ def test_a_header_alone_is_told_as_one_without_the_column() -> None:
     for name, shown in (("a.csv", "id, body"), ("b.csv", '[{"body": "one"}]')):
         with pytest.raises(UsageError) as caught:
             text_of(name)
-        choice = f"choose --text-column from {shown}"
+        choice = f"choose --text-column from {shown}, or name it by its number if the first line is"
+        choice += " no header"
         assert str(caught.value) == f"{name}: no text in a column text; {choice}"
 
 
@@ -382,13 +398,44 @@ def test_a_cell_may_be_long_and_the_limit_of_the_process_stays() -> None:
     assert [next(read).text, csv.field_size_limit(), next(read).text] == [cells[0], usual, cells[1]]
 
 
+def test_a_name_can_be_chosen_as_it_is_shown() -> None:
+    """A line end in it was shown as a space, and the end of a question was not shown."""
+    question = " ".join(["How", *["often"] * 40, "do you read?"])
+    Path("a.csv").write_text(f'n,"Your\nopinion","{question}"\n1,one,two\n')
+    with pytest.raises(UsageError, match=re.escape(f"from n, Your opinion, {question}, or name")):
+        text_of("a.csv")
+    assert text_of("a.csv", text_column="Your opinion") == "one"
+    assert text_of("a.csv", text_column="Your\nopinion") == "one"
+    assert text_of("a.csv", text_column=question) == "two"
+    (found,) = read_labelled(["a.csv"], Reading(text_column=question), [], "Your opinion")
+    assert (found.text, found.label) == ("two", "one")
+    Path("a.csv").write_text('ds,"Sales,\nnet"\n2024-01,5\n2024-02,6\n')
+    (series,) = read_series(["a.csv"], Reading(), [], "Sales, net")
+    assert series.values.tolist() == [[5], [6]]
+
+
+def test_a_number_is_that_of_a_column_without_a_name() -> None:
+    """The first entry of a list was its header, and no list without one could be read."""
+    Path("a.csv").write_text("Harold,m\nTherese,f\n\nAnn\n")
+    with pytest.raises(UsageError, match="or name it by its number if the first line is no header"):
+        text_of("a.csv")
+    assert text_of("a.csv", text_column="1") == "Harold\nTherese\nAnn"
+    found = read_corpus(["a.csv"], Reading(text_column="2"))
+    assert (found.text, found.notes) == ("m\nf", ("a.csv: 1 of 3 rows holds no text",))
+    for wrong in ("0", "3"):
+        with pytest.raises(UsageError, match=f"no text in a column {wrong}"):
+            text_of("a.csv", text_column=wrong)
+    Path("a.csv").write_text("1,2\none,two\n")
+    assert text_of("a.csv", text_column="2") == "two"
+
+
 @pytest.mark.parametrize(("name", "between"), [("a.csv", ","), ("a.tsv", "\t"), ("b.csv", ";")])
 def test_a_cell_of_the_first_line_may_be_long(name: str, between: str) -> None:
     long = "word " * 40_000
     Path(name).write_text(f"{long}{between}text\n1{between}a word\n")
     assert text_of(name) == "a word"
     Path(name).write_text(f"{long}\ntext\n")
-    with pytest.raises(UsageError, match=r"choose --text-column from (word ){12}…$"):
+    with pytest.raises(UsageError, match=r"choose --text-column from (word ){60}…, or"):
         text_of(name)
 
 

@@ -494,6 +494,15 @@ def test_too_short(given: dict[str, Any], found: str) -> None:
     assert not Path("m").exists()
 
 
+def test_rows_of_one_value_may_be_times() -> None:
+    """A smaller horizon was to be chosen than 1."""
+    Path("a.csv").write_text("Monat,y2\nJanuar 2022,5\nFebruar 2022,7\n")
+    request = Request(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=1))
+    found = r"the longest of 2 series, of which each stands in a row, has 1 value; if each row is a"
+    with pytest.raises(BadDataError, match=f"{found} time, write that as 2024-01 or 2024-01-31"):
+        forecast.read(request)
+
+
 def test_settings_that_do_not_fit() -> None:
     write_series("a.csv", *random_walks(60))
     with pytest.raises(UsageError, match="seq_length 3 is less than a season of 4"):

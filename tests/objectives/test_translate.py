@@ -399,6 +399,20 @@ def test_two_files_of_lines_validate_what_is_learnt_from_named_columns() -> None
     assert validation("1", "2")[0] == Pair("a", " b")
 
 
+def test_of_several_targets_any_is_right() -> None:
+    """A second transcription was an error, even for what copies or looks up the first."""
+    pairs = [Pair("tear", "tɪə"), Pair("tear", "tɛə"), Pair("tide", "taɪd"), Pair("tide", "taɪd")]
+    told = "1 source has several targets; an answer is compared with the nearest"
+    for text, right in (("tɪə", 0.5), ("tɛə", 0.5), ("tɛ", 0)):
+        answers = [Translation(one, 0.0) for one in (text, text, "ta", "ta")]
+        report = report_of(pairs, answers, pairs)
+        assert report.scores["exact match"] == right
+        assert report.scores["character error rate"] == (4 + 2 * (not right)) / 14
+        assert report.baselines["nearest source"]["exact match"] == 1
+        assert told in report.notes
+    assert told not in report_of(pairs[1:], answers[1:]).notes
+
+
 def test_a_column_of_the_targets_alone_is_remembered() -> None:
     """It was not, if that of the sources had not been named."""
     pairs = strings(30, 1, 9, seed=1)

@@ -249,7 +249,8 @@ def test_a_table_without_the_column_is_told_apart_from_a_picture(place: str) -> 
     assert corpus.notes == (
         f"{place}: skipped 1 file that is not plain text: p.png",
         f"{place}: skipped 1 file without a column text: data.csv ({place}/data.csv: no text in a "
-        "column text; choose --text-column from body, id)",
+        "column text; choose --text-column from body, id, or name it by its number if the first "
+        "line is no header)",
     )
     assert read_corpus([place], Reading(text_column="body")).text == "plain\nsome"
 

@@ -31,9 +31,10 @@ BLOCKS = frozenset(
         *("input", "legend", "li", "listing", "main", "marquee", "menu", "nav", "noframes"),
         *("noscript", "object", "ol", "optgroup", "option", "p", "plaintext", "pre", "search"),
         *("section", "select", "summary", "table", "tbody", "textarea", "tfoot", "thead", "tr"),
-        *("ul", "video", "audio", "xmp"),
+        *("ul", "video", "audio", "xmp", "tw-passagedata", "tw-storydata"),
     ]
 )
+PREFORMATTED = frozenset({"pre", "tw-passagedata"})  # the latter is a passage of a game by Twine
 CELLS = frozenset({"td", "th"})
 NOT_IN_GUIDES = GUIDES | BASES | BLOCKS | CELLS
 SPACE = re.compile(r"[ \t\n\r\f]+")
@@ -130,7 +131,7 @@ class _Page(HTMLParser):
             self._gap = "\t" if self._begun else ""
         elif tag in BLOCKS:
             self._end_line()
-            self._preformatted += tag == "pre"
+            self._preformatted += tag in PREFORMATTED
 
     def handle_endtag(self, tag: str) -> None:
         """End the line of a block."""
@@ -139,7 +140,7 @@ class _Page(HTMLParser):
             self._dropped = max(0, self._dropped - 1)
         elif tag in BLOCKS:
             self._end_line()
-            self._preformatted = max(0, self._preformatted - (tag == "pre"))
+            self._preformatted = max(0, self._preformatted - (tag in PREFORMATTED))
 
     def handle_data(self, data: str) -> None:
         """Add text; white space is one space, except where it is preformatted."""

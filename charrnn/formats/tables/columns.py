@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 LABEL = "label"  # a column that tells what a table is likely for
+QUESTION = 300  # characters of a name that is to be typed, as forms have whole questions
 SEARCHED = 1000  # records without the column, after which the table is taken to have none
 
 
@@ -62,7 +63,12 @@ def column_of(reading: Reading) -> str:
 
 
 def documents(
-    name: str, records: Generator[object, None, None], reading: Reading, notes: Iterable[str] = ()
+    name: str,
+    records: Generator[object, None, None],
+    reading: Reading,
+    notes: Iterable[str] = (),
+    *,
+    advice: str = "",
 ) -> Iterator[Piece]:
     """The text of each record, a document; those without text are counted.
 
@@ -71,6 +77,7 @@ def documents(
         records: mappings from columns to values, or the texts themselves.
         reading: names the column.
         notes: what was noticed before; told with the rest, after the last record.
+        advice: what else to do where no record has the column.
 
     Raises:
         MissingColumnError: if no record has the column; names those there are.
@@ -94,17 +101,17 @@ def documents(
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {shown(text.value)} in the column {column}, no text"
-                advice = f"mend it, or {choice(column, _columns(record))}"
-                raise UsageError(f"{name}: {found}", advice)
+                mend = f"mend it, or {choice(column, _columns(record))}"
+                raise UsageError(f"{name}: {found}", mend)
             empty += 1
-            if text is MISSING:
+            if text is MISSING or record is None:
                 missing += 1
                 known |= dict.fromkeys(islice(_columns(record), NAMED + 1))
             if number == missing == SEARCHED and known:
                 break
     if number == missing and known:
         found = f"{name}: no text in a column {column}"
-        raise MissingColumnError(found, choice(column, known))
+        raise MissingColumnError(found, choice(column, known) + advice)
     changed = [*surrogates.notes(), *cleaner.notes(), *_without_text(path, empty, number)]
     if everything := (*notes, *hints, *changed):
         yield Piece(name, "", first=False, notes=everything)
@@ -120,8 +127,8 @@ def _without_text(path: _Path, empty: int, rows: int) -> Iterator[str]:
 
 
 def has(record: object, column: str) -> bool:
-    """Whether a record has such a column."""
-    return _Path(column).text_in(record) is not MISSING
+    """Whether a record has such a column; null, which may stand in its place, has none."""
+    return record is not None and _Path(column).text_in(record) is not MISSING
 
 
 def value_at(record: Mapping[str, Any], column: str) -> Any:
@@ -211,7 +218,7 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
 
 def choice(column: str, columns: Iterable[str], option: str = "--text-column") -> str:
     """What to do about a column that is not there, or holds no text."""
-    names = listing(one for one in columns if one != column)
+    names = listing((one for one in columns if one != column), QUESTION)
     return f"choose {option} from {names}" if names else "check the table"
 
 

@@ -46,6 +46,7 @@ __all__ = [
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
+HEADLESS = ", or name it by its number if the first line is no header"
 ALIKE = 20  # first lines that show how cells are separated, where one does not
 
 
@@ -98,7 +99,8 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source, found, reading, notes), reading, notes)
+    records = _records(source, found, reading, notes)
+    return documents(source.name, records, reading, notes, advice=HEADLESS)
 
 
 def cells(
@@ -198,17 +200,24 @@ def first_line(given: Iterable[str]) -> tuple[int, str, re.Match[str] | None]:
 
 
 def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[str] | None:
-    """The names of columns in a first row, without spaces around them; None if it has none.
+    """The names of columns in a first row, each as `_name` has it; None if it has none.
 
     A name keeps its spaces where the row is a header only with them.
     """
-    return next(filter(is_header, ([cell.strip() for cell in row], row)), None)
+    stripped = [cell.strip() for cell in row]
+    return next(filter(is_header, ([*map(_name, row)], stripped, row)), None)
+
+
+def _name(cell: str) -> str:
+    """A name without spaces around it, and with a space for a line end within."""
+    return " ".join(cell.split())
 
 
 def line_with(names: Sequence[str], start: str) -> int:
     """The number of a line with these names below a title or a comment; 0 if there is none.
 
-    A title has fewer cells, a comment begins with #: other cells may hold such a word by chance.
+    A title has fewer cells that are not empty, as Excel adds some to it; a comment begins with #:
+    other cells may hold such a word by chance.
 
     Args:
         names: of columns.
@@ -219,10 +228,14 @@ def line_with(names: Sequence[str], start: str) -> int:
     for number, line in enumerate(tried, 1):
         for sign in DELIMITERS:
             cells = [cell.strip(' "') for cell in line.split(sign)]
-            is_below = title.startswith("#") or title.count(sign) < len(cells) - 1
+            is_below = title.startswith("#") or _filled(title, sign) < _filled(line, sign)
             if is_below and all(name in cells for name in names):
                 return number
     return 0
+
+
+def _filled(line: str, sign: str) -> int:
+    return sum(bool(cell.strip(' "\t\r')) for cell in line.split(sign))
 
 
 def titled(name: str, column: str, line: int) -> tuple[str, str]:
@@ -234,15 +247,16 @@ def titled(name: str, column: str, line: int) -> tuple[str, str]:
 def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> list[str]:
     """What may separate the cells, the likeliest first: what gives the first line most cells.
 
-    It is that alone with which the first line is a header.
+    It is that alone with which the first line is a header; of several, commas are the last, which
+    names have within and numbers, too.
     """
     rows = dict[str, list[str]]()
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
             rows[delimiter] = next(tried([first], delimiter), [])
-    header = next((sign for sign, row in rows.items() if header_in(row, is_header)), None)
-    if header is not None:
-        return [header]
+    if headers := [sign for sign, row in rows.items() if header_in(row, is_header)]:
+        divided = [sign for sign in headers if len(rows[sign]) > 1]
+        return sorted(divided, key=lambda sign: sign == ",") or headers[:1]
     if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
         return [usual]
     most = sorted(rows, key=lambda delimiter: -len(rows[delimiter]))
@@ -284,8 +298,12 @@ def _records(
     name, column, has_rows = source.name, column_of(reading), False
     for line, row in rows:
         if not header:
-            header = row if column in row else [cell.strip() for cell in row]
-            if column not in header:
+            header = row if column in row else header_in(row, lambda names: column in names) or []
+            if not header and column.isdecimal() and 0 < int(column) <= len(row):
+                header = [str(number) for number in range(1, len(row) + 1)]
+                yield dict(zip(header, row, strict=True))
+            if not header:
+                header = [*map(_name, row)]
                 start = source.stream.head.decode(reading.encoding, "replace")
                 if below := line_with([column], start):
                     raise MissingColumnError(*titled(name, column, below))
@@ -298,7 +316,8 @@ def _records(
                 quoted.append(line)
             yield dict(zip(header, row, strict=False))
     if header and column not in header and not has_rows:
-        raise MissingColumnError(f"{name}: no text in a column {column}", choice(column, header))
+        advice = choice(column, header) + HEADLESS
+        raise MissingColumnError(f"{name}: no text in a column {column}", advice)
     if quoted:
         which = f"line {quoted[0]:,} is" if len(quoted) == 1 else f"{len(quoted):,} lines are"
         notes.append(f"{which} quoted as a whole, and so one cell without a column {column}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from shlex import quote
 from typing import Any
 
 from charrnn.config import Reading
@@ -12,12 +13,19 @@ from charrnn.decoding.cleaning import BOM, marks_note
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded
 from charrnn.errors import BadDataError, UsageError
-from charrnn.formats.tables.columns import column_of, documents, has, nesting_errors
+from charrnn.formats.tables.columns import (
+    MissingColumnError,
+    column_of,
+    documents,
+    has,
+    nesting_errors,
+)
 from charrnn.words import listing
 
 __all__ = ["RECORD", "STRING", "records", "rows"]
 
 FIRST = 1 << 20  # characters that show whether a file has one record per line
+MANY = 10  # texts by keys, where one record would hardly have so many
 NEAR = 16  # characters from the end at which an error may be of a value that goes on
 ENDS = tuple(" \t\r\n,]}")  # of a number
 STRING = r'"(?:[^"\\\n]|\\.)*'
@@ -67,10 +75,14 @@ def _records(
                 yield from values.elements()
         elif values.next_sign() == "{" and not by_line and not values.is_record():
             yield from _of_object(values, columns)
+        is_first = not by_line
         while values.next_sign():
             record = values.take()
             if isinstance(record, dict) and all(map(_is_column, record.values())):
                 _refuse_columns(values.name, record, columns)
+            if is_first:
+                _refuse_keyed(values, record, columns)
+            is_first = False
             yield record
 
 
@@ -87,6 +99,24 @@ def _refuse_columns(name: str, found: Iterable[str], wanted: Sequence[str]) -> N
             f"{name}: {all_values}, not in a record for each row",
             'write an array of records, in pandas with orient="records"',
         )
+
+
+def _refuse_keyed(values: _Values, record: object, columns: Sequence[str]) -> None:
+    """Refuse the only object of a file if it holds records or texts by keys, as games have them."""
+    if not isinstance(record, dict) or not columns or has(record, columns[0]):
+        return
+    inner, column = list(record.values()), columns[0]
+    if len(inner) > 1 and all(isinstance(one, dict) for one in inner):
+        each, kind = ".[]", "records"
+    elif len(columns) == 1 and len(inner) >= MANY and all(isinstance(one, str) for one in inner):
+        each, kind = f".[] | {{{json.dumps(column)}: .}}", "texts"
+    else:
+        return
+    if not values.next_sign():
+        found = f"{values.name}: its object has no column {column}, but {len(inner):,} {kind}"
+        found += ", each by its key"
+        advice = f"write them as an array: jq {quote(f'[{each}]')} FILE > NEW.json"
+        raise MissingColumnError(found, advice)
 
 
 def _of_object(values: _Values, columns: Sequence[str]) -> Iterator[object]:
@@ -121,7 +151,14 @@ def _of_object(values: _Values, columns: Sequence[str]) -> Iterator[object]:
             yield {key: element} if named else element
     if not array:
         _refuse_columns(values.name, lists, columns)
+        _refuse_keyed(values, itself, columns)
         yield itself
+    elif column and has(itself, column):
+        raise UsageError(
+            f"{values.name}: the object and its list {array} both have a column {column}",
+            f"choose --text-column {array}.{column}, or, to read that of the object, give the file "
+            "the suffix .jsonl",
+        )
 
 
 class _Values:
