@@ -4,10 +4,10 @@
 
 at_exit    loops that are still open when the program ends
 events     what training reports while it runs
+memory     what a run says that has not enough
 saver      saves that are written while training goes on
 pace       how long a run takes: the fastest way to compute, updates, other programs
 bar        a progress bar
-memory     what a run says that has not enough
 recorder   evaluations, best weights and saves of a run
 loop       update, evaluate and save until a run is over
 following  what the other processes of a run do

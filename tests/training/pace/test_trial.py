@@ -342,7 +342,23 @@ def test_a_trial_on_a_gpu_ends_after_some_seconds_too(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Learner, "update", lambda learner: updates.append(learner.step))
     monkeypatch.setattr(clock, "now", lambda: float(len(updates)))
     trial.rates(plan("rnn", precision="fp32"), TASK)
-    assert len(updates) == trial.BURST
+    assert len(updates) == 1 + trial.BURST, "the first, which compiles, is not timed"
+
+
+def test_a_way_that_a_gpu_has_no_memory_for_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever library says so; what else fails is told."""
+    error = RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED")
+
+    def fail(_: Learner) -> None:
+        raise error
+
+    monkeypatch.setattr(trial, "choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(Learner, "prepare", lambda _: None)
+    monkeypatch.setattr(Learner, "update", fail)
+    assert trial.rates(plan("rnn", precision="fp32"), TASK) == {}
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        trial.rates(plan("rnn", precision="fp32"), TASK)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
