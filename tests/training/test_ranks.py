@@ -160,6 +160,7 @@ def test_each_row_has_one_reader_and_advice_helps(count: int) -> None:
 def test_each_process_needs_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "gpu_fails", lambda: None)
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert devices.choose_device("auto").type == "cuda"
     monkeypatch.setenv("LOCAL_RANK", "2")
