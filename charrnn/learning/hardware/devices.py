@@ -12,7 +12,7 @@ from charrnn.errors import UsageError, first_line, warn
 from charrnn.learning.hardware.ranks import processes
 from charrnn.network.stack.cpu import kernels
 
-__all__ = ["DTYPES", "choose_device", "choose_precision", "keep_bits", "speed"]
+__all__ = ["DTYPES", "choose_device", "choose_precision", "device_here", "keep_bits", "speed"]
 
 DTYPES: dict[ProductPrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
@@ -57,6 +57,15 @@ def choose_device(name: DeviceName) -> torch.device:
             _warn_of_gpu(reason)
             name = "cpu"
     return torch.device(name)
+
+
+def device_here(name: DeviceName) -> DeviceName:
+    """The device of a run that was begun elsewhere; `auto` if it can't be used here."""
+    try:
+        choose_device(name)
+    except UsageError:
+        return "auto"
+    return name
 
 
 def _refuse_gpu() -> None:

@@ -44,6 +44,7 @@ from charrnn.objectives.request import Data
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin
+from charrnn.training.beginning.moved import moved
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, report
 from charrnn.training.memory import memory_errors
@@ -211,7 +212,7 @@ class StoppedRun:
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
-        config = run.config
+        config = moved(run.config, run.record.model, run.progress).config
         ranks = _begin(self.place, self.data)
         task = self.data.task(config)
         learner = Learner(task, run.record.model, config, ranks)
@@ -230,8 +231,10 @@ class StoppedRun:
         if is_over(learner, recorder) and not recorder.is_due(learner):
             advice = _over(self.place, self.data.task_record)
             yield from report(learner, recorder, None, advice)
-        else:
-            yield from loop(learner, recorder, deadline_of(learner, recorder))
+            return
+        if config != run.config:
+            recorder.keep_settings(learner)
+        yield from loop(learner, recorder, deadline_of(learner, recorder))
 
 
 def _over(place: Place, task: TaskRecord | None) -> str:

@@ -290,6 +290,7 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
 ) -> None:
     if way.engine == "lane_tiles":
         request.getfixturevalue("with_tiles")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     run = train(CORPUS, out=tmp_path / "model", cell="gru", steps=8, **SHAPE)
     next(iter(run))
@@ -299,9 +300,10 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
 
 
 def test_a_folder_of_an_engine_that_is_no_more_is_used_and_goes_on(
-    cell: CellName, tmp_path: Path
+    cell: CellName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tiles by units: what they trained is as good as ever, and the run says what has changed."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     path = tmp_path / "model"
     for event in train(CORPUS, out=path, cell=cell, steps=8, eval_every=4, **SHAPE):
         if isinstance(event, Evaluated):
