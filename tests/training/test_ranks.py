@@ -33,7 +33,7 @@ from charrnn.objectives.request import Request
 from charrnn.training.beginning.preparing import prepare
 from tests.commands import wait_until
 from tests.conftest import VERSE
-from tests.kills import kill_rank
+from tests.kills import kill_rank, lack_memory
 from tests.ranks import start_ranks, torchrun
 from tests.training.task_examples import WRITERS
 from tests.training.watching import weights
@@ -240,6 +240,26 @@ def test_a_killed_first_process_leaves_a_run_that_any_number_goes_on_with(
         _, err = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0, err
     _assert_close(killed, tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "lacking", [(1,), *(pytest.param(ranks, marks=pytest.mark.slow) for ranks in [(0,), (0, 1)])]
+)
+def test_memory_that_runs_out_in_an_update_ends_all_processes_and_is_said_once(
+    lacking: tuple[int, ...], tmp_path: Path, verse: Path
+) -> None:
+    """The others waited for the part of the one that had failed, and that one for them."""
+    fail = partial(lack_memory, lacking, 95)
+    command = ("train", verse, *OPTIONS, "--out", "model")
+    processes = start_ranks(tmp_path, *command, prepare=fail)
+    errors = [process.communicate(timeout=TIMEOUT)[1] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1]
+    said = [line for error in errors for line in error.splitlines() if line[:9] == "charrnn: "]
+    (found,) = (line for line in said if "there is not enough memory; choose a smaller" in line)
+    assert found.endswith("what was saved is there")
+    if 1 in lacking:  # the first process keeps the count of who has spoken, while it lives
+        assert said == [found]
+    assert read_run(tmp_path / "model").progress.step == 80
 
 
 @pytest.fixture
