@@ -71,10 +71,10 @@ def lack_memory(ranks: Sequence[int], number: int) -> None:
         return
     run, numbers = EagerUpdates.run, itertools.count(1)
 
-    def limited(self: EagerUpdates, *given: Any) -> None:
+    def limited(self: EagerUpdates, batch: Any, rate: float, key: Sequence[int]) -> None:
         if next(numbers) == number:
             raise MemoryError
-        run(self, *given)
+        run(self, batch, rate, key)
 
     EagerUpdates.run = limited  # type: ignore[method-assign]
 

@@ -17,12 +17,13 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 import charrnn
 from charrnn.checkpoints import STATE
 from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import devices
 from charrnn.learning.hardware.ranks import ALONE, Ranks
@@ -260,6 +261,47 @@ def test_memory_that_runs_out_in_an_update_ends_all_processes_and_is_said_once(
     if 1 in lacking:  # the first process keeps the count of who has spoken, while it lives
         assert said == [found]
     assert read_run(tmp_path / "model").progress.step == 80
+
+
+NCCL = "NCCL error in: NCCLUtils.cpp:94, {}, NCCL version 2.27.3\n{}\nLast error:\n{}"
+SHARED = "Error while creating shared memory segment /dev/shm/nccl-a (size 7340384)"
+FAILED = ("unhandled system error (run with NCCL_DEBUG=INFO for details)", "ncclSystemError: …")
+GONE = ("remote process exited or there was a network error", "ncclRemoteError: …")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            dist.DistBackendError(NCCL.format(*FAILED, SHARED)),
+            f"the processes can't exchange gradients ({SHARED})",
+        ),
+        (
+            dist.DistBackendError("unhandled cuda error, NCCL version 2.27.3"),
+            "the processes can't exchange gradients (unhandled cuda error, NCCL version 2.27.3)",
+        ),
+        (
+            dist.DistBackendError(NCCL.format(*GONE, "socketProgress: Connection closed")),
+            "another process of this run has ended",
+        ),
+        (
+            dist.DistBackendError("NCCL communicator was aborted on rank 1."),
+            "another process of this run has ended",
+        ),
+        (RuntimeError("Connection closed by peer"), "another process of this run has ended"),
+    ],
+)
+def test_what_nccl_lacks_is_not_told_as_the_end_of_a_process(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: torch.Tensor) -> None:
+        raise error
+
+    monkeypatch.setattr(dist, "all_reduce", fail)
+    with pytest.raises(CharRNNError) as caught:
+        Ranks(1, 2).mean([], torch.zeros(()), 1)
+    assert caught.value.found == said
+    assert ("a container needs room" in caught.value.advice) == ("gradients" in said)
 
 
 @pytest.fixture

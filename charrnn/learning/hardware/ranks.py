@@ -46,6 +46,8 @@ __all__ = [
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 TIMEOUT = timedelta(days=1)  # for the next order: an evaluation, or a user, may take long
+# In what NCCL raises where another process has ended; all else that it raises is its own.
+ENDED = ("remote process exited", "communicator was aborted")
 
 
 class LostError(CharRNNError):
@@ -226,6 +228,7 @@ class Ranks:
             number: over how much, in all processes.
 
         Raises:
+            CharRNNError: if the processes can't exchange gradients.
             LostError: if a process has ended.
         """
         counts = [float(number), float(self.asked)]
@@ -324,14 +327,27 @@ def _lost() -> Iterator[None]:
     """Inside, processes wait for each other.
 
     Raises:
+        CharRNNError: if NCCL fails.
         LostError: if one of them has ended.
     """
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError):  # of this process's own GPU
         raise
-    except RuntimeError:
-        raise _lost_error() from None
+    except RuntimeError as error:
+        is_of_nccl = isinstance(error, dist.DistBackendError)
+        if not is_of_nccl or any(words in str(error) for words in ENDED):
+            raise _lost_error() from None
+        raise CharRNNError(
+            f"the processes can't exchange gradients ({_reason(error)})",
+            "NCCL_DEBUG=INFO tells more; a container needs room in /dev/shm, see docs/scaling.md",
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    """What NCCL says last, where it has more to say than what kind of error it is."""
+    _, _, last = str(error).partition("Last error:")
+    return first_line(Exception(last)) if last.strip() else first_line(error)
 
 
 def _lost_error() -> LostError:
