@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.learner import Learner
 
-__all__ = ["interrupt_at_update", "kill_at_save", "kill_at_update", "kill_rank"]
+__all__ = ["interrupt_at_update", "kill_at_save", "kill_at_update", "kill_rank", "lack_memory"]
 
 
 def _kill() -> None:
@@ -62,6 +63,20 @@ def kill_rank(rank: int, step: int, calls: int = 0) -> None:
     """The same for one of several processes; the others live on."""
     if os.environ["RANK"] == str(rank):
         kill_at_update(step, calls)
+
+
+def lack_memory(ranks: Sequence[int], number: int) -> None:
+    """Have memory run out in this update of these of several processes."""
+    if int(os.environ["RANK"]) not in ranks:
+        return
+    run, numbers = EagerUpdates.run, itertools.count(1)
+
+    def limited(self: EagerUpdates, batch: Any, rate: float, key: Sequence[int]) -> None:
+        if next(numbers) == number:
+            raise MemoryError
+        run(self, batch, rate, key)
+
+    EagerUpdates.run = limited  # type: ignore[method-assign]
 
 
 def kill_at_save(calls: int) -> None:

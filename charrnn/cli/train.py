@@ -168,7 +168,8 @@ def _check(
 def _one_voice() -> Iterator[bool]:
     """Let the first of the processes that torchrun started speak for all.
 
-    Another speaks of what it alone has found, and the second if the first is lost.
+    Another speaks of what it alone has found. Of those that fail in the midst of an update, or
+    miss one that has ended, the first to notice speaks.
 
     Yields:
         speaks: whether this is the first, or there is no other.
@@ -182,11 +183,16 @@ def _one_voice() -> Iterator[bool]:
     try:
         yield not ranks.follows
     except CharRNNError as error:
-        if not ranks.follows:
+        if ranks.sharing or isinstance(error, LostError):
+            speaks = ranks.is_first_to_speak()
+        elif ranks.follows:
+            speaks = ranks.goes_on()
+        else:
+            speaks = True
             with suppress(LostError):
                 ranks.tell(Leave())
+        if speaks and not ranks.follows:
             raise
-        speaks = ranks.rank == 1 if isinstance(error, LostError) else ranks.goes_on()
         if speaks:
             say(f"charrnn: process {ranks.rank}: {error}")
         raise typer.Exit(error.exit_code) from None

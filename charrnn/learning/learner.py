@@ -127,10 +127,9 @@ class Learner:
         begin = clock.now()
         self.ranks.tell(Update())
         rate = learning_rate(self.step, self.config)
-        batch = self._batch()
         key = (self.config.seed, self.step + 1)
-        with in_threads(threads_at(self.step, self.config)):
-            self.updates.run(batch, rate, key)
+        with self.ranks.shared(), in_threads(threads_at(self.step, self.config)):
+            self.updates.run(self._batch(), rate, key)
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
             self.optimizer.flush_tiny_averages()
@@ -166,8 +165,9 @@ class Learner:
     def whole_state(self) -> State | None:
         """What all rows carry on, empty at the start; None for tasks that carry none."""
         self.ranks.tell(Gather())
-        own = self.updates.state or self.ranks.own(self.task.start(self.network, self.config))
-        return self.ranks.whole(own)
+        with self.ranks.shared():
+            own = self.updates.state or self.ranks.own(self.task.start(self.network, self.config))
+            return self.ranks.whole(own)
 
     def take_mean_loss(self) -> float:
         """Nats per token, over all that was predicted in the updates since this was last asked."""

@@ -46,6 +46,7 @@ def follow(data: Data, ranks: Ranks) -> tuple[Place | None, bool]:
         over: whether it went to its end.
 
     Raises:
+        CharRNNError: if there is not enough memory.
         LostError: if the first process has ended.
         UsageError: if it reads another text.
     """
@@ -53,12 +54,12 @@ def follow(data: Data, ranks: Ranks) -> tuple[Place | None, bool]:
     learner: Learner | None = None
     with ExitStack() as stack:
         received = stack.enter_context(noted(*STOPPING))
-        stack.enter_context(memory_errors())
         for order in ranks.orders():
             if isinstance(order, Leave):
                 return place, order.over
             if isinstance(order, Start):
                 place = Place.of(Path(order.folder))
+                stack.enter_context(memory_errors(place.path, is_settled=order.is_settled))
                 _refuse_another(data, order)
                 stack.enter_context(in_threads(order.threads))
             elif isinstance(order, Make):

@@ -11,9 +11,21 @@ import torch
 from charrnn.errors import CharRNNError
 from charrnn.folder.files import is_saved
 
-__all__ = ["memory_errors"]
+__all__ = ["lacks_memory", "memory_errors"]
 
-OUT_OF_MEMORY = ("allocate memory", "ALLOC_FAILED")  # in what PyTorch, cuDNN and cuBLAS raise
+# In what PyTorch, cuDNN, cuBLAS and our own driver raise.
+OUT_OF_MEMORY = (
+    "allocate memory",
+    "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+    "CUDA error: out of memory",
+)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether that is what an error of Python's or PyTorch's says."""
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 @contextmanager
@@ -30,8 +42,7 @@ def memory_errors(path: Path | None = None, *, is_settled: bool = False) -> Iter
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        if not known and not any(words in str(error) for words in OUT_OF_MEMORY):
+        if not lacks_memory(error):
             raise
         way = "free some, or train anew under another --name with" if is_settled else "choose"
         advice = f"{way} a smaller --batch-size, --seq-length or --rnn-size"

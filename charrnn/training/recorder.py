@@ -181,6 +181,14 @@ class Recorder:
     def _change(self, learner: Learner, **changes: object) -> None:
         """Change the settings of a run that goes on."""
         learner.configure(msgspec.structs.replace(learner.config, **changes))
+        self.keep_settings(learner)
+
+    def keep_settings(self, learner: Learner) -> None:
+        """Save the run with the settings that it has now.
+
+        Raises:
+            CharRNNError: as `save`.
+        """
         self.record = msgspec.structs.replace(self.record, training=learner.config)
         self.save(learner, self._description_files(self.record))
 

@@ -25,8 +25,10 @@ from tests.conftest import VERSE
         ),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("CUDA error: out of memory (2)"),
     ],
-    ids=["Python", "CUDA", "CPU", "cuDNN", "cuBLAS"],
+    ids=["Python", "CUDA", "CPU", "cuDNN", "cuBLAS", "cuDNN 9", "driver"],
 )
 def test_whoever_lacks_memory_the_user_is_told_what_to_make_smaller(error: Exception) -> None:
     with pytest.raises(CharRNNError, match="not enough memory; choose a smaller"), memory_errors():

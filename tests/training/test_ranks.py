@@ -17,12 +17,13 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 import charrnn
 from charrnn.checkpoints import STATE
 from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import devices
 from charrnn.learning.hardware.ranks import ALONE, Ranks
@@ -33,7 +34,7 @@ from charrnn.objectives.request import Request
 from charrnn.training.beginning.preparing import prepare
 from tests.commands import wait_until
 from tests.conftest import VERSE
-from tests.kills import kill_rank
+from tests.kills import kill_rank, lack_memory
 from tests.ranks import start_ranks, torchrun
 from tests.training.task_examples import WRITERS
 from tests.training.watching import weights
@@ -160,6 +161,7 @@ def test_each_row_has_one_reader_and_advice_helps(count: int) -> None:
 def test_each_process_needs_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "gpu_fails", lambda: None)
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert devices.choose_device("auto").type == "cuda"
     monkeypatch.setenv("LOCAL_RANK", "2")
@@ -239,6 +241,67 @@ def test_a_killed_first_process_leaves_a_run_that_any_number_goes_on_with(
         _, err = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0, err
     _assert_close(killed, tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "lacking", [(1,), *(pytest.param(ranks, marks=pytest.mark.slow) for ranks in [(0,), (0, 1)])]
+)
+def test_memory_that_runs_out_in_an_update_ends_all_processes_and_is_said_once(
+    lacking: tuple[int, ...], tmp_path: Path, verse: Path
+) -> None:
+    """The others waited for the part of the one that had failed, and that one for them."""
+    fail = partial(lack_memory, lacking, 95)
+    command = ("train", verse, *OPTIONS, "--out", "model")
+    processes = start_ranks(tmp_path, *command, prepare=fail)
+    errors = [process.communicate(timeout=TIMEOUT)[1] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1]
+    said = [line for error in errors for line in error.splitlines() if line[:9] == "charrnn: "]
+    (found,) = (line for line in said if "there is not enough memory; choose a smaller" in line)
+    assert found.endswith("what was saved is there")
+    if 1 in lacking:  # the first process keeps the count of who has spoken, while it lives
+        assert said == [found]
+    assert read_run(tmp_path / "model").progress.step == 80
+
+
+NCCL = "NCCL error in: NCCLUtils.cpp:94, {}, NCCL version 2.27.3\n{}\nLast error:\n{}"
+SHARED = "Error while creating shared memory segment /dev/shm/nccl-a (size 7340384)"
+FAILED = ("unhandled system error (run with NCCL_DEBUG=INFO for details)", "ncclSystemError: …")
+GONE = ("remote process exited or there was a network error", "ncclRemoteError: …")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            dist.DistBackendError(NCCL.format(*FAILED, SHARED)),
+            f"the processes can't exchange gradients ({SHARED})",
+        ),
+        (
+            dist.DistBackendError("unhandled cuda error, NCCL version 2.27.3"),
+            "the processes can't exchange gradients (unhandled cuda error, NCCL version 2.27.3)",
+        ),
+        (
+            dist.DistBackendError(NCCL.format(*GONE, "socketProgress: Connection closed")),
+            "another process of this run has ended",
+        ),
+        (
+            dist.DistBackendError("NCCL communicator was aborted on rank 1."),
+            "another process of this run has ended",
+        ),
+        (RuntimeError("Connection closed by peer"), "another process of this run has ended"),
+    ],
+)
+def test_what_nccl_lacks_is_not_told_as_the_end_of_a_process(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: torch.Tensor) -> None:
+        raise error
+
+    monkeypatch.setattr(dist, "all_reduce", fail)
+    with pytest.raises(CharRNNError) as caught:
+        Ranks(1, 2).mean([], torch.zeros(()), 1)
+    assert caught.value.found == said
+    assert ("a container needs room" in caught.value.advice) == ("gradients" in said)
 
 
 @pytest.fixture

@@ -122,20 +122,6 @@ def test_a_run_for_minutes_has_its_steps_when_it_is_resumed(
     assert content(tmp_path / "model") == content(tmp_path / "again")
 
 
-def test_a_run_that_goes_on_on_another_device_says_so(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is drawn, and how sums are rounded, depends on it."""
-    path = tmp_path / "model"
-    consume(train(text, out=path, **SMALL), 3)
-    assert not any("before" in note for note in resume(path).notes)
-    monkeypatch.setattr(
-        "charrnn.training.beginning.earlier.choose_device", lambda _: torch.device("mps")
-    )
-    (note,) = (note for note in resume(path).notes if "before" in note)
-    assert "before, on mps now: other units are dropped" in note
-
-
 def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import torch
 
 from charrnn.config import CellName, DeviceName, Precision, ProductPrecision
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, first_line, warn
+from charrnn.learning.hardware.ranks import processes
 from charrnn.network.stack.cpu import kernels
 
-__all__ = ["DTYPES", "choose_device", "choose_precision", "keep_bits", "speed"]
+__all__ = ["DTYPES", "choose_device", "choose_precision", "device_here", "keep_bits", "speed"]
 
 DTYPES: dict[ProductPrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
@@ -19,14 +21,16 @@ SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """The device to train on; `auto` takes an NVIDIA GPU if there is one, else the processor.
+    """The device to train on; `auto` takes an NVIDIA GPU if one can be used, else the processor.
 
     Apple's GPUs have never run this code.
 
     Raises:
         UsageError: if it is not there, or not for each process that torchrun has started here, or
-            not in a copy of a process that has asked for it.
+            not in a copy of a process that has asked for it, or fails; `auto` warns of a GPU that
+            fails, except for several processes, which might not all find that.
     """
+    wanted = name
     available: dict[DeviceName, bool] = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -36,19 +40,66 @@ def choose_device(name: DeviceName) -> torch.device:
         name = "cuda" if available["cuda"] else "cpu"
     if not available[name]:
         there = ", ".join(kind for kind, there in available.items() if there)
-        raise UsageError(f"there is no device {name} here", f"choose --device from {there}")
-    if name == "cuda" and torch.cuda._is_in_bad_fork():
+        found, advice = f"there is no device {name} here", f"choose --device from {there}"
+        if name == "cuda" and torch.version.cuda is None and torch.version.hip is None:
+            found += ": this PyTorch is for processors alone"
+            advice += ", or install one with CUDA (pytorch.org)"
+        raise UsageError(found, advice)
+    if name == "cuda":
+        _refuse_gpu()
+        if (reason := gpu_fails()) is not None:
+            if wanted == "cuda" or processes().count > 1:
+                raise UsageError(
+                    f"the GPU can't be used: {reason}",
+                    "choose --device cpu, end what else uses the GPU, or install a PyTorch that "
+                    "is made for it (pytorch.org)",
+                )
+            _warn_of_gpu(reason)
+            name = "cpu"
+    return torch.device(name)
+
+
+def device_here(name: DeviceName) -> DeviceName:
+    """The device of a run that was begun elsewhere; `auto` if it can't be used here."""
+    try:
+        choose_device(name)
+    except UsageError:
+        return "auto"
+    return name
+
+
+def _refuse_gpu() -> None:
+    """See that this process may use a GPU, one of its own."""
+    if torch.cuda._is_in_bad_fork():
         raise UsageError(
             "this process was forked from one that has asked for the GPU",
             "start it with multiprocessing's spawn method, or choose --device cpu",
         )
-    if name == "cuda" and int(os.environ.get("LOCAL_RANK", 0)) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
+    count = torch.cuda.device_count()
+    if int(os.environ.get("LOCAL_RANK", 0)) >= count:
         raise UsageError(
             f"there are more processes here than GPUs ({count})",
             f"start at most {count} on each machine, or choose --device cpu",
         )
-    return torch.device(name)
+
+
+@cache
+def gpu_fails() -> str | None:
+    """Why the GPU can't add two numbers, in a line; None if it can.
+
+    PyTorch counts one that it has no code for, and one that another program has for itself.
+    """
+    try:
+        torch.ones(2, device="cuda").add_(1).tolist()
+    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+        return first_line(error)
+    return None
+
+
+@cache
+def _warn_of_gpu(reason: str) -> None:
+    """Say once why the processor trains."""
+    warn(f"training on the processor, since the GPU can't be used: {reason}")
 
 
 def keep_bits(device: torch.device) -> None:

@@ -46,6 +46,8 @@ __all__ = [
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 TIMEOUT = timedelta(days=1)  # for the next order: an evaluation, or a user, may take long
+# In what NCCL raises where another process has ended; all else that it raises is its own.
+ENDED = ("remote process exited", "communicator was aborted")
 
 
 class LostError(CharRNNError):
@@ -53,11 +55,15 @@ class LostError(CharRNNError):
 
 
 class Start(msgspec.Struct, tag=True):
-    """A run begins, in this folder, on a text with this hash, in so many threads."""
+    """A run begins, in this folder, on a text with this hash, in so many threads.
+
+    Whether its settings can't be changed decides what is said where memory runs out.
+    """
 
     folder: str
     sha256: str
     threads: int
+    is_settled: bool
 
 
 class Make(msgspec.Struct, tag=True):
@@ -109,12 +115,14 @@ class Ranks:
         asked: whether this process was asked to stop.
         stopping: whether one was, as far as the last update tells.
         busy: whether the others are in a run that this process leads.
+        sharing: whether this process has work in hand in which the others wait for its part, or has
+            failed there. Then they can't be told anything, and learn of it when it ends.
     """
 
     def __init__(self, rank: int, count: int, orders: Any = None) -> None:
         self.rank, self.count = rank, count
         self._orders = orders
-        self.asked = self.stopping = self.busy = False
+        self.asked = self.stopping = self.busy = self.sharing = False
 
     @property
     def leads(self) -> bool:
@@ -130,11 +138,13 @@ class Ranks:
         """Tell the others what to do next; from any other process than the first nothing is told.
 
         Raises:
-            LostError: if one of them has ended.
+            LostError: if one of them has ended, or this one has failed in the midst of an update.
         """
         if not self.leads:
             return
         self.busy = not isinstance(order, Leave)
+        if self.sharing:
+            raise _lost_error()
         # An empty message is the one that is sent most often.
         message = b"" if isinstance(order, Update) else msgspec.msgpack.encode(order)
         with _lost():
@@ -165,6 +175,13 @@ class Ranks:
             yield (order := self.listen())
             if isinstance(order, Leave):
                 return
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Inside, all do their parts of one piece of work; see `sharing`."""
+        self.sharing = True
+        yield
+        self.sharing = False
 
     def rows(self, size: int) -> Rows:
         """The rows that this process reads of a batch of `size`."""
@@ -211,6 +228,7 @@ class Ranks:
             number: over how much, in all processes.
 
         Raises:
+            CharRNNError: if the processes can't exchange gradients.
             LostError: if a process has ended.
         """
         counts = [float(number), float(self.asked)]
@@ -261,6 +279,15 @@ class Ranks:
         except LostError:
             return False
 
+    def is_first_to_speak(self) -> bool:
+        """Whether no other process has asked this before: one of those that fail says why."""
+        if self.count == 1:
+            return True
+        try:
+            return bool(dist.distributed_c10d._get_default_store().add("charrnn/failed", 1) == 1)
+        except RuntimeError:  # the process that keeps the count has ended
+            return self.rank == 1
+
 
 ALONE = Ranks(0, 1)
 
@@ -300,14 +327,31 @@ def _lost() -> Iterator[None]:
     """Inside, processes wait for each other.
 
     Raises:
+        CharRNNError: if NCCL fails.
         LostError: if one of them has ended.
     """
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError):  # of this process's own GPU
         raise
-    except RuntimeError:
-        raise LostError(
-            "another process of this run has ended",
-            "what was saved last is whole: start all of them again, with --resume",
+    except RuntimeError as error:
+        is_of_nccl = isinstance(error, dist.DistBackendError)
+        if not is_of_nccl or any(words in str(error) for words in ENDED):
+            raise _lost_error() from None
+        raise CharRNNError(
+            f"the processes can't exchange gradients ({_reason(error)})",
+            "NCCL_DEBUG=INFO tells more; a container needs room in /dev/shm, see docs/scaling.md",
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """What NCCL says last, where it has more to say than what kind of error it is."""
+    _, _, last = str(error).partition("Last error:")
+    return first_line(Exception(last)) if last.strip() else first_line(error)
+
+
+def _lost_error() -> LostError:
+    return LostError(
+        "another process of this run has ended",
+        "what was saved last is whole: start all of them again, with --resume",
+    )

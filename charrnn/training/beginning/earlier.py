@@ -25,10 +25,8 @@ from charrnn.folder.reading import (
     read_tokenizer,
 )
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
-from charrnn.folder.resuming import RunProgress, RunState, read_run
+from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_device
-from charrnn.learning.hardware.ranks import processes
 from charrnn.objectives import language
 from charrnn.objectives.request import Data, Request
 from charrnn.objectives.table import OBJECTIVES
@@ -36,6 +34,7 @@ from charrnn.text.corpus import Corpus, Sources
 from charrnn.text.origin import origin_of
 from charrnn.text.resolving import resolve
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.training.beginning.moved import moved
 from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.words import as_argument, leave_out
 
@@ -60,14 +59,15 @@ def stopped(place: Place, sources: Sources | None, validation: Sources | None) -
     _refuse_other_validation(validation, record, folder)
     text, held = _sources_before(progress, (sources, validation), folder, "resume")
     data = _read_again(text, held, progress.reading, record, run.tokenizer, folder)
+    here = moved(run.config, record.model, progress)
     return StoppedRun(
         data=data,
         origin=origin_of(text, progress.reading, held),
         place=place,
         model=record.model,
-        config=run.config,
+        config=here.config,
         progress=progress,
-        notes=data.notes + _moved(run),
+        notes=data.notes + here.notes,
     )
 
 
@@ -113,20 +113,21 @@ def repeated(
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
     bases = _bases(folder, config.base_weights, init_from)
     _refuse_other_validation(validation, record, folder)
-    (text, held), reading, notes = _sources_and_reading(
+    (text, held), reading, progress = _sources_and_reading(
         folder, record, tokenizer, (sources, validation), reading
     )
+    here = moved(config, record.model, progress)
     data = _read_again(text, held, reading, record, tokenizer, folder)
     return NewRun(
         data=data,
         origin=origin_of(text, reading, held),
         model=record.model,
-        settled=config,
+        settled=here.config,
         reasons=f"the {config.steps:,} updates of {folder}, as they were planned and corrected",
         budget=Budget(steps=config.steps),
         bases=bases,
         place=out,
-        notes=data.notes + notes,
+        notes=data.notes + here.notes,
         seconds=clock.now() - begin,
     )
 
@@ -137,8 +138,8 @@ def _sources_and_reading(
     tokenizer: Tokenizer,
     given: tuple[Sources | None, Sources | None],
     reading: Reading | None,
-) -> tuple[TextAndValidation, Reading, tuple[str, ...]]:
-    """What to read to repeat a run, how to read it, and notes for the user."""
+) -> tuple[TextAndValidation, Reading, RunProgress | None]:
+    """What to read to repeat a run, how to read it, and how far the run came, if it tells."""
     try:
         run = read_run(folder)
     except MissingInputError:
@@ -152,10 +153,10 @@ def _sources_and_reading(
                 f"{folder} does not say where its validation set was",
                 "name that as well, with --validation (in Python validation=…)",
             ) from None
-        return (sources, validation), (reading or Reading()).for_tokens(tokenizer.unit), ()
+        return (sources, validation), (reading or Reading()).for_tokens(tokenizer.unit), None
     refuse_settings({"reading": reading})
     both = _sources_before(run.progress, given, folder, "repeat")
-    return both, run.progress.reading, _moved(run)
+    return both, run.progress.reading, run.progress
 
 
 def _bases(folder: Path, wanted: str | None, init_from: Sequence[str | Path]) -> list[ModelFolder]:
@@ -305,18 +306,6 @@ def _is_missing(source: str) -> bool:
         resolve(source)
         return False
     return not os.path.exists(source)  # noqa: PTH110 - not one that may not be entered
-
-
-def _moved(run: RunState) -> tuple[str, ...]:
-    """What the user should know where a run is computed elsewhere than before."""
-    progress = run.progress
-    notes = processes().changed_from(progress.processes)
-    if run.config.device == "auto" and progress.device is not None:
-        device = choose_device("auto").type
-        if device != progress.device:
-            change = "other units are dropped, and numbers rounded otherwise"
-            notes += (f"on {progress.device} before, on {device} now: {change}",)
-    return notes
 
 
 def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> None:

@@ -45,6 +45,7 @@ from charrnn.objectives.request import Data
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
 from charrnn.text.origin import Origin
+from charrnn.training.beginning.moved import moved
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, report
 from charrnn.training.memory import memory_errors
@@ -105,6 +106,11 @@ class NewRun:
         return self.settled if isinstance(self.settled, TrainConfig) else schedule(self.settled, 1)
 
     @property
+    def _is_settled(self) -> bool:
+        """Whether its settings can't be changed: it makes an earlier run again."""
+        return isinstance(self.settled, TrainConfig)
+
+    @property
     def batch_size(self) -> int:
         """How many rows an update reads."""
         return self._config.batch_size
@@ -121,7 +127,7 @@ class NewRun:
         place = self.place or _unused_place(self._name)
         create_folder(place.path)
         try:
-            with _locked(place.path, is_settled=isinstance(self.settled, TrainConfig)) as lock:
+            with _locked(place.path, is_settled=self._is_settled) as lock:
                 yield from self._events(place, begin, lock)
         finally:  # nothing may have been saved, for whatever reason
             if is_new:
@@ -130,7 +136,7 @@ class NewRun:
 
     def _events(self, place: Place, begin: float, lock: FolderLock) -> Iterator[Event]:
         refuse_occupied(place.path)  # by another run, before this one had the lock
-        ranks = _begin(place, self.data)
+        ranks = _begin(place, self.data, is_settled=self._is_settled)
         # How examples are divided does not depend on the number of updates.
         config = self._config
         reasons = self.reasons
@@ -214,8 +220,8 @@ class StoppedRun:
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
-        config = run.config
-        ranks = _begin(self.place, self.data)
+        config = moved(run.config, run.record.model, run.progress).config
+        ranks = _begin(self.place, self.data, is_settled=True)
         task = self.data.task(config)
         learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
@@ -233,8 +239,10 @@ class StoppedRun:
         if is_over(learner, recorder) and not recorder.is_due(learner):
             advice = _over(self.place, self.data.task_record)
             yield from report(learner, recorder, None, advice)
-        else:
-            yield from loop(learner, recorder, deadline_of(learner, recorder))
+            return
+        if config != run.config:
+            recorder.keep_settings(learner)
+        yield from loop(learner, recorder, deadline_of(learner, recorder))
 
 
 def _over(place: Place, task: TaskRecord | None) -> str:
@@ -252,10 +260,10 @@ def _facts(data: Data, model: ModelConfig, how: dict[str, str]) -> dict[str, str
     return card.corpus(data.corpus, data.task_record) | how | {"parameters": f"{parameters:,}"}
 
 
-def _begin(place: Place, data: Data) -> Ranks:
+def _begin(place: Place, data: Data, *, is_settled: bool) -> Ranks:
     """The processes of this run, told that it begins."""
-    ranks = processes()
-    ranks.tell(Start(str(place.shown), data.corpus.fingerprint, torch.get_num_threads()))
+    ranks, threads = processes(), torch.get_num_threads()
+    ranks.tell(Start(str(place.shown), data.corpus.fingerprint, threads, is_settled))
     return ranks
 
 

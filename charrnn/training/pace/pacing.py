@@ -21,6 +21,7 @@ from charrnn.learning.task import Task
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
+from charrnn.training.memory import lacks_memory
 from charrnn.training.pace import trial
 
 __all__ = [
@@ -118,7 +119,10 @@ def measured_speed(
             learner.use(*max(found, key=lambda way: found[way]))
         learner.prepare()
         seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
-    except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+        # Another program fills the card; a smaller network may fit.
         return speed(device, choose_precision(precision, device), cell)
     reached = operations * config.batch_size * config.seq_length / seconds
     if device.type != "cpu":

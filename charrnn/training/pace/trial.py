@@ -24,6 +24,7 @@ from charrnn.learning.learner import Learner, lanes_of
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
 from charrnn.objectives.plans.plan import Plan, schedule
+from charrnn.training.memory import lacks_memory
 
 __all__ = [
     "Way",
@@ -201,8 +202,11 @@ def _rates_on_gpu(
     """
     found: dict[Way, float] = {}
     for way in ways:
-        with suppress(torch.OutOfMemoryError):
+        try:
             found[way] = _rate_on_gpu(plan, task, way, longest, recorded=recorded)
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
     return found
 
 
@@ -212,6 +216,7 @@ def _rate_on_gpu(plan: Plan, task: Task, way: Way, longest: float, *, recorded: 
     learner.use(*way)
     if recorded:
         learner.prepare()
+    learner.burst(1)  # makes what it needs, and says little of its speed
     seconds: list[float] = []
     while not seconds or (len(seconds) < ROUNDS and sum(seconds) < longest):
         seconds.append(clock.seconds_of(lambda: learner.burst(BURST)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from charrnn.config import DeviceName
 from charrnn.errors import UsageError
 from charrnn.learning.hardware import devices
+from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.seeds import generator_for
 from charrnn.objectives.language import reset_some_lanes
 from tests.network.stacks import stack_of
@@ -17,25 +19,84 @@ from tests.network.stacks import stack_of
 SETTING = "CUBLAS_WORKSPACE_CONFIG"
 
 
-def test_choosing_a_gpu_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch counts a GPU, and it works."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(devices, "gpu_fails", lambda: None)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_choosing_a_gpu_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SETTING, raising=False)
     assert devices.choose_device("auto").type == "cuda"
     assert SETTING not in os.environ
 
 
+@pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_a_copy_of_a_process_that_has_asked_for_the_gpu_is_told_that_it_has_none(
     name: DeviceName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
     with pytest.raises(UsageError, match="forked from one that has asked for the GPU") as refused:
         devices.choose_device(name)
     assert "spawn" in refused.value.advice
     assert devices.choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_a_gpu_that_cannot_add_numbers_says_why(
+    is_old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ones(count: int, device: str) -> torch.Tensor:
+        assert device == "cuda"
+        if is_old:
+            words = "CUDA error: no kernel image is available for execution on the device"
+            raise torch.AcceleratorError(f"{words}\nCompile with TORCH_USE_CUDA_DSA")
+        return torch.zeros(count)
+
+    monkeypatch.setattr(torch, "ones", ones)
+    devices.gpu_fails.cache_clear()
+    try:
+        reason = devices.gpu_fails()
+    finally:
+        devices.gpu_fails.cache_clear()
+    expected = "CUDA error: no kernel image is available for execution on the device"
+    assert reason == (expected if is_old else None)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_gpu_that_fails_leaves_its_work_to_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said once; who has named the GPU, or started processes that must agree, is refused."""
+    monkeypatch.setattr(devices, "gpu_fails", lambda: "no kernel image of a test")
+    words = "on the processor, since the GPU can't be used: no kernel image of a test"
+    with pytest.warns(UserWarning, match=words):
+        assert devices.choose_device("auto").type == "cpu"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert devices.choose_device("auto").type == "cpu"
+        assert devices.choose_device("cpu").type == "cpu"
+    with pytest.raises(UsageError, match=r"the GPU can't be used: no kernel.*--device cpu"):
+        devices.choose_device("cuda")
+    monkeypatch.setattr(devices, "processes", lambda: Ranks(1, 2))
+    assert devices.choose_device("cpu").type == "cpu"
+    with pytest.raises(UsageError, match="the GPU can't be used: no kernel"):
+        devices.choose_device("auto")
+
+
+@pytest.mark.parametrize("cuda", [None, "13.0"])
+def test_a_pytorch_for_processors_alone_is_named(
+    cuda: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.version, "hip", None)
+    with pytest.raises(UsageError, match="there is no device cuda here") as refused:
+        devices.choose_device("cuda")
+    assert ("this PyTorch is for processors alone" in refused.value.found) == (cuda is None)
+    assert ("install one with CUDA (pytorch.org)" in refused.value.advice) == (cuda is None)
 
 
 @pytest.mark.parametrize(

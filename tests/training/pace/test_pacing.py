@@ -14,7 +14,7 @@ import torch
 from charrnn import Corpus, Evaluated, Started, train
 from charrnn.config import Budget, CellName, ModelConfig
 from charrnn.errors import UsageError
-from charrnn.learning.hardware import clock
+from charrnn.learning.hardware import clock, devices
 from charrnn.learning.hardware.ranks import ALONE
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
@@ -166,6 +166,18 @@ def test_sizes_are_planned_for_what_this_processor_reaches(
     assert -0.5 < math.log2(found * milliseconds / 1000 / operations) <= 1e-9
     steps = 2 * math.log2(found)
     assert math.isclose(steps, round(steps))
+
+
+def test_a_full_gpu_reaches_what_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A smaller network than the one that is timed may fit."""
+
+    def fail(*_: Any) -> float:
+        raise RuntimeError("CUDA error: out of memory (2)")
+
+    monkeypatch.setattr(pacing, "seconds_per_update", fail)
+    cpu = torch.device("cpu")
+    found = pacing.measured_speed(cpu, "fp32", "gru", 0.0)
+    assert found == devices.speed(cpu, "fp32", "gru")
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,7 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
 ) -> None:
     if way.engine == "lane_tiles":
         request.getfixturevalue("with_tiles")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     run = train(CORPUS, out=tmp_path / "model", cell="gru", steps=8, **SHAPE)
     next(iter(run))
@@ -299,9 +300,10 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
 
 
 def test_a_folder_of_an_engine_that_is_no_more_is_used_and_goes_on(
-    cell: CellName, tmp_path: Path
+    cell: CellName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tiles by units: what they trained is as good as ever, and the run says what has changed."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     path = tmp_path / "model"
     for event in train(CORPUS, out=path, cell=cell, steps=8, eval_every=4, **SHAPE):
         if isinstance(event, Evaluated):
@@ -342,7 +344,23 @@ def test_a_trial_on_a_gpu_ends_after_some_seconds_too(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Learner, "update", lambda learner: updates.append(learner.step))
     monkeypatch.setattr(clock, "now", lambda: float(len(updates)))
     trial.rates(plan("rnn", precision="fp32"), TASK)
-    assert len(updates) == trial.BURST
+    assert len(updates) == 1 + trial.BURST, "the first, which compiles, is not timed"
+
+
+def test_a_way_that_a_gpu_has_no_memory_for_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever library says so; what else fails is told."""
+    error = RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED")
+
+    def fail(_: Learner) -> None:
+        raise error
+
+    monkeypatch.setattr(trial, "choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(Learner, "prepare", lambda _: None)
+    monkeypatch.setattr(Learner, "update", fail)
+    assert trial.rates(plan("rnn", precision="fp32"), TASK) == {}
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        trial.rates(plan("rnn", precision="fp32"), TASK)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
