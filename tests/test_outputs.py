@@ -266,8 +266,8 @@ def test_a_text_that_a_model_was_made_from_is_not_written_over(tmp_path: Path) -
     for path in texts:
         path.write_text(f"of {path.name}\n{VERSE * 3}")
     (tmp_path / "other.txt").write_text("the clerk")
-    train = "train own.html *.js folder --validation held.txt --name own --steps 2".split()
-    assert run_here(tmp_path, *train, *TINY).returncode == 0
+    train = ["train", "own.html", "*.js", "folder", "--validation", "held.txt", "--name", "own"]
+    assert run_here(tmp_path, *train, "--steps", 2, *TINY).returncode == 0
     for command in (
         "export own --html own.html",
         "export own --onnx a.onnx --js own.js",

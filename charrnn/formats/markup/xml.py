@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from charrnn.decoding.containers import ExpansionLimit, LimitedFile, Source, zip_archive
+from charrnn.decoding.containers import (
+    ExpansionLimit,
+    LimitedFile,
+    Source,
+    zip_archive,
+    zip_member,
+)
 from charrnn.errors import BadDataError, UsageError, first_line
 
 __all__ = ["Package", "opened"]
@@ -30,7 +36,7 @@ class Package:
     @contextmanager
     def _part(self, name: str) -> Iterator[LimitedFile]:
         try:
-            file = self._archive.open(name)
+            file = zip_member(self._archive, self._archive.getinfo(name))
         except (KeyError, RuntimeError, NotImplementedError, UnicodeDecodeError) as error:
             raise self.broken(first_line(error).strip("'\"")) from None
         with file:
