@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 import signal
@@ -16,7 +18,7 @@ import torch
 from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
 from charrnn.checkpoints import MANIFEST, STATE, WEIGHTS
 from charrnn.cli.verify import verify
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, CannotCreateError
 from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Finished, Progress, Started
@@ -443,6 +445,19 @@ def test_a_run_that_never_began_leaves_things_as_they_were(
     with pytest.raises(CharRNNError, match="a mishap"):
         consume(train(text, out=path, **SMALL))
     assert path.exists() is there
+
+
+def test_a_folder_that_cannot_be_made_safely_is_not_left_behind(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(CannotCreateError, match="model: Input/output error"):
+            consume(train(text, out=tmp_path / "model", **SMALL))
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_run_from_other_weights_starts_better_and_learns_new_characters(
