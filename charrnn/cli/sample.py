@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from charrnn.cli.parts import reading_of_own, refuse_texts_of
 from charrnn.cli.sample_options import SampleOptions, refuse_mixed_up
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
@@ -77,7 +76,10 @@ def _sample(
     from charrnn.text.prepared import as_trained
 
     model = load_together(models)
-    refuse_texts_of(models, options.output, "--output")
+    if options.output is not None:
+        from charrnn.cli.parts import refuse_texts_of
+
+        refuse_texts_of(models, options.output, "--output")
     _refuse_records(model.tokenizer, options)
     if model.reads_backwards:
         if options.novelty or options.novel:
@@ -132,6 +134,7 @@ def _compared(
     """
     if options.novelty is None and not options.novel:
         return None, ()
+    from charrnn.cli.parts import reading_of_own
     from charrnn.scoring.novelty import Copies
     from charrnn.terminal.writing.known import known_records
     from charrnn.text.corpus import read_corpus
