@@ -109,13 +109,16 @@ def descriptor(path: Path) -> int | None:
     return int(found[1]) if found else STANDARD.get(str(path))
 
 
-def refuse_inputs(path: Path | None, option: str, inputs: Iterable[str | Path] = ()) -> None:
+def refuse_inputs(
+    path: Path | None, option: str, inputs: Iterable[str | Path] = (), use: str = "is read"
+) -> None:
     """Check that nothing is written over what is read, nor over a file of a model.
 
     Args:
         path: where an output goes, if there is one.
         option: that chose the path, for errors.
         inputs: what is read, as the user named it; "-" for standard input.
+        use: what the inputs are, for errors: they are what …
 
     Raises:
         UsageError: if it would be.
@@ -132,7 +135,7 @@ def refuse_inputs(path: Path | None, option: str, inputs: Iterable[str | Path] =
     if not place.is_file():  # a terminal may be both
         return
     if any(_reads(str(one), place) for one in inputs):
-        raise UsageError(f"{option} names {path}, which is read", "choose another file")
+        raise UsageError(f"{option} names {path}, which {use}", "choose another file")
 
 
 def _reads(source: str, place: Path) -> bool:

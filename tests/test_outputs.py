@@ -16,7 +16,8 @@ import pytest
 from charrnn.checkpoints import MODEL_FILES
 from charrnn.errors import CannotCreateError, ReadWriteError, UsageError
 from charrnn.outputs import output_file, refuse_inputs
-from tests.commands import refused, run, run_here, start
+from tests.commands import TINY, refused, run, run_here, start
+from tests.conftest import VERSE
 
 OLD, NEW = b"an old page", b"a new page, and a longer one"
 
@@ -256,6 +257,31 @@ def test_a_text_that_is_read_is_not_written_over(command: str, home: Path) -> No
     found = f"charrnn: {option} names {name}, which is read; choose another file\n"
     refused(run_here(home, *command.split()), 2, found)
     assert (home / "verse.txt").read_bytes() == before
+
+
+def test_a_text_that_a_model_was_made_from_is_not_written_over(tmp_path: Path) -> None:
+    """An exported page took the place of the page that the model was trained on."""
+    texts = [tmp_path / name for name in ("own.html", "own.js", "held.txt", "folder/own.txt")]
+    texts[-1].parent.mkdir()
+    for path in texts:
+        path.write_text(f"of {path.name}\n{VERSE * 3}")
+    (tmp_path / "other.txt").write_text("the clerk")
+    train = ["train", "own.html", "*.js", "folder", "--validation", "held.txt", "--name", "own"]
+    assert run_here(tmp_path, *train, "--steps", 2, *TINY).returncode == 0
+    for command in (
+        "export own --html own.html",
+        "export own --onnx a.onnx --js own.js",
+        "sample own -n 9 -o held.txt",
+        "eval own other.txt --html own.html",
+        "inspect own other.txt --html held.txt",
+    ):
+        option, name = command.replace("-o", "--output").split()[-2:]
+        before = (tmp_path / name).read_bytes()
+        found = f"charrnn: {option} names {name}, which the model was trained or validated on; "
+        refused(run_here(tmp_path, *command.split()), 2, f"{found}choose another file\n")
+        assert (tmp_path / name).read_bytes() == before
+    for name in ("other.txt", "folder/own.txt"):  # that one may be of an earlier command
+        assert run_here(tmp_path, "sample", "own", "-n", 9, "-o", name).returncode == 0
 
 
 @pytest.mark.parametrize(

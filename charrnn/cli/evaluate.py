@@ -7,7 +7,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from charrnn.cli.parts import reading_of_own
+from charrnn.cli.parts import reading_of_own, refuse_texts_of
 from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
 from charrnn.decoding.pieces import not_as_bytes
@@ -100,6 +100,7 @@ def evaluate(
     if label_column is not None:
         raise UsageError("--label-column is about tasks", "leave it out")
     refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
+    refuse_texts_of(models, html, "--html")
     reading = reading_of_own(models, as_given, sources, dynamic or [])
     asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
     with not_as_bytes():

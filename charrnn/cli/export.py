@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from charrnn.cli.parts import refuse_texts_of
 from charrnn.errors import UsageError
 from charrnn.outputs import output_file, refuse_inputs
 from charrnn.terminal.options import ONE_MODEL
@@ -69,7 +70,10 @@ def export(
     with_code = html is not None or js is not None
     if exact and not with_code:
         raise UsageError("--exact is for --html and --js", "an ONNX graph is always exact")
-    folder = read_model(find_model(model[0] if model else None))
+    name = model[0] if model else None
+    folder = read_model(find_model(name))
+    for option, path in wanted.items():
+        refuse_texts_of([name], path, option)
     if with_code:
         refuse_backwards(folder.record, folder.path)
     say(_warning(folder))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli.insights import give, measure_gradients, measure_horizon, measure_units
-from charrnn.cli.parts import reading_of_own
+from charrnn.cli.parts import reading_of_own, refuse_texts_of
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.outputs import output_file, refuse_inputs
@@ -122,8 +122,9 @@ def inspect(
     if output is not None:
         check_path(output)
     models, sources = models_and_texts(arguments, "inspect", USAGE)
-    refuse_inputs(html, "--html", sources)
-    refuse_inputs(output, "--output", sources)
+    for option, path in (("--html", html), ("--output", output)):
+        refuse_inputs(path, option, sources)
+        refuse_texts_of(models, path, option)
 
     import numpy as np
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from charrnn.config import HUB, STANDARD_INPUT, Reading
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, ReadWriteError, UsageError
+from charrnn.outputs import refuse_inputs
 from charrnn.settings import settings_from
 from charrnn.terminal.options import option_names
 from charrnn.terminal.output import say
@@ -20,7 +22,14 @@ if TYPE_CHECKING:
     from charrnn.folder.record import ModelRecord
     from charrnn.text.origin import Origin
 
-__all__ = ["reading_of_own", "refuse_own_set", "say_changed", "the_one", "trained_on"]
+__all__ = [
+    "reading_of_own",
+    "refuse_own_set",
+    "refuse_texts_of",
+    "say_changed",
+    "the_one",
+    "trained_on",
+]
 
 Part = TypeVar("Part")
 OF_FILES = ("encoding", "errors", "text_column")  # how a run read files, that are read as then
@@ -74,6 +83,27 @@ def reading_of_own(
     return msgspec.structs.replace(usual, **then)
 
 
+def refuse_texts_of(models: Sequence[str | None], path: Path | None, option: str) -> None:
+    """Check that nothing is written over a text that models were made from, as far as they tell.
+
+    A file in a folder of texts may be written over: it may have come from an earlier command.
+
+    Args:
+        models: folders or names.
+        path: where an output goes, if there is one.
+        option: that chose the path, for errors.
+
+    Raises:
+        UsageError: if it would be.
+        MissingInputError: if there is no such model.
+    """
+    if path is None or not os.path.isfile(path):  # noqa: PTH113 - Path's method fails on long names
+        return
+    places = (place for origin in _origins(models) for place in origin.sources + origin.validation)
+    texts = [place for place in places if Path(place).is_absolute() and not Path(place).is_dir()]
+    refuse_inputs(path, option, texts, "the model was trained or validated on")
+
+
 def _origins(models: Sequence[str | None]) -> Iterator[Origin]:
     """Where the texts of those models were read whose folders tell."""
     from charrnn.folder.reading import find_model
@@ -81,7 +111,8 @@ def _origins(models: Sequence[str | None]) -> Iterator[Origin]:
 
     for path in map(find_model, models):
         origin = None
-        with suppress(BadDataError):  # a model can be used whatever its run's state is like
+        # A model can be used whatever its run's state is like.
+        with suppress(BadDataError, ReadWriteError):
             origin = origin_of_run(path)
         if origin is not None:
             yield origin

@@ -76,6 +76,10 @@ def _sample(
     from charrnn.text.prepared import as_trained
 
     model = load_together(models)
+    if options.output is not None:
+        from charrnn.cli.parts import refuse_texts_of
+
+        refuse_texts_of(models, options.output, "--output")
     _refuse_records(model.tokenizer, options)
     if model.reads_backwards:
         if options.novelty or options.novel:

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.decoding import kinds
@@ -45,6 +45,7 @@ __all__ = [
     "reading_errors",
     "sources",
     "zip_archive",
+    "zip_member",
 ]
 
 # Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
@@ -217,7 +218,7 @@ def _zipped(
                 passed[hidden] = None
                 continue
             try:
-                opened = archive.open(member)
+                opened = zip_member(archive, member)
             except (RuntimeError, NotImplementedError) as error:  # a password, a rare compression
                 raise BadDataError(f"{name}: {first_line(error)}", "unpack it first") from None
             except UnicodeDecodeError as error:  # as in zip_archive
@@ -237,6 +238,19 @@ def zip_archive(file: BinaryIO | Path) -> zipfile.ZipFile:
     # A name in it that is said to be UTF-8; a version of the format that is none.
     except (UnicodeDecodeError, NotImplementedError) as error:
         raise zipfile.BadZipFile(str(error)) from None
+
+
+def zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    """A file of a zip archive, open for reading.
+
+    Raises:
+        NotImplementedError: if it is compressed in a rare way. Of those that Python knows it
+            expands all of a piece at once, from a hundred bytes to hundreds of megabytes.
+        Exception: what `ZipFile.open` raises.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotImplementedError(f"{printable(member.filename)} is compressed in a rare way")
+    return archive.open(member)
 
 
 def is_zip(path: Path) -> bool:

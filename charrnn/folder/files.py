@@ -8,6 +8,7 @@ the new one alone. So at every moment the manifest lists each file as it is.
 from __future__ import annotations
 
 import codecs
+import errno
 import functools
 import hashlib
 import os
@@ -20,7 +21,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 from msgspec import Meta
 
-from charrnn.checkpoints import MANIFEST, RESUME, STATE
+from charrnn.checkpoints import CARD, MANIFEST, MODEL_FILES, RESUME, STATE
 from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
 from charrnn.folder.untrusted import damaged, opened, parse, read_bytes
 from charrnn.in_use import once_free
@@ -155,7 +156,8 @@ def cannot_create(
 def write_files(path: Path, files: Mapping[str, bytes]) -> None:
     """Write `files` (name to content) into a model folder, each completely or not at all.
 
-    Other files of the folder stay as they are.
+    Other files of the folder stay as they are. Where there is no manifest, they are listed as they
+    are found: else they would count as damaged from then on.
 
     Raises:
         ReadWriteError: if a write fails; each file is then either the old one or the new one.
@@ -163,7 +165,8 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
     incomplete = {name: _incomplete(path / name) for name in files}
     has_earlier = is_saved(path)
     try:
-        manifest = read_manifest(path) or {}
+        known = read_manifest(path)
+        manifest = _found(path) if known is None else known
         new = manifest_of(files)
         for name, data in files.items():
             _write_flushed(incomplete[name], data)
@@ -193,6 +196,21 @@ def sweep(path: Path) -> None:
     for file in (*path.glob(f".*{INCOMPLETE}"), *path.glob(f"*/.*{INCOMPLETE}")):
         with suppress(OSError):
             file.unlink()
+
+
+def _found(path: Path) -> Manifest:
+    """A manifest of what is in a folder without one.
+
+    The card is left out: it may hold people's own words, and one that is listed is written anew.
+    """
+    manifest: Manifest = {}
+    for name in (*MODEL_FILES, STATE):
+        if name not in (CARD, MANIFEST) and (path / name).is_file():
+            with (path / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = os.fstat(file.fileno()).st_size
+            manifest[name] = [FileVersion(size=size, sha256=digest)]
+    return manifest
 
 
 def _is_leftover(path: Path) -> bool:
@@ -232,6 +250,9 @@ def _flush_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:  # folders shared with a virtual machine can't be flushed
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(handle)
 

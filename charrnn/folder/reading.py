@@ -316,7 +316,7 @@ class _Version(msgspec.Struct):
 
 def _read_record(path: Path) -> ModelRecord:
     data = read_bytes(path)
-    version: int | None = parse(path, data, _Version).format_version
+    version: int | None = parse(path, data, _Version, first=True).format_version
     if version is None:
         found = f"{path.parent} is not a charrnn model: its {CONFIG} has no format_version"
         raise BadDataError(found, "name a model that charrnn made")

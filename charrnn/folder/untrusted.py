@@ -75,16 +75,23 @@ def refuse_links(folder: Path, names: Iterable[str]) -> None:
             raise BadDataError(f"{path}: a link to somewhere else", advice)
 
 
-def parse(path: Path, data: bytes, kind: Any) -> Any:
+def parse(path: Path, data: bytes, kind: Any, *, first: bool = False) -> Any:
     """The JSON of a file as a value of `kind`.
+
+    Args:
+        path, data: of the file.
+        kind: what it holds.
+        first: whether it is parsed again as what it is; names that are there twice are seen then.
 
     Raises:
         BadDataError: if it is not JSON, or not of that kind.
     """
     data = data.removeprefix(codecs.BOM_UTF8)  # as some editors put it before a text
     try:
-        json.loads(data, object_pairs_hook=_refuse_repeated)  # msgspec takes the last
-        return msgspec.json.decode(data, type=kind)
+        value = msgspec.json.decode(data, type=kind)  # builds nothing but what `kind` may have
+        if not first:  # of a name that is there twice, it takes the last
+            json.loads(data, object_pairs_hook=_refuse_repeated)
+        return value
     except (ValueError, RecursionError, UsageError) as error:
         raise damaged(path, str(error)) from None
 

@@ -30,6 +30,7 @@ class Completion(msgspec.Struct, frozen=True):
         prompt_tokens: how many were read.
         texts: its choices.
         usage: whether the last event of a stream counts the tokens.
+        costs: how many log-probabilities the answer may hold.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Completion(msgspec.Struct, frozen=True):
     prompt_tokens: int
     texts: Sequence[Text]
     usage: bool
+    costs: int
 
     async def whole(self) -> bytes:
         """The answer, once all texts are written.

@@ -37,7 +37,7 @@ from charrnn.sampling.token_source import GenerationRequest, sampling_config
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
 from charrnn.serving.answers import Completion, described, score_body, whole_text
-from charrnn.serving.limits import ApiError, Guard, read_body
+from charrnn.serving.limits import MAX_COSTS, ApiError, Guard, read_body
 from charrnn.serving.service import Service
 from charrnn.serving.shapes import CompletionRequest, ScoreRequest
 from charrnn.serving.texts import Text
@@ -90,7 +90,7 @@ class _Paths:
         completion = self._completion(given)
         if given.stream:
             return _EventStream(self.service, completion)
-        async with self.service.written(completion.texts):
+        async with self.service.written(completion.texts, completion.costs):
             return _json(await self.service.while_there(request.receive, completion.whole()))
 
     def _completion(self, given: CompletionRequest) -> Completion:
@@ -106,10 +106,13 @@ class _Paths:
             found = f"n: {count} texts in one request; {self.config.max_texts} is the limit"
             raise ApiError(422, found, param="n")
         first = new_seed() if given.seed is None else given.seed
-        texts, read = [], 0
+        texts, read, costs = [], 0, 0
         for prompt in given.prompts:
             ids = self._ids(model, "prompt", prompt, given.unknown)
             read += len(ids)
+            if given.logprobs is not None:
+                tokens = (config.max_new_tokens or 0) + (len(ids) if given.echo else 0)
+                costs += (given.n or 1) * tokens * (1 + given.logprobs)
             request = GenerationRequest(model, after_start(model.tokenizer, ids), config)
             texts += [
                 Text(
@@ -121,9 +124,14 @@ class _Paths:
                 )
                 for seed in seeds_from(first, given.n or 1)
             ]
+        if costs > MAX_COSTS:
+            found = (
+                f"logprobs: {costs:,} log-probabilities in one request; {MAX_COSTS:,} is the limit"
+            )
+            raise ApiError(422, f"{found}: ask for fewer texts or tokens", param="logprobs")
         usage = given.stream_options is not None and given.stream_options.include_usage
         number = f"cmpl-{secrets.token_hex(12)}"
-        return Completion(number, int(time.time()), name, read, texts, usage)
+        return Completion(number, int(time.time()), name, read, texts, usage, costs)
 
     async def score(self, request: Request) -> Response:
         """What each character of a text costs."""
@@ -177,7 +185,7 @@ class _EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
-        async with self.service.written(self.completion.texts):
+        async with self.service.written(self.completion.texts, self.completion.costs):
             try:
                 await self.service.while_there(receive, self._send(send))
             except ClientDisconnect:

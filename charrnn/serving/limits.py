@@ -18,12 +18,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["ApiError", "Guard", "error_body", "read_body"]
+__all__ = ["MAX_COSTS", "ApiError", "Guard", "error_body", "read_body"]
 
 BODY_SECONDS = 30  # in which a body must have arrived
 # A body that is too large is read on, and dropped, up to this many times the limit: a client that
 # is still sending would not see why it is refused.
 UNREAD = 10
+MAX_COSTS = 2_500_000  # log-probabilities of all answers together, at some hundred bytes each
 CODES = {422: "unprocessable_entity"}  # which newer Pythons call otherwise
 OPEN_PATHS = ("/", "/health")  # those that need no key
 

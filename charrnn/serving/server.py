@@ -31,18 +31,21 @@ __all__ = ["address", "listen", "serve"]
 
 DRAIN_SECONDS = 10  # for texts that are being written when the server is asked to end
 HEAD_SECONDS = 10  # in which the head of a request must have arrived
+# In which a client must have read what was sent to it, or at least so many bytes of it.
+UNREAD_SECONDS, LEAST_READ = 300, 1 << 16
 BESIDE_TEXTS = 256  # connections, besides one for each text that is written
 BESIDE_CONNECTIONS = 64  # open files
 SHORTAGES = (errno.EMFILE, errno.ENFILE)  # of open files, of this process and of all
 
 
 class _Protocol(H11Protocol):
-    """HTTP, with a limit on how long a connection may say nothing that is a request.
+    """HTTP, with limits on how long a connection may send no request, and read no answer.
 
     What uvicorn itself refuses in plain text is refused here as the API refuses.
     """
 
-    waiting: asyncio.TimerHandle | None = None
+    waiting: asyncio.TimerHandle | None = None  # for a request
+    unread: asyncio.TimerHandle | None = None  # for what was sent to be read
     refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,6 +55,7 @@ class _Protocol(H11Protocol):
         with suppress(OSError):  # the client has left
             found = transport.get_extra_info("socket")
             found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.set_write_buffer_limits(0)  # whatever is not sent at once pauses writing
         limit, self.limit_concurrency = self.limit_concurrency, None
         if limit is not None and len(self.connections) > limit:
             self.app = _too_many
@@ -61,7 +65,17 @@ class _Protocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if not self.refused:
             super().data_received(data)
+        if not self.refused:
             self._await_request()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.unread:
+            self.unread.cancel()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP.
@@ -71,6 +85,20 @@ class _Protocol(H11Protocol):
         """
         del msg
         self.refused = True
+        if self.waiting:
+            self.waiting.cancel()
+        self.waiting = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        if self.cycle is not None and not self.cycle.response_complete:  # the rest never comes
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state is h11.SEND_BODY:  # half an answer is there
+            self.transport.abort()
+            return
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._send_refusal()
+        self.transport.write_eof()
+
+    def _send_refusal(self) -> None:
         headers = [("Content-Type", "application/json"), ("Connection", "close")]
         for event in (
             h11.Response(status_code=400, headers=headers, reason="Bad Request"),
@@ -78,12 +106,24 @@ class _Protocol(H11Protocol):
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
-        self.transport.write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.waiting:
-            self.waiting.cancel()
+        for clock in (self.waiting, self.unread):
+            if clock:
+                clock.cancel()
+
+    def _await_reading(self) -> None:
+        """Start the clock that drops a connection which reads too little of what was sent."""
+        before = self.transport.get_write_buffer_size()
+
+        def check() -> None:
+            if self.transport.get_write_buffer_size() > before - LEAST_READ:
+                self.transport.abort()
+            else:
+                self._await_reading()
+
+        self.unread = self.loop.call_later(UNREAD_SECONDS, check)
 
     def _await_request(self) -> None:
         """Start the clock when a request is awaited; stop it when one is being answered."""

@@ -17,7 +17,7 @@ from starlette.types import Receive
 from charrnn.array_checks import refuse_diverged
 from charrnn.errors import BadDataError
 from charrnn.models.model import Model
-from charrnn.serving.limits import ApiError
+from charrnn.serving.limits import MAX_COSTS, ApiError
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.texts import Text
 from charrnn.use_config import ServeConfig
@@ -51,6 +51,7 @@ class Service:
         self.created = int(time.time())
         self.models: Mapping[str, Model] = {}
         self.taken = 0  # places
+        self.costs = 0  # log-probabilities that the answers may hold
         self._load = load
         self._failed = failed
         self._announce = announce
@@ -95,22 +96,31 @@ class Service:
         return name, self.models[name]
 
     @asynccontextmanager
-    async def written(self, texts: Sequence[Text]) -> AsyncIterator[None]:
+    async def written(self, texts: Sequence[Text], costs: int = 0) -> AsyncIterator[None]:
         """Have texts written while their client is there; each takes a place.
 
+        Args:
+            texts: what is to be written.
+            costs: how many log-probabilities may be kept for that.
+
         Raises:
-            ApiError: 429 if there are not enough places.
+            ApiError: 429 if there are not enough places, or not enough room for these.
         """
         if self.taken + len(texts) > self.config.max_texts:
             places = f"{self.taken} of {self.config.max_texts} places are taken"
             message = f"the server is busy: {places}, and this takes {len(texts)}; try again"
             raise ApiError(429, message, code="busy", retry_after=1)
+        if self.costs + costs > MAX_COSTS:
+            message = "the server is busy with other requests for logprobs; try again"
+            raise ApiError(429, message, code="busy", retry_after=1)
         self.taken += len(texts)
+        self.costs += costs
         try:
             self.scheduler.submit(texts)
             yield
         finally:
             self.taken -= len(texts)
+            self.costs -= costs
             for text in texts:
                 text.abandoned = True
 

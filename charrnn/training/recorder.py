@@ -268,8 +268,11 @@ class Recorder:
         return files if self._card_is_changed() else files | {CARD: card.markdown(folder).encode()}
 
     def _card_is_changed(self) -> bool:
-        """Whether people have written words of their own into the card, which are to stay."""
-        manifest = read_manifest(self.place.path)
+        """Whether people have written words of their own into the card, which are to stay.
+
+        If the manifest is gone, or does not list the card, they may have.
+        """
+        manifest = read_manifest(self.place.path) or {}
         try:
             check_file(self.place.path, CARD, manifest)
         except FileNotFoundError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
+import stat
 import unicodedata
 from pathlib import Path
 from typing import Literal
@@ -160,6 +162,28 @@ def test_a_write_that_fails_leaves_the_folder_as_it_was(
     with pytest.raises(ReadWriteError, match="No space left"):
         write_files(model, {"model.safetensors": b"new", "metrics.jsonl": b"new"})
     assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_disk_whose_folders_cannot_be_flushed_will_do(
+    number: int, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such is a folder of VirtualBox that is shared: nothing could be trained there."""
+
+    def fail(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    if number == errno.EIO:
+        with pytest.raises(CannotCreateError, match=os.strerror(number)):
+            create_folder(tmp_path / "new")
+        with pytest.raises(ReadWriteError, match=os.strerror(number)):
+            write_files(model, {"metrics.jsonl": b""})
+    else:
+        create_folder(tmp_path / "new")
+        write_files(model, {"metrics.jsonl": b""})
+        load(model)
 
 
 @pytest.mark.parametrize("stop_at", range(12))

@@ -245,6 +245,20 @@ def test_a_billion_units_are_refused_before_anything_is_allocated(model: Path) -
         load(model)
 
 
+@pytest.mark.parametrize("place", ["more", "model"])
+def test_what_a_config_may_not_hold_is_not_built(place: str, model: Path) -> None:
+    """It took 25 times the size of its file."""
+    (model / "manifest.json").unlink()
+    config = json.loads((model / "config.json").read_text())
+    text = json.dumps(config | {place: [{} for _ in range(500_000)]})
+    (model / "config.json").write_text(text)
+    tracemalloc.start()
+    with pytest.raises(BadDataError, match=r"config\.json: (Expected|Object)"):
+        load(model)
+    assert tracemalloc.get_traced_memory()[1] < 4 * len(text)
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../outside", ""])
 def test_a_manifest_names_nothing_outside_of_its_folder(name: str, model: Path) -> None:
     (model.parent / "outside").write_text("private")

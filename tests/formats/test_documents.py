@@ -122,6 +122,23 @@ def test_entities_are_refused(start: str) -> None:
         text_of("a.epub")
 
 
+@pytest.mark.parametrize("part", ["<!--{}-->", '<w:p w:a="{}"/>', "<w:p><w:t>{}</w:t></w:p>"])
+def test_a_part_of_a_document_that_does_not_end_is_refused(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was scanned from its beginning with each piece that was read of it."""
+    monkeypatch.setattr(xml, "LONGEST", 100_000)
+    write_docx("a.docx", f"<w:d {W}>{part.format('a' * 200_000)}</w:d>")
+    found = (
+        r"^a\.docx: word/document\.xml holds a text, a tag or a comment of more than .* MB; save"
+    )
+    with pytest.raises(BadDataError, match=found):
+        text_of("a.docx")
+    parts = (part.format("a" * 50) + "<w:p/>") * 4000
+    write_docx("a.docx", f"<w:d {W}>{parts}<w:p><w:t>b</w:t></w:p></w:d>")
+    assert text_of("a.docx").endswith("\nb\n")
+
+
 def test_documents_that_grow_past_all_reason_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "HARMLESS", 1 << 20)
     paragraphs = "<w:p></w:p>" * 1_000_000

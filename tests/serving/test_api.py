@@ -199,6 +199,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stop": "a" * 1001}, "stop"),
     ({"stop": ["a", "b" * 1001]}, "stop[1]"),
     ({"logprobs": 21}, "logprobs"),
+    ({"logprobs": 20, "n": 512, "max_tokens": 10_000}, "logprobs"),
+    ({"logprobs": 20, "prompt": ["the "] * 12, "echo": True, "max_tokens": 9999}, "logprobs"),
     ({"prompt": []}, "prompt"),
     ({"prompt": ["a", 3]}, "prompt[1]"),
     ({"prompt": "x" * 10_001}, "prompt"),
@@ -352,6 +354,25 @@ def test_places_are_limited_and_one_that_is_left_is_free_again(trained_home: Pat
         assert _with_a_place(server, max_tokens=1, n=2).status == 200
         code, said = server.end()
         assert (code, said) == (130, "")
+
+
+def test_log_probabilities_are_limited_in_all_and_are_free_again(trained_home: Path) -> None:
+    """A few small requests took gigabytes of memory."""
+    with started(trained_home, "--max-length", 200_000) as server:
+        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+        long = client.completions.create(
+            model="verse", prompt="t", stream=True, max_tokens=200_000, logprobs=11
+        )
+        next(iter(long))
+        more: dict[str, Any] = {"max_tokens": 9000, "logprobs": 20, "stop": [" ", "e", "\n"]}
+        refused = server.complete(**more)
+        assert refused.status == 429
+        assert refused.headers["retry-after"] == "1"
+        assert "busy with other requests for logprobs" in refused.json["error"]["message"]
+        assert server.complete(max_tokens=9).status == 200
+        long.close()
+        assert _with_a_place(server, **more).status == 200
+        assert server.end() == (130, "")
 
 
 def _with_a_place(server: Server, **body: Any) -> Reply:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import os
 import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from charrnn.serving.server import listen
+from charrnn.errors import CharRNNError
+from charrnn.models.model import Model
+from charrnn.serving.server import listen, serve
 from charrnn.use_config import ServeConfig
+from tests.commands import wait_until
 from tests.serving.conftest import started
 
 on_linux = pytest.mark.skipif(
@@ -61,6 +66,49 @@ def test_a_connection_that_can_be_neither_taken_nor_turned_away_waits() -> None:
         connection, _ = listening.accept()
         with connection:
             assert connection.getpeername() == clients[1].getsockname()
+
+
+def sockets() -> int:
+    """How many this process has open."""
+    paths = Path("/proc/self/fd").iterdir()
+    return sum(os.path.realpath(path).rpartition("/")[2].startswith("socket:") for path in paths)
+
+
+@on_linux
+def test_an_answer_that_nobody_reads_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection waited for ever, with all that was still to be sent."""
+    monkeypatch.setattr("charrnn.serving.server.UNREAD_SECONDS", 0.2)
+    seen = threading.Event()
+
+    def load() -> dict[str, Model]:
+        assert seen.wait(900)
+        raise CharRNNError("enough", "end")
+
+    def run() -> None:
+        with pytest.raises(CharRNNError, match="enough"):
+            serve(load, config, listening, bool)
+
+    listening = listen(config := ServeConfig(port=0))
+    address = listening.getsockname()
+    serving = threading.Thread(target=run)
+    serving.start()
+    try:
+        with closing(http.client.HTTPConnection("127.0.0.1", address[1], timeout=60)) as other:
+            other.request("GET", "/")
+            page = len(other.getresponse().read())
+        before = sockets()
+        with socket.socket() as client:
+            client.settimeout(60)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            # More than what the system keeps of what was sent to somebody.
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * (20_000_000 // page))
+            assert client.recv(10)
+            wait_until(lambda: sockets() == before + 1)
+    finally:
+        seen.set()
+        serving.join(60)
+    assert not serving.is_alive()
 
 
 @on_linux

@@ -52,6 +52,19 @@ def send_nonsense(server: Server, chance: random.Random) -> None:
         sending.recv(1000)
 
 
+def break_a_chunk(server: Server, chance: random.Random) -> None:
+    """Before or after an answer that waits for no body."""
+    path = chance.choice(["completions", "nothing"])
+    head = f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with suppress(ConnectionError), connected(server) as sending:
+        sending.sendall(head.encode())
+        if path == "nothing":
+            assert sending.recv(1000)
+        sending.sendall(b"no length\r\n")
+        while sending.recv(1000):
+            pass
+
+
 def send_wrong_json(server: Server, chance: random.Random) -> None:
     body = b'{"prompt": ["the ", {"a": [' * chance.randrange(1, 3000)
     reply = server.ask("POST", "/v1/completions", body)
@@ -94,20 +107,23 @@ def besiege(server: Server, model: Model, seconds: float, seed: int) -> None:
         except BaseException as error:
             failures.append(error)
 
-    visits = [vanish, stop_half_way, send_nonsense, send_wrong_json, send_far_too_much]
+    visits = [
+        *(vanish, stop_half_way, send_nonsense, break_a_chunk),
+        *(send_wrong_json, send_far_too_much),
+    ]
     threads = [
         threading.Thread(target=repeat, args=(lambda c, v=visit: v(server, c), number))
         for number, visit in enumerate(visits)
     ]
     threads.append(
-        threading.Thread(target=repeat, args=(lambda c: ask_properly(server, c, model), 5))
+        threading.Thread(target=repeat, args=(lambda c: ask_properly(server, c, model), 6))
     )
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert failures == []
-    assert set(asked) == set(range(6))
+    assert set(asked) == set(range(7))
 
 
 def resident(server: Server) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 import signal
@@ -14,9 +16,9 @@ import pytest
 import torch
 
 from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
-from charrnn.checkpoints import STATE
+from charrnn.checkpoints import MANIFEST, STATE, WEIGHTS
 from charrnn.cli.verify import verify
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, CannotCreateError
 from charrnn.folder.resuming import read_run
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Finished, Progress, Started
@@ -58,6 +60,28 @@ def test_your_own_words_in_the_card_stay_when_a_run_goes_on(text: Path, tmp_path
     consume(resume(path))
     assert card.read_text() != written, "it is written where there is none, as of the best weights"
     verify(str(path))
+
+
+def test_a_folder_without_its_manifest_loads_after_its_run_went_on(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the next save did not write counted as damaged, and the card was written anew."""
+    monkeypatch.setattr("charrnn.training.recorder.CLOSING_SECONDS", -1.0)  # no better weights
+    path = tmp_path / "m"
+    consume(train(text, out=path, **SMALL), 14)
+    card = path / "README.md"
+    card.write_text(f"{card.read_text()}\nIt writes of the sea.\n")
+    written, weights = card.read_text(), (path / WEIGHTS).read_bytes()
+    (path / MANIFEST).unlink()
+    consume(resume(path), 14)
+    assert (path / WEIGHTS).read_bytes() == weights
+    load(path)
+    verify(str(path))
+    consume(resume(path), 40)
+    assert (path / WEIGHTS).read_bytes() != weights
+    load(path)
+    verify(str(path))
+    assert card.read_text() == written
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -407,6 +431,19 @@ def test_a_run_that_never_began_leaves_things_as_they_were(
     with pytest.raises(CharRNNError, match="a mishap"):
         consume(train(text, out=path, **SMALL))
     assert path.exists() is there
+
+
+def test_a_folder_that_cannot_be_made_safely_is_not_left_behind(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(CannotCreateError, match="model: Input/output error"):
+            consume(train(text, out=tmp_path / "model", **SMALL))
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_run_from_other_weights_starts_better_and_learns_new_characters(

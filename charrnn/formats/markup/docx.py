@@ -68,7 +68,7 @@ def _text(package: xml.Package, notes: list[str]) -> Iterator[str]:
 
 def _main_part(package: xml.Package) -> str:
     """The name of the file with the text: Word for the web calls it word/document2.xml."""
-    relations = [element.attrib for _, _, element in package.walk(RELATIONS)]
+    relations = (element.attrib for _, _, element in package.walk(RELATIONS))
     found = (one.get("Target", "") for one in relations if one.get("Type", "").endswith(MAIN))
     target = next(filter(None, found), None)
     if target is None:

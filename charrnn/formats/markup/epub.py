@@ -44,7 +44,7 @@ def _chapters(name: str, package: xml.Package, notes: list[str]) -> Iterator[str
 
 def _pages(package: xml.Package) -> Iterator[str]:
     """The names of the files of the chapters, each once."""
-    container = [e.get("full-path", "") for _, _, e in package.walk("META-INF/container.xml")]
+    container = (e.get("full-path", "") for _, _, e in package.walk("META-INF/container.xml"))
     root = next(filter(None, container), None)
     if root is None:
         raise package.broken("META-INF/container.xml names no book")

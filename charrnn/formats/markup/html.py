@@ -39,6 +39,9 @@ CELLS = frozenset({"td", "th"})
 NOT_IN_GUIDES = GUIDES | BASES | BLOCKS | CELLS
 SPACE = re.compile(r"[ \t\n\r\f]+")
 LONGEST = 1 << 24  # characters of a tag or a comment
+# Python's parser looks for the end of each one that has none through all that follows: so many
+# characters take a second.
+MOST_SEARCHED = 1 << 25
 
 
 @dataclass
@@ -77,10 +80,16 @@ def text_of(name: str, markup: Iterable[str], guides: Guides) -> Iterator[str]:
     for part in markup:
         page.feed(part)
         if len(page.rawdata) > LONGEST:
-            raise BadDataError(f"{name}: a tag or comment without an end", "mend the page")
+            raise _endless(name)
         yield page.take()
+    if page.unended() * len(page.rawdata) > MOST_SEARCHED:
+        raise _endless(name)
     page.close()
     yield page.take(last=True)
+
+
+def _endless(name: str) -> BadDataError:
+    return BadDataError(f"{name}: a tag or comment without an end", "mend the page")
 
 
 class _Page(HTMLParser):
@@ -102,6 +111,11 @@ class _Page(HTMLParser):
         text = "".join(self._ready)
         self._ready.clear()
         return text
+
+    def unended(self) -> int:
+        """How many tags, comments and sections may have no end in what was read."""
+        rest = self.rawdata
+        return rest.count("<!--") + rest.count("<![") + rest.count("<", rest.rfind(">") + 1)
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:
         """As in Python's parser, which does not know all that can stand between <![ and ]>."""

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from charrnn.decoding.containers import ExpansionLimit, LimitedFile, Source, zip_archive
+from charrnn.decoding.containers import (
+    ExpansionLimit,
+    LimitedFile,
+    Source,
+    zip_archive,
+    zip_member,
+)
 from charrnn.errors import BadDataError, UsageError, first_line
 
 __all__ = ["Package", "opened"]
 
 LARGEST = 1 << 24  # bytes of one file of a document that is in memory at once, expanded
 DEEPEST = 1000  # elements within each other
+# Bytes of one element's own text, a tag or a comment. Older parsers scan what has no end yet anew
+# with each piece that is read.
+LONGEST = 1 << 22
+
+
+class _Watched:
+    """A file that must not be read for long without an event; `too_long` makes the error."""
+
+    def __init__(self, file: LimitedFile, too_long: Callable[[], BadDataError]) -> None:
+        self._file, self._too_long = file, too_long
+        self.silent = 0  # bytes since the last event
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(size)
+        self.silent += len(data)
+        if self.silent > LONGEST:
+            raise self._too_long()
+        return data
 
 
 class Package:
@@ -30,7 +54,7 @@ class Package:
     @contextmanager
     def _part(self, name: str) -> Iterator[LimitedFile]:
         try:
-            file = self._archive.open(name)
+            file = zip_member(self._archive, self._archive.getinfo(name))
         except (KeyError, RuntimeError, NotImplementedError, UnicodeDecodeError) as error:
             raise self.broken(first_line(error).strip("'\"")) from None
         with file:
@@ -57,8 +81,10 @@ class Package:
         """
         within: list[Element] = []
         with self._part(name) as file:
+            watched = _Watched(file, lambda: self._too_long(name))
             try:
-                for event, element in self._parse(file, events=("start", "end")):
+                for event, element in self._parse(watched, events=("start", "end")):
+                    watched.silent = 0
                     yield event, element.tag.rpartition("}")[2], element
                     if event == "start":
                         within.append(element)
@@ -71,6 +97,10 @@ class Package:
             # ValueError for entities, which can explode, LookupError for an unknown encoding.
             except (ParseError, ValueError, LookupError) as error:
                 raise self.broken(f"{name}: {first_line(error)}") from None
+
+    def _too_long(self, name: str) -> BadDataError:
+        found = f"{self._name}: {name} holds a text, a tag or a comment of more than "
+        return BadDataError(f"{found}{LONGEST >> 20} MB", "save it as plain text")
 
     def broken(self, reason: str) -> BadDataError:
         """The error for a document that is damaged, or none."""

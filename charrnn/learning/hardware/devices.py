@@ -69,7 +69,7 @@ def device_here(name: DeviceName) -> DeviceName:
 
 
 def _refuse_gpu() -> None:
-    """See that this process may use a GPU, one of its own."""
+    """Check that this process may use a GPU, one of its own."""
     if torch.cuda._is_in_bad_fork():
         raise UsageError(
             "this process was forked from one that has asked for the GPU",

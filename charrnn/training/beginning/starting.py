@@ -125,8 +125,8 @@ class NewRun:
         begin = clock.now() - self.seconds
         is_new = self.place is None or not self.place.path.exists()
         place = self.place or _unused_place(self._name)
-        create_folder(place.path)
         try:
+            create_folder(place.path)
             with _locked(place.path, is_settled=self._is_settled) as lock:
                 yield from self._events(place, begin, lock)
         finally:  # nothing may have been saved, for whatever reason
