@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,32 @@ def test_rounded_weights_cost_little_and_else_are_left_exact(
     assert "bytes" in in_runtime(folder, "return (await model.selfTest()).lines[1];")
     monkeypatch.setattr(bundles, "MAX_LOSS", abs(made.loss) / 2)
     assert bundle(folder) == bundle(folder, exact=True)._replace(loss=made.loss)
+
+
+def test_the_text_of_the_self_test_is_a_list_where_the_model_writes_one(tmp_path: Path) -> None:
+    """It was read in one go, but each record begins with an empty state."""
+    shape = {"hidden_size": 1, "num_layers": 1, "embed_size": 1, "skip": False}
+    folder = folder_of(tmp_path / "model", "rnn", CharTokenizer("a", end="\n"), **shape)
+    # Writes "a", then an end; and its unit never forgets that an "a" was read.
+    values = {
+        "embedding.weight": [[1], [0]],
+        "rnn.weight_ih_l0": [[9]],
+        "rnn.weight_hh_l0": [[9]],
+        "rnn.bias_ih_l0": [0],
+        "rnn.bias_hh_l0": [0],
+        "head.weight": [[-40], [40]],
+        "head.bias": [20, -20],
+    }
+    folder = replace(folder, weights={k: np.array(v, np.float32) for k, v in values.items()})
+    code = """
+        const { values } = model.tensors["test.ids"];
+        return { ids: Array.from(values), test: await model.selfTest() };"""
+    for exact in (False, True):
+        made, found = bundle(folder, exact=exact), in_runtime(folder, code, exact=exact)
+        assert made.exact is exact
+        assert made.loss == pytest.approx(0, abs=1e-4)
+        assert found["ids"] == [1, 0] * (len(found["ids"]) // 2)
+        assert found["test"]["passed"], found["test"]["lines"]
 
 
 def test_a_self_test_fails_where_the_weights_are_others(tmp_path: Path) -> None:
