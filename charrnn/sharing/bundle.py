@@ -123,7 +123,7 @@ def _test_ids(model: Model) -> Ids:
 
 
 def _log_probs(model: Model, ids: Ids) -> Floats:
-    """The log-probabilities (N-1,) of all ids (N,) but the first; each record is read from the start."""
+    """The log-probabilities (N-1,) of all ids (N,) but the first; each record has a fresh state."""
     ends = np.flatnonzero(ids == model.tokenizer.end_id).tolist()
     borders = sorted({0, *ends, len(ids) - 1})
     parts = [ids[first : last + 1] for first, last in pairwise(borders)]
