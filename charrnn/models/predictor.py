@@ -98,6 +98,9 @@ class Predictor(LanguageModel):
         reads backwards has read the text's last token first.) All of it is held in memory;
         `charrnn.inside.activity` reads long texts in pieces.
 
+        A text for a model of records begins a record: the end before it is read first, and has no
+        row. Ids are read as they are.
+
         Args:
             text: at least one token; or ids (N,), or several sequences of ids (B, N).
             names_filter: which of `places` to keep: a name, several, or a predicate; all by
@@ -111,9 +114,9 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for a place that is none, a text without a token, or unknown characters.
         """
-        ids, alone = self._sequences(text, unknown)
+        ids, state, alone = self._sequences(text, unknown)
         recorder = Recorder(chosen_places(self.places, names_filter), *ids.shape)
-        logits = self.read_watched(ids, recorder)
+        logits = self.read_watched(ids, recorder, state)
         if alone:
             return logits[0], {name: value[0] for name, value in recorder.values.items()}
         return logits, recorder.values
@@ -131,7 +134,7 @@ class Predictor(LanguageModel):
         another. What a hook puts in place of h or c is the state with which the layer reads on.
 
         Args:
-            text, unknown: as for `run_with_cache`.
+            text, unknown: as for `run_with_cache`; no hook sees the end before a record.
             fwd_hooks: pairs of one of `places`, or a predicate of them, and a function of
                 `(value, *, hook)`. It gets a copy of the value (H,), or (B, H), and a `Hook` with
                 `name`, `layer` and `position`, and returns what to put in its place, or None to
@@ -143,19 +146,25 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: as `run_with_cache`; and if a function returns another shape.
         """
-        ids, alone = self._sequences(text, unknown)
-        logits = self.read_watched(ids, Hooks(fwd_hooks, self.places, alone=alone))
+        ids, state, alone = self._sequences(text, unknown)
+        logits = self.read_watched(ids, Hooks(fwd_hooks, self.places, alone=alone), state)
         return logits[0] if alone else logits
 
-    def _sequences(self, text: str | Ids, unknown: Unknown) -> tuple[Ids, bool]:
-        """The ids (B, N) of a text or of what is ids already; whether it is one sequence."""
+    def _sequences(self, text: str | Ids, unknown: Unknown) -> tuple[Ids, State | None, bool]:
+        """The ids (B, N) to read, the state before them, and whether they are one sequence.
+
+        The state is None for the start; of a record, the end before it has been read.
+        """
+        state = None
         if isinstance(text, str):
             ids = self._encode(text, unknown)
+            if self.tokenizer.end is not None:
+                _, state = self.read(start_ids(self.tokenizer)[None], self.start())
         else:
             ids = checked_ids(text, self.tokenizer.vocab_size, 1, 2)
         if not ids.size:
             raise UsageError("there is no text to read", "give at least one character")
-        return np.atleast_2d(ids), ids.ndim < 2
+        return np.atleast_2d(ids), state, ids.ndim < 2
 
     def read_watched(self, ids: Ids, watch: Watch, state: State | None = None) -> Floats:
         """Read sequences of any length; `watch` sees where in them each token is.

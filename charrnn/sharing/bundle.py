@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import zlib
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ import numpy as np
 import safetensors.numpy
 
 from charrnn.array_checks import refuse_diverged
-from charrnn.arrays import Ids, Weights, softmax
+from charrnn.arrays import Floats, Ids, Weights, softmax
 from charrnn.checkpoints import CARD, MANIFEST, METRICS, WEIGHTS
 from charrnn.errors import printable
 from charrnn.folder import card
@@ -77,8 +78,7 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
         packed = pack(folder.weights, exact=exact)
         ids = _test_ids(_model(folder, folder.weights))
         log_probs, log_probs_here = (
-            _model(folder, weights).token_log_probs(ids[None])[0]
-            for weights in (folder.weights, packed.weights)
+            _log_probs(_model(folder, weights), ids) for weights in (folder.weights, packed.weights)
         )
     refuse_diverged(log_probs)
     loss = float(np.mean(log_probs - log_probs_here, dtype=np.float64))
@@ -107,14 +107,27 @@ def _model(folder: ModelFolder, weights: Weights) -> Model:
 
 
 def _test_ids(model: Model) -> Ids:
-    """A text (N,) that the model wrote at temperature 1: what is likely, and some that is not."""
+    """A text (N,) that the model wrote at temperature 1: what is likely, and some that is not.
+
+    Of a model of records, whole records one after the other; the last may be cut.
+    """
     random, stepper = np.random.default_rng(0), model.stepper(model.start())
     ids = [int(start_ids(model.tokenizer)[0])]
     while len(ids) < TEST_TOKENS:
+        if ids[-1] == model.tokenizer.end_id:  # a record begins with an empty state
+            stepper = model.stepper(model.start())
         cumulative = softmax(stepper.step(np.array(ids[-1:]))[0]).cumsum()
         drawn = int(cumulative.searchsorted(random.random() * cumulative[-1], "right"))
         ids.append(min(drawn, model.config.vocab_size - 1))
     return np.array(ids, np.int32)
+
+
+def _log_probs(model: Model, ids: Ids) -> Floats:
+    """The log-probabilities (N-1,) of all ids (N,) but the first; each record has a fresh state."""
+    ends = np.flatnonzero(ids == model.tokenizer.end_id).tolist()
+    borders = sorted({0, *ends, len(ids) - 1})
+    parts = [ids[first : last + 1] for first, last in pairwise(borders)]
+    return np.concatenate([model.token_log_probs(part[None])[0] for part in parts])
 
 
 def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:

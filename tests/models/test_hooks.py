@@ -12,7 +12,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn import CharRNN, CharRNNError, CharTokenizer, Mixture, Model
+from charrnn.arrays import log_softmax
 from charrnn.config import CellName
 from charrnn.models.hooks import Hook
 from charrnn.sampling.language_model import TIME_CHUNK
@@ -295,6 +296,23 @@ def test_a_hook_that_returns_no_real_numbers_is_named(answer: Any, kind: str) ->
 
     with pytest.raises(CharRNNError, match=f"hook on layers.0.hook_h returned {kind}; return real"):
         model.run_with_hooks(TEXT, [("layers.0.hook_h", replace)])
+
+
+def test_a_record_is_read_after_the_end_before_it(both: tuple[CharRNN, Model]) -> None:
+    """It was read without, from a state that no training knows."""
+    _, model = both
+    end = V - 1
+    model = Model(model.config, CharTokenizer("abcdefghij", end="\n"), model.weights)
+    ids = np.array([end, 2, 0, 1, end], np.int32)
+    for one in (model, Mixture([model, model])):
+        logits, cache = one.run_with_cache("cab")
+        costs = log_softmax(logits)[np.arange(3), ids[2:]]
+        assert_allclose(costs, one.log_probs("cab")[1:], atol=1e-6)
+        assert_array_equal(one.run_with_hooks("cab", []), logits)
+        whole, values = one.run_with_cache(ids[:-1])
+        assert_allclose(logits, whole[1:], atol=1e-6)
+        for name, value in cache.items():
+            assert_allclose(value, values[name][1:], atol=1e-6)
 
 
 def test_a_hook_that_returns_another_shape_is_named() -> None:

@@ -13,10 +13,8 @@ import pytest
 
 import charrnn
 from charrnn import ByteTokenizer, CharTokenizer
-from charrnn.arrays import Logits, log_softmax
 from charrnn.config import CellName
 from charrnn.folder.reading import read_model
-from charrnn.folder.record import ModelFolder
 from charrnn.sampling.drawing.distribution import probabilities
 from charrnn.sampling.generation import stream
 from charrnn.sampling.token_source import request_for
@@ -24,23 +22,15 @@ from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.packing import pack
 from charrnn.use_config import SampleConfig
-from tests.conftest import V
 from tests.sampling.test_clusters import ACCENT, Script
 from tests.sampling.test_clusters import TEXT as TEXT_WITH_CLUSTERS
-from tests.sharing.travelling import CHARACTERS, SHAPES, folder_of, in_node, needs_node
+from tests.sharing.travelling import CHARACTERS, SHAPES, folder_of, in_node, in_runtime, needs_node
 
 pytestmark = needs_node
 
 TEXT_OF_CLUSTERS = f"x{ACCENT}" + TEXT_WITH_CLUSTERS
 # Text of every kind of character, and how both languages see it.
 TEXT = "a 漢é<😀>\n&\u2028😀/ aa"
-
-
-def in_runtime(folder: ModelFolder, code: str, *, exact: bool = False) -> Any:
-    """What `code` returns where `model` is the folder's model, and `data` what it was made from."""
-    made = bundle(folder, exact=exact)
-    begin = f"const data = {json.dumps(made.text)}; const model = await openModel(data);"
-    return in_node(begin + code)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape['num_layers']} layers")
@@ -257,73 +247,6 @@ def test_a_text_ends_with_a_whole_cluster_where_python_ends_it(kind: str, tmp_pa
     ]
     assert len(set(expected)) < len(ids) / (1.3 if kind == "char" else 3), "many are completed"
     assert in_runtime(folder, code) == expected
-
-
-def test_a_record_is_read_from_its_start_and_ends_with_its_end(tmp_path: Path) -> None:
-    """As `tokenizer.json` has it for a model of records: the last id is no character."""
-    letters, end = CHARACTERS[1:], V - 1
-    folder = folder_of(tmp_path / "model", "gru", num_layers=1)
-    code = f"""
-        const unpacked = await unpack(data);
-        const about = JSON.parse(unpacked.metadata.about);
-        about.tokenizer = {{ kind: "char", characters: {json.dumps(letters)}, end: "\\n" }};
-        unpacked.metadata.about = JSON.stringify(about);
-        const records = new FileModel(unpacked);
-        const read = records.network.read.bind(records.network), drawn = [];
-        let reads = 0;
-        records.network.read = (...given) => {{ reads++; return read(...given); }};
-        for (const seed of Array(10).keys()) {{
-          let text = "";
-          reads = 0;
-          for await (const piece of records.generate({{ prompt: "/\\na<", seed }})) text += piece;
-          drawn.push([text, reads]);
-        }}
-        const {{ logits }} = await records.placeAfter("/\\na<");
-        const begun = Array.from((await records.placeAfter("")).logits);
-        const score = await records.score("a\\n<é");
-        return {{ score, drawn, begun, logits: Array.from(logits) }};"""
-    found = in_runtime(folder, code, exact=True)
-    model = charrnn.load(folder.path)
-
-    def after(text: str) -> tuple[list[int], Logits]:
-        ids = [end, *(letters.index(c) for c in text), end]
-        return ids, log_softmax(model(np.array([ids], np.int32))[0][0])
-
-    costs = []
-    for record in ("a", "<é"):
-        ids, log_probs = after(record)
-        costs += [-log_probs[k, token] for k, token in enumerate(ids[1:])]
-    assert [one["text"] for one in found["score"]] == ["a", "\n", "<", "é", ""]
-    assert [one["nats"] for one in found["score"]] == pytest.approx(costs, abs=1e-4)
-    np.testing.assert_allclose(log_softmax(np.array(found["begun"])), after("")[1][0], atol=1e-4)
-    np.testing.assert_allclose(log_softmax(np.array(found["logits"])), after("a<")[1][2], atol=1e-4)
-    lengths = [len(text) for text, _ in found["drawn"]]
-    assert min(lengths) < max(lengths) < 500, "each ends where its end is drawn"
-    assert [reads for _, reads in found["drawn"]] == [3 + length for length in lengths]
-
-
-def test_empty_records_cost_nothing_and_are_not_counted(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(CHARACTERS[1:], end="\n"))
-    code = 'return Promise.all(["a<", "a<\\n", "a<\\n\\n", "\\n"].map((one) => model.score(one)));'
-    alone, ended, twice, empty = in_runtime(folder, code)
-    assert [one["text"] for one in ended] == ["a", "<", "\n", ""]
-    assert [one["nats"] for one in ended] == [*(one["nats"] for one in alone), None]
-    assert [one["nats"] for one in twice] == [*(one["nats"] for one in alone), None, None]
-    assert [one["nats"] for one in empty] == [None, None]
-
-
-def test_blocks_lie_between_blank_lines_as_in_python(tmp_path: Path) -> None:
-    """The line end of a file was part of the last block, and a third one of the next."""
-    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(CHARACTERS, end="\n\n"))
-    texts = ["a<\n\né", "a<\n\né\n", "\na<\n\n\né\n", "a<\n \né"]
-    code = f"return Promise.all({json.dumps(texts)}.map((one) => model.score(one)));"
-    alone, *others = in_runtime(folder, code)
-    assert [one["text"] for one in alone] == ["a", "<", "\n\n", "é", ""]
-    assert others == [alone] * 3
-    code = """
-        const ids = ["\\n\\n", "\\n\\n\\n", "\\n \\n"].map((end) => model.idsBefore(`a${end}<`));
-        return new Set(ids.map(String)).size;"""
-    assert in_runtime(folder, code) == 1
 
 
 def test_unknown_characters_are_named(tmp_path: Path) -> None:

@@ -129,23 +129,27 @@ def test_what_is_drawn_before_anything_is_fed_is_not_read(end: str | None, tmp_p
     assert found["looped"] == found["sample"] != ""
 
 
-def test_the_loop_of_the_header_ends_a_record(tmp_path: Path) -> None:
-    """It fed the sample, which is empty at an end, and so never left the record."""
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_the_loop_of_the_header_goes_on_with_a_new_record(kind: str, tmp_path: Path) -> None:
+    """It fed the sample, which is empty at an end; later the end, with the record still in mind."""
     lines = script(bundle(folder_of(tmp_path / "other", "gru"))).splitlines()
     (fed,) = [line.strip() for line in lines if line.startswith("     await charRNN.feed(next")]
     code = f"""
-        const chances = async () => (await charRNN.predict(0)).probabilities;
-        await charRNN.feed("");
-        const begun = await chances();
-        await charRNN.feed("ab");
-        const end = begun.findIndex(({{ char }}) => char === "");
-        const next = {{ ...(await charRNN.predict(0)), sample: "", id: end }};
-        const before = JSON.stringify(await chances());
+        const chances = async () => JSON.stringify((await charRNN.predict(0)).probabilities);
+        const {{ probabilities }} = await charRNN.predict(0);
+        const next = {{ sample: "", id: probabilities.length - 1, probabilities }}; // the end
+        const begun = JSON.stringify(probabilities);
         {fed}
-        return [before, JSON.stringify(await chances())];"""
-    known = CharTokenizer("abcd", end="\n")
-    before, after = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
-    assert before != after, "the end was read"
+        const empty = await chances();
+        await charRNN.feed("ab");
+        const within = await chances();
+        {fed}
+        const after = await chances();
+        await charRNN.feed("ab");
+        return {{ begun, empty, within, after, again: await chances() }};"""
+    known = CharTokenizer("abcd", end="\n") if kind == "characters" else ByteTokenizer(end="\n")
+    found = in_sketch(folder_of(tmp_path / "model", "lstm", known), code)
+    assert found["after"] == found["empty"] == found["begun"] != found["within"] == found["again"]
 
 
 @pytest.mark.parametrize("kind", ["characters", "bytes"])

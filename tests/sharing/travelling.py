@@ -16,11 +16,12 @@ from charrnn import CharRNN, CharTokenizer
 from charrnn.config import CellName
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import ModelFolder
+from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import RUNTIME
 from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import V, small_config
 
-__all__ = ["CHARACTERS", "SHAPES", "folder_of", "in_node", "needs_node"]
+__all__ = ["CHARACTERS", "SHAPES", "folder_of", "in_node", "in_runtime", "needs_node"]
 
 PARTS = Path(charrnn.__file__).parent / "sharing" / "browser"
 # As many as `small_config` has; sorted. Some are two UTF-16 units, some have a meaning in pages.
@@ -63,3 +64,10 @@ def in_node(code: str) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def in_runtime(folder: ModelFolder, code: str, *, exact: bool = False) -> Any:
+    """What `code` returns where `model` is the folder's model, and `data` what it was made from."""
+    made = bundle(folder, exact=exact)
+    begin = f"const data = {json.dumps(made.text)}; const model = await openModel(data);"
+    return in_node(begin + code)

@@ -47,7 +47,9 @@ class FileModel {
     return { ids: [], state: this.network.start(), logits: null, clamps };
   }
 
+  /** Reads one id. A record begins with the end before it, read with an empty state. */
   step(place, id) {
+    if (id === this.tokenizer.endId) place.state = this.network.start();
     place.logits = this.network.read(id, place.state, place.clamps);
     place.ids.push(id);
   }
