@@ -43,7 +43,10 @@ class Network(nn.Module):
         }
 
     def compute(self, engine: EngineName) -> None:
-        """Compute the recurrent stacks with this engine, where it can; see `choice`."""
+        """Compute the recurrent stacks with this engine, where it can; see `choice`.
+
+        PyTorch's own layers compute them where PyTorch compiles or exports the network.
+        """
         for module in self.modules():
             if isinstance(module, Recurrent):
                 module.engine = engine
