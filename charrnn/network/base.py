@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from charrnn.arguments import checked
 from charrnn.arrays import Weights
 from charrnn.config import EngineName, ModelConfig
 from charrnn.network.stack.recurrent import Recurrent, Rows
@@ -42,6 +43,7 @@ class Network(nn.Module):
             for name, weight in self.state_dict().items()
         }
 
+    @checked
     def compute(self, engine: EngineName) -> None:
         """Compute the recurrent stacks with this engine, where it can; see `choice`.
 

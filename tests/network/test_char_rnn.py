@@ -110,6 +110,13 @@ def test_ids_that_are_none_are_refused(engine: EngineName, ids: Any, message: st
         make("gru", engine)(ids)
 
 
+def test_an_engine_that_is_none_is_refused() -> None:
+    """It was computed with another, and nothing was said."""
+    wrong: Any = "toch"
+    with pytest.raises(CharRNNError, match="engine is 'toch'; it must be "):
+        make("gru").compute(wrong)
+
+
 def penalty(network: CharRNN) -> Tensor:
     """The square of a gradient, which depends on every weight."""
     logits, _ = network(IDS)
