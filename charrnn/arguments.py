@@ -183,4 +183,6 @@ def _noun(kind: Any) -> str:
 
 def _plural(kind: Any) -> str:
     """What several are called: "strings"."""
+    if get_origin(kind) in (Sequence, Iterable):
+        return _noun(kind).replace("a list", "lists", 1)
     return f"{_noun(kind).removeprefix('a ').removeprefix('an ')}s"

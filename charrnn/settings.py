@@ -169,12 +169,12 @@ def refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
 def plain(value: Any) -> Any:
     """A number or array of NumPy or PyTorch, or a list, as Python's number or tuple.
 
-    So are the items of a list or a tuple, and the values of a dict.
+    So are the items of a list or a tuple, lists in it too, and the values of a dict.
     """
     value = _number(value)
     if isinstance(value, dict):
         return {name: _number(one) for name, one in value.items()}
-    return tuple(map(_number, value)) if isinstance(value, (list, tuple)) else value
+    return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _number(value: Any) -> Any:

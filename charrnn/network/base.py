@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from charrnn.arguments import checked
 from charrnn.arrays import Weights
 from charrnn.config import EngineName, ModelConfig
 from charrnn.network.stack.recurrent import Recurrent, Rows
@@ -42,8 +43,12 @@ class Network(nn.Module):
             for name, weight in self.state_dict().items()
         }
 
+    @checked
     def compute(self, engine: EngineName) -> None:
-        """Compute the recurrent stacks with this engine, where it can; see `choice`."""
+        """Compute the recurrent stacks with this engine, where it can; see `choice`.
+
+        PyTorch's own layers compute them where PyTorch compiles or exports the network.
+        """
         for module in self.modules():
             if isinstance(module, Recurrent):
                 module.engine = engine

@@ -78,8 +78,9 @@ class CharRNN(Network):
             state: after the last token, still part of the graph; see `recurrent.detach`.
 
         Raises:
-            UsageError: for anything else, and for no ids at all. On a GPU, and inside transforms of
-                `torch.func`, ids are not compared with the vocabulary.
+            UsageError: for anything else, and for no ids at all. On a GPU, inside transforms of
+                `torch.func`, and while PyTorch compiles or exports the network, ids are not
+                compared with the vocabulary.
         """
         ids = self._checked(ids)
         hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
@@ -98,7 +99,7 @@ class CharRNN(Network):
         if ids.device != device:
             raise UsageError(f"the ids are on {ids.device}", f"move them to {device}")
         # On a GPU they would have to be waited for.
-        if ids.device.type == "cpu" and not _is_wrapped(ids):
+        if ids.device.type == "cpu" and not _is_hidden(ids):
             checked_ids(ids, self.config.vocab_size, 2)
         return ids if ids.dtype in READ else ids.long()
 
@@ -172,8 +173,10 @@ class CharRNN(Network):
         return network.eval()
 
 
-def _is_wrapped(ids: Tensor) -> bool:
-    """Whether a transform of `torch.func` hides the numbers of a tensor on the CPU."""
+def _is_hidden(ids: Tensor) -> bool:
+    """Whether the numbers of a tensor on the CPU are hidden: by a compiler or by `torch.func`."""
+    if torch.compiler.is_compiling():
+        return True
     try:
         ids.numpy()
     except RuntimeError:

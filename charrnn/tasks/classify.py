@@ -134,6 +134,7 @@ class Classifier(TaskModel[Labelled]):
             answers.append(Label(best, ranked[best], ranked))
         return answers
 
+    @checked
     def probabilities(self, texts: Sequence[str]) -> Logits:
         """Of each class for each text: (N, K); the mean of several models'."""
         each = [network.probabilities(texts) for network in self._networks]

@@ -6,8 +6,10 @@ words ──n-grams──▶ rows of a table ──sum──▶ scores (W, K);  
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,7 @@ from charrnn.tasks.texts import (
 )
 from charrnn.text.prepared import as_trained
 from charrnn.threads.numpy_jobs import results_of
+from charrnn.words import counted
 
 __all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
 
@@ -142,18 +145,37 @@ class Tagger(TaskModel[Tagged]):
         return list(map(marked, texts, given, self.tag(read, words)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
-        """The tags of texts whose words are known: legal BIO."""
+        """The tags of texts whose words are known: legal BIO.
+
+        Args:
+            texts: any number.
+            words: start and end of each word of each text, in order.
+
+        Raises:
+            UsageError: if words don't fit their text.
+        """
         return [
             [self.tags[k] for k in best_tags(own, self._may_follow)]
             for own in self.scores(texts, words)
         ]
 
-    def scores(self, texts: Sequence[str], words: Sequence[Words]) -> list[Logits]:
+    @checked
+    def scores(
+        self, texts: Sequence[str], words: Sequence[Sequence[Sequence[int]]]
+    ) -> list[Logits]:
         """The log-probabilities of each tag for each word, before what is legal: (W, K) a text.
 
         Those of the mean of several models' probabilities.
+
+        Args:
+            texts: any number.
+            words: start and end of each word of each text, in order.
+
+        Raises:
+            UsageError: if words don't fit their text.
         """
-        each = [network.logits(texts, words) for network in self._networks]
+        places = _checked_words(texts, words)
+        each = [network.logits(texts, places) for network in self._networks]
         return [mean_log_probs(logits) for logits in zip(*each, strict=True)]
 
     def _read(
@@ -184,6 +206,19 @@ class Tagger(TaskModel[Tagged]):
             for one, (text, own) in zip(examples, known, strict=True)
         ]
         return report_of(same, answers, self.types, self.usual)
+
+
+def _checked_words(texts: Sequence[str], words: Sequence[Sequence[Sequence[int]]]) -> list[Words]:
+    """The words of texts as someone gave them."""
+    if len(texts) != len(words):
+        found = f"{counted(len(texts), 'text')} can't have the words of {len(words):,}"
+        raise UsageError(found, "give a list of words for each text")
+    for text, own in zip(texts, words, strict=True):
+        edges = [0, *chain(*own), len(text)]
+        if edges != sorted(edges) or any(len(one) != 2 or one[0] == one[1] for one in own):
+            found = f"words {reprlib.repr(own)} don't fit the text {reprlib.repr(text)}"
+            raise UsageError(found, "give start and end of each, in order")
+    return [[(start, end) for start, end in own] for own in words]
 
 
 def _places_in(text: str, read: str, words: Words) -> Words:

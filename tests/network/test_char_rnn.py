@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,13 @@ def test_ids_of_any_integers_are_read(
 def test_ids_that_are_none_are_refused(engine: EngineName, ids: Any, message: str) -> None:
     with pytest.raises(CharRNNError, match=message):
         make("gru", engine)(ids)
+
+
+def test_an_engine_that_is_none_is_refused() -> None:
+    """It was computed with another, and nothing was said."""
+    wrong: Any = "toch"
+    with pytest.raises(CharRNNError, match="engine is 'toch'; it must be "):
+        make("gru").compute(wrong)
 
 
 def penalty(network: CharRNN) -> Tensor:
@@ -296,6 +305,40 @@ def test_pytorchs_own_layers_take_gradients_as_a_transform(cell: CellName) -> No
     network(IDS)[0].square().sum().backward()
     for name, slope in slopes(network).items():
         torch.testing.assert_close(slope, network.get_parameter(name).grad)
+
+
+COMPILING = """
+import warnings
+
+import torch
+
+from charrnn import CharRNN, ModelConfig
+from charrnn.cells.rules import CELLS
+from charrnn.network.stack import builtin
+
+torch.set_grad_enabled(False)
+sizes = {"vocab_size": 5, "embed_size": 8, "hidden_size": 16, "num_layers": 2}
+ids = torch.tensor([[1, 2], [0, 4], [2, 3]])
+for cell in CELLS:
+    network = CharRNN(ModelConfig(cell=cell, **sizes)).eval()
+    first = network(ids)
+    warnings.simplefilter("error")
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    exported = torch.export.export(network, (ids,)).module()
+    torch.testing.assert_close(compiled(ids), first)
+    torch.testing.assert_close(exported(ids), first)
+    torch.testing.assert_close(compiled(ids, first[1]), network(ids, first[1]))
+builtin.BLOCK_DEVICES.add("cpu")  # weights side by side, as on a GPU
+torch.testing.assert_close(torch.export.export(network, (ids,)).module()(ids), first)
+"""
+
+
+def test_pytorch_compiles_and_exports_a_network_without_a_word() -> None:
+    """It looked into machine code and said so in hundreds of lines."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILING], capture_output=True, text=True, timeout=300
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e300])

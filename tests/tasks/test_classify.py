@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import charrnn
+from charrnn import UsageError
 from charrnn.examples.labelled import Labelled
 from charrnn.tasks.answers import Label
 from charrnn.tasks.classify import labels_in, pooled, report_of, scores_of
@@ -73,3 +77,14 @@ def test_answers_and_reports_can_be_in_a_set() -> None:
     report = report_of(["a", "b"], ["a", "a"], ["a", "b"], "b")
     assert {label, copy.deepcopy(label)} == {label}
     assert {report, copy.deepcopy(report)} == {report}
+
+
+@pytest.mark.parametrize("method", ["predict", "probabilities"])
+@pytest.mark.parametrize("wrong", ["good film", None, [5]])
+def test_texts_that_are_no_list_of_strings_are_refused(
+    method: str, wrong: Any, trained_tasks: Path
+) -> None:
+    """`probabilities` answered each letter of a text."""
+    classifier: Any = charrnn.load(trained_tasks / "reviews")
+    with pytest.raises(UsageError, match="it must be a list of strings"):
+        getattr(classifier, method)(wrong)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+import charrnn
+from charrnn import UsageError
 from charrnn.examples.tags import Tagged, in_bio
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.tag import marked, pooled, report_of, scores_of, usual_tags
@@ -87,3 +92,42 @@ def test_spans_stand_in_the_text() -> None:
     assert found.plain == "[Ann Lee](per) met [Bo](per) in [New York](loc)"
     assert MarkedText("none", ()).plain == "none"
     assert MarkedText("two\r\nlines\u2028or three\n", ()).plain == "two lines or three "
+
+
+WRONG_WORDS: dict[str, tuple[Any, Any, str]] = {
+    "a text": ("in New", [[(0, 2)]], "texts is 'in New'; it must be a list of strings"),
+    "no words": (["in New"], None, "must be a list of lists of lists of whole numbers"),
+    "strings": (["in New"], [["in", "New"]], "must be a list of lists of lists of whole numbers"),
+    "one text's": (["in New"], [(0, 2), (3, 6)], "must be a list of lists of lists"),
+    "too few": (["in New", "film"], [[(0, 2)]], "2 texts can't have the words of 1; give a list"),
+    "too long": (["in New"], [[(0, 2), (3, 9)]], "words [(0, 2), (3, 9)] don't fit the text 'in N"),
+    "before": (["in New"], [[(-1, 2)]], "; give start and end of each, in order"),
+    "unordered": (["in New"], [[(3, 6), (0, 2)]], "; give start and end of each, in order"),
+    "overlapping": (["in New"], [[(0, 4), (3, 6)]], "; give start and end of each, in order"),
+    "backwards": (["in New"], [[(2, 0)]], "; give start and end of each, in order"),
+    "empty": (["in New"], [[(2, 2)]], "; give start and end of each, in order"),
+    "no end": (["in New"], [[(2,)]], "; give start and end of each, in order"),
+    "labels": (["in New"], [[(0, 2, 1)]], "; give start and end of each, in order"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_WORDS)
+def test_words_that_do_not_fit_their_text_are_refused(case: str, trained_tasks: Path) -> None:
+    """A text alone was answered letter by letter, and words outside a text with numbers."""
+    texts, words, message = WRONG_WORDS[case]
+    tagger: Any = charrnn.load(trained_tasks / "places")
+    for answer in (tagger.scores, tagger.tag):
+        with pytest.raises(UsageError) as error:
+            answer(texts, words)
+        assert message in str(error.value)
+
+
+def test_words_may_be_lists_and_arrays(trained_tasks: Path) -> None:
+    tagger: Any = charrnn.load(trained_tasks / "places")
+    texts, words = ["in New", "", "film"], [[(0, 2), (3, 6)], [], [(0, 4)]]
+    expected = tagger.scores(texts, words)
+    lists = [[list(word) for word in own] for own in words]
+    numbers = [[tuple(map(np.int64, word)) for word in own] for own in words]
+    for given in (lists, [np.array(own) for own in words], numbers, tuple(map(tuple, words))):
+        for found, own in zip(tagger.scores(texts, given), expected, strict=True):
+            np.testing.assert_array_equal(found, own)

@@ -203,7 +203,12 @@ class Recurrent(nn.Module):
         weights = self._weights(layer, generator)
         dtype, weights_dtype = _product_dtype(x), weights[0].dtype
         lanes = (x if ids is None else ids).shape[1]
-        able = candidates(self.cell.name, self.hidden_size, x.device, dtype, weights_dtype, lanes)
+        if torch.compiler.is_compiling():  # a compiler can't look into machine code
+            able: list[EngineName] = ["torch"]
+        else:
+            able = candidates(
+                self.cell.name, self.hidden_size, x.device, dtype, weights_dtype, lanes
+            )
         engine = self.engine if self.engine in able else able[0]
         if ids is not None and not _multiplies_table(x, ids, engine):
             x, ids = _looked_up(x, ids, engine, dtype), None
