@@ -202,7 +202,7 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, 
 
     def computed(way: trial.Way) -> Step:
         def update() -> None:
-            ours.compute(*way)
+            ours.use(*way)
             ours.update()
 
         return update

@@ -59,7 +59,7 @@ SIZES = ((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384))
 # with less, too little is learnt of n-grams.
 FINE_TUNING = 0.65
 # Also there: for texts of fewer characters in all, epochs, after which they are learnt by heart,
-# and dropout. Passes go by the tokens that are trained on, ends included, and dropout by the
+# and dropout. Epochs go by the tokens that are trained on, ends included, and dropout by the
 # characters of all texts: near the limit one may change before the other.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
 

@@ -185,12 +185,14 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
     if short == len(series):
         longest = max(series, key=lambda one: len(one.values))
         which = named(longest) if len(series) == 1 else f"the longest of {len(series):,} series"
-        advice = f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller "
-        advice += "--horizon or --season, or give longer series"
+        advice = f"horizon {horizon:,} and season {season:,} need {least:,}: "
+        if max(horizon, season) > 1:
+            advice += "choose a smaller --horizon or --season, or "
+        advice += "give longer series"
         if longest.in_row and len(series) > 1:
-            which += ", of which each stands in a row,"
-            advice = "if each row is a time, write that as 2024-01 or 2024-01-31, and name the "
-            advice += "columns, such as ds and y; or give longer series"
+            which += ", each in a row of its own,"
+            advice += "; if each row is a time instead, write it as 2024-01 or 2024-01-31, and "
+            advice += "name the columns, such as ds and y"
         raise BadDataError(f"{longest.place}: {which} has {counted(max(lengths), 'value')}", advice)
     shorter = [one.name for one in series if len(one.values) < season]
     if trained := short - len(shorter):

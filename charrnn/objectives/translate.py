@@ -238,7 +238,7 @@ class Translating(TextTask[Pair, Batch]):
         pairs = self.val[: self.task_record.translated]
         answers = translator.predict([pair.source for pair in pairs], num_beams=1)
         texts = [answer.text for answer in answers]
-        errors = character_error_rate(texts, nearest_targets(texts, pairs))
+        errors = character_error_rate(texts, nearest_targets(texts, pairs, self.val))
         return Scored(nats / count, errors)
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
@@ -252,7 +252,8 @@ class Translating(TextTask[Pair, Batch]):
         """A validation source and its translation."""
         pair = self.val[seed % len(self.val)]
         (answer,) = Translator(self.folder(model, weights)).predict([pair.source])
-        right = "" if answer.text == pair.target else f"\nit should be: {shown(pair.target)}"
+        (wanted,) = nearest_targets([answer.text], [pair], self.val)
+        right = "" if answer.text == wanted else f"\nit should be: {shown(wanted)}"
         return f"{shown(pair.source)}\n→ {shown(answer.text)}{right}"
 
     def model(self, folder: ModelFolder) -> Translator:
@@ -282,9 +283,9 @@ class Translating(TextTask[Pair, Batch]):
         """
         count = len(self.train)
         if count <= LOOKED_UP:
-            return report_of(examples, answers, self.train)
+            return report_of(examples, answers, self.train, self.val)
         some = np.sort(np.random.default_rng(0).permutation(count)[:LOOKED_UP])
-        report = report_of(examples, answers, [self.train[k] for k in some])
+        report = report_of(examples, answers, [self.train[k] for k in some], self.val)
         found = f"the nearest source is one of {LOOKED_UP:,} of {count:,} that were trained on"
         note = f"{found}; charrnn eval looks at all"
         return msgspec.structs.replace(report, notes=(note, *report.notes))

@@ -196,23 +196,29 @@ class Translator(TaskModel[Pair]):
 
 
 def report_of(
-    pairs: Sequence[Pair], answers: Sequence[Translation], known: Sequence[Pair] = ()
+    pairs: Sequence[Pair],
+    answers: Sequence[Translation],
+    known: Sequence[Pair] = (),
+    right: Sequence[Pair] = (),
 ) -> Report:
     """How good translations are, beside the sources themselves and what could be looked up.
 
     Args:
-        pairs: what was translated, and what should become of it; see `nearest_targets`.
+        pairs: what was translated, and what should become of it.
         answers: of the model.
         known: of the training; given, the translation of the most similar source is scored.
+        right: see `nearest_targets`.
     """
     systems = {"": [answer.text for answer in answers], "copy": [pair.source for pair in pairs]}
     if known:
         nearest = Nearest([pair.source for pair in known])
         systems["nearest source"] = [known[nearest.find(pair.source)].target for pair in pairs]
     scores = {
-        name: scores_of(texts, nearest_targets(texts, pairs)) for name, texts in systems.items()
+        name: scores_of(texts, nearest_targets(texts, pairs, right))
+        for name, texts in systems.items()
     }
-    several = sum(len(targets) > 1 for targets in _targets_of(pairs).values())
+    targets = _targets_of(right or pairs)
+    several = sum(len(targets[source]) > 1 for source in {pair.source for pair in pairs})
     have = "1 source has" if several == 1 else f"{several:,} sources have"
     notes = [f"{have} several targets; an answer is compared with the nearest"] if several else []
     own = scores.pop("")
@@ -236,13 +242,21 @@ def _targets_of(pairs: Sequence[Pair]) -> dict[str, list[str]]:
     return {source: list(targets) for source, targets in found.items()}
 
 
-def nearest_targets(answers: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
+def nearest_targets(
+    answers: Sequence[str], pairs: Sequence[Pair], right: Sequence[Pair] = ()
+) -> list[str]:
     """What each answer to the source of a pair is compared with: of several targets, the nearest.
 
     A word may be said in several ways, any of which is right: Yao and Zweig, "Sequence-to-sequence
     neural net models for grapheme-to-phoneme conversion", 2015, count so.
+
+    Args:
+        answers: one to each pair's source.
+        pairs: some, or all.
+        right: all pairs, if `pairs` are some of them.
     """
-    targets, nearest = _targets_of(pairs), dict[tuple[str, str], str]()
+    targets = _targets_of(right or pairs)
+    nearest = dict[tuple[str, str], str]()
     for answer, (source, _) in zip(answers, pairs, strict=True):
         if (source, answer) not in nearest:
             nearest[source, answer] = min(targets[source], key=partial(edit_distance, answer))

@@ -23,7 +23,7 @@ OUT_OF_MEMORY = (
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Whether that is what an error of Python's or PyTorch's says."""
+    """Whether an error of Python's or PyTorch's says that memory has run out."""
     known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     return known or any(words in str(error) for words in OUT_OF_MEMORY)
 

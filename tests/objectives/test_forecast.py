@@ -498,8 +498,19 @@ def test_rows_of_one_value_may_be_times() -> None:
     """A smaller horizon was to be chosen than 1."""
     Path("a.csv").write_text("Monat,y2\nJanuar 2022,5\nFebruar 2022,7\n")
     request = Request(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=1))
-    found = r"the longest of 2 series, of which each stands in a row, has 1 value; if each row is a"
-    with pytest.raises(BadDataError, match=f"{found} time, write that as 2024-01 or 2024-01-31"):
+    with pytest.raises(BadDataError) as refused:
+        forecast.read(request)
+    assert refused.value.found.endswith("2 series, each in a row of its own, has 1 value")
+    assert "--horizon" not in refused.value.advice
+    assert (
+        "if each row is a time instead, write it as 2024-01 or 2024-01-31" in refused.value.advice
+    )
+
+
+def test_rows_too_short_for_a_season_are_told_what_they_need() -> None:
+    Path("a.csv").write_text("name,1,2,3\nnorth,5,6,7\nsouth,7,8,9\n")
+    request = Request(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=1, season=2))
+    with pytest.raises(BadDataError, match="horizon 1 and season 2 need 4: choose a smaller"):
         forecast.read(request)
 
 

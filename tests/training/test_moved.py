@@ -1,4 +1,4 @@
-"""A run goes on where its device or its numbers are not, and says what changes."""
+"""A run goes on where its device or its precision is not, and says what changes."""
 
 from __future__ import annotations
 

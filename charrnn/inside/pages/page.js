@@ -153,7 +153,7 @@
       ...owed(at));
   }
 
-  // Units of the passage: how far their means there and elsewhere are apart, for what they vary.
+  // Units of the passage: how far apart their means there and elsewhere are, relative to how much they vary.
   function rank() {
     const size = now.passage ? now.passage[1] - now.passage[0] + 1 : 0;
     const part = size > 0 && size < count;

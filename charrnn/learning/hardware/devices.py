@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 
 import torch
@@ -41,18 +42,20 @@ def choose_device(name: DeviceName) -> torch.device:
     if not available[name]:
         there = ", ".join(kind for kind, there in available.items() if there)
         found, advice = f"there is no device {name} here", f"choose --device from {there}"
-        if name == "cuda" and torch.version.cuda is None and torch.version.hip is None:
+        if name == "cuda" and _is_for_processors():
             found += ": this PyTorch is for processors alone"
             advice += ", or install one with CUDA (pytorch.org)"
         raise UsageError(found, advice)
     if name == "cuda":
+        several = processes().count > 1  # which gives each process a GPU of its own
         _refuse_gpu()
         if (reason := gpu_fails()) is not None:
-            if wanted == "cuda" or processes().count > 1:
+            if wanted == "cuda" or several:
                 raise UsageError(
                     f"the GPU can't be used: {reason}",
-                    "choose --device cpu, end what else uses the GPU, or install a PyTorch that "
-                    "is made for it (pytorch.org)",
+                    "choose --device cpu (to go on with a run, set CUDA_VISIBLE_DEVICES= instead), "
+                    "end what else uses the GPU, or install a PyTorch that is made for it "
+                    "(pytorch.org)",
                 )
             _warn_of_gpu(reason)
             name = "cpu"
@@ -85,15 +88,22 @@ def _refuse_gpu() -> None:
 
 @cache
 def gpu_fails() -> str | None:
-    """Why the GPU can't add two numbers, in a line; None if it can.
+    """Why the GPU can't add two numbers, in a line; None if it can, or only lacks memory just now.
 
-    PyTorch counts one that it has no code for, and one that another program has for itself.
+    PyTorch counts one that it has no code for, and one that another program has for itself. One
+    that another program fills is told of where the run needs memory: it may soon be free.
     """
     try:
         torch.ones(2, device="cuda").add_(1).tolist()
     except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
-        return first_line(error)
+        return None if "out of memory" in str(error) else first_line(error)
     return None
+
+
+def _is_for_processors() -> bool:
+    """Whether there is another PyTorch for this system, which knows NVIDIA's or AMD's GPUs."""
+    others = torch.version.cuda or torch.version.hip
+    return others is None and sys.platform != "darwin"
 
 
 @cache

@@ -106,7 +106,7 @@ def measured_speed(
 
     Args:
         device: to train on.
-        precision: of its numbers.
+        precision: of its products.
         cell: of the network.
         longest: seconds that the trial may take; see `trial.rates`.
     """

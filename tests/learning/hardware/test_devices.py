@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 
 import pytest
@@ -46,15 +47,21 @@ def test_a_copy_of_a_process_that_has_asked_for_the_gpu_is_told_that_it_has_none
     assert devices.choose_device("cpu").type == "cpu"
 
 
-@pytest.mark.parametrize("is_old", [True, False])
+@pytest.mark.parametrize(
+    ("said", "is_told"),
+    [
+        ("CUDA error: no kernel image is available for execution on the device", True),
+        ("CUDA error: out of memory", False),  # for the moment: told where the run needs it
+        (None, False),
+    ],
+)
 def test_a_gpu_that_cannot_add_numbers_says_why(
-    is_old: bool, monkeypatch: pytest.MonkeyPatch
+    said: str | None, is_told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ones(count: int, device: str) -> torch.Tensor:
         assert device == "cuda"
-        if is_old:
-            words = "CUDA error: no kernel image is available for execution on the device"
-            raise torch.AcceleratorError(f"{words}\nCompile with TORCH_USE_CUDA_DSA")
+        if said is not None:
+            raise torch.AcceleratorError(f"{said}\nCompile with TORCH_USE_CUDA_DSA")
         return torch.zeros(count)
 
     monkeypatch.setattr(torch, "ones", ones)
@@ -63,8 +70,7 @@ def test_a_gpu_that_cannot_add_numbers_says_why(
         reason = devices.gpu_fails()
     finally:
         devices.gpu_fails.cache_clear()
-    expected = "CUDA error: no kernel image is available for execution on the device"
-    assert reason == (expected if is_old else None)
+    assert reason == (said if is_told else None)
 
 
 @pytest.mark.usefixtures("gpu")
@@ -86,17 +92,21 @@ def test_a_gpu_that_fails_leaves_its_work_to_the_processor(monkeypatch: pytest.M
         devices.choose_device("auto")
 
 
-@pytest.mark.parametrize("cuda", [None, "13.0"])
+@pytest.mark.parametrize(
+    ("cuda", "system", "is_named"),
+    [(None, "linux", True), ("13.0", "linux", False), (None, "darwin", False)],
+)
 def test_a_pytorch_for_processors_alone_is_named(
-    cuda: str | None, monkeypatch: pytest.MonkeyPatch
+    cuda: str | None, system: str, is_named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.version, "hip", None)
     with pytest.raises(UsageError, match="there is no device cuda here") as refused:
         devices.choose_device("cuda")
-    assert ("this PyTorch is for processors alone" in refused.value.found) == (cuda is None)
-    assert ("install one with CUDA (pytorch.org)" in refused.value.advice) == (cuda is None)
+    assert ("this PyTorch is for processors alone" in refused.value.found) == is_named
+    assert ("install one with CUDA (pytorch.org)" in refused.value.advice) == is_named
 
 
 @pytest.mark.parametrize(
