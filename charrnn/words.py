@@ -20,6 +20,7 @@ __all__ = [
     "is_path",
     "leave_out",
     "listing",
+    "quoted",
     "together",
     "twins",
 ]
@@ -75,11 +76,15 @@ def _by_length(number: re.Match[str]) -> str:
 def as_argument(path: str | Path) -> str:
     """A path as an argument of a command to be typed, where it is no option."""
     path = str(path)
-    path = f"./{path}" if path.startswith("-") and path != "-" else path
+    return quoted(f"./{path}" if path.startswith("-") and path != "-" else path)
+
+
+def quoted(word: str) -> str:
+    """A word of a command to be typed."""
     if sys.platform != "win32":
-        return quote(path)
+        return quote(word)
     # Some of its shells hand on apostrophes, and a backslash before a quotation mark is lost.
-    return path if PLAIN_ON_WINDOWS.fullmatch(path) else '"{}"'.format(path.rstrip("\\"))
+    return word if PLAIN_ON_WINDOWS.fullmatch(word) else '"{}"'.format(word.rstrip("\\"))
 
 
 def is_path(source: str) -> bool:

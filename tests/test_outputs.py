@@ -263,6 +263,8 @@ def test_a_text_that_a_model_was_made_from_is_not_written_over(tmp_path: Path) -
     """An exported page took the place of the page that the model was trained on."""
     texts = [tmp_path / name for name in ("own.html", "own.js", "held.txt", "folder/own.txt")]
     texts[-1].parent.mkdir()
+    (tmp_path / "pages.js").mkdir()  # which a pattern passes
+    (tmp_path / "pages.js" / "page.txt").write_text("of an earlier command")
     for path in texts:
         path.write_text(f"of {path.name}\n{VERSE * 3}")
     (tmp_path / "other.txt").write_text("the clerk")
@@ -280,7 +282,7 @@ def test_a_text_that_a_model_was_made_from_is_not_written_over(tmp_path: Path) -
         found = f"charrnn: {option} names {name}, which the model was trained or validated on; "
         refused(run_here(tmp_path, *command.split()), 2, f"{found}choose another file\n")
         assert (tmp_path / name).read_bytes() == before
-    for name in ("other.txt", "folder/own.txt"):  # that one may be of an earlier command
+    for name in ("other.txt", "folder/own.txt", "pages.js/page.txt"):  # of earlier commands
         assert run_here(tmp_path, "sample", "own", "-n", 9, "-o", name).returncode == 0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -86,7 +88,8 @@ def reading_of_own(
 def refuse_texts_of(models: Sequence[str | None], path: Path | None, option: str) -> None:
     """Check that nothing is written over a text that models were made from, as far as they tell.
 
-    A file in a folder of texts may be written over: it may have come from an earlier command.
+    A file in a folder of texts may be written over: it may have come from an earlier command. One
+    that a pattern finds now is taken for one of the texts.
 
     Args:
         models: folders or names.
@@ -100,8 +103,14 @@ def refuse_texts_of(models: Sequence[str | None], path: Path | None, option: str
     if path is None or not os.path.isfile(path):  # noqa: PTH113 - Path's method fails on long names
         return
     places = (place for origin in _origins(models) for place in origin.sources + origin.validation)
-    texts = [place for place in places if Path(place).is_absolute() and not Path(place).is_dir()]
+    texts = chain.from_iterable(_files(place) for place in places if Path(place).is_absolute())
     refuse_inputs(path, option, texts, "the model was trained or validated on")
+
+
+def _files(place: str) -> Iterator[str]:
+    """The file at a place, or those that a pattern finds."""
+    found = [place] if os.path.lexists(place) else glob.iglob(place, recursive=True)
+    return filter(os.path.isfile, found)
 
 
 def _origins(models: Sequence[str | None]) -> Iterator[Origin]:

@@ -124,11 +124,7 @@ class _Paths:
                 )
                 for seed in seeds_from(first, given.n or 1)
             ]
-        if costs > MAX_COSTS:
-            found = (
-                f"logprobs: {costs:,} log-probabilities in one request; {MAX_COSTS:,} is the limit"
-            )
-            raise ApiError(422, f"{found}: ask for fewer texts or tokens", param="logprobs")
+        _check_costs("logprobs", costs, "ask for fewer texts or tokens")
         usage = given.stream_options is not None and given.stream_options.include_usage
         number = f"cmpl-{secrets.token_hex(12)}"
         return Completion(number, int(time.time()), name, read, texts, usage, costs)
@@ -147,7 +143,8 @@ class _Paths:
             prompt = np.append(prompt, prompt[:1])
         asked = GenerationRequest(model, prompt, SampleConfig(max_new_tokens=0))
         text = Text(asked, 0, 0, echo=True, streamed=False)
-        async with self.service.written([text]):
+        _check_costs("text", len(prompt), "send a shorter one")
+        async with self.service.written([text], len(prompt)):
             piece = await self.service.while_there(request.receive, whole_text(text))
         nats = [-cost.log_prob for cost in piece.costs if cost.log_prob is not None]
         costs = np.array([0.0, *nats], np.float32)
@@ -201,6 +198,12 @@ class _EventStream(Response):
             # Whether the client has left is seen in between, not after a burst of events.
             await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _check_costs(field: str, costs: int, advice: str) -> None:
+    if costs > MAX_COSTS:
+        found = f"{field}: {costs:,} log-probabilities in one request; {MAX_COSTS:,} is the limit"
+        raise ApiError(422, f"{found}: {advice}", param=field)
 
 
 def _json(body: bytes) -> Response:

@@ -111,7 +111,7 @@ class Service:
             message = f"the server is busy: {places}, and this takes {len(texts)}; try again"
             raise ApiError(429, message, code="busy", retry_after=1)
         if self.costs + costs > MAX_COSTS:
-            message = "the server is busy with other requests for logprobs; try again"
+            message = "the server is busy with other log-probabilities; try again"
             raise ApiError(429, message, code="busy", retry_after=1)
         self.taken += len(texts)
         self.costs += costs

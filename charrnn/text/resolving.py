@@ -144,7 +144,7 @@ def resolve(source: str) -> Resolved:
         return Resolved(source, found, None, () if "**" in source else tuple(folders), hidden)
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):
-        advice = "write the whole path"  # no shell of Windows makes one of ~
+        advice = "write the whole path"  # not every shell of Windows makes one of ~
         if sys.platform != "win32":
             advice = f"leave ~ outside of quotation marks, or {advice}"
     elif "://" in source:

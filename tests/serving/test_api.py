@@ -368,7 +368,9 @@ def test_log_probabilities_are_limited_in_all_and_are_free_again(trained_home: P
         refused = server.complete(**more)
         assert refused.status == 429
         assert refused.headers["retry-after"] == "1"
-        assert "busy with other requests for logprobs" in refused.json["error"]["message"]
+        assert "busy with other log-probabilities" in refused.json["error"]["message"]
+        scored = server.ask("POST", "/v1/score", {"text": "t" * 150_000})
+        assert scored.status == 429
         assert server.complete(max_tokens=9).status == 200
         long.close()
         assert _with_a_place(server, **more).status == 200

@@ -24,7 +24,7 @@ LARGEST = 1 << 24  # bytes of one file of a document that is in memory at once, 
 DEEPEST = 1000  # elements within each other
 # Bytes of one element's own text, a tag or a comment. Older parsers scan what has no end yet anew
 # with each piece that is read.
-LONGEST = 1 << 22
+LONGEST = LARGEST
 
 
 class _Watched:
