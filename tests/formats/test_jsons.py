@@ -308,8 +308,8 @@ def test_an_object_that_lacks_one_of_the_columns_is_no_record(order: int) -> Non
         else:
             texts = [one.source for one in read_pairs(["a.json"], Reading(), [], None)]
         assert texts == [f"{n} one" for n in range(4)]
-    whole = list({"text": None, "data": [{"text": "one"}]}.items())[::order]
-    Path("a.json").write_text(json.dumps(dict(whole)))
+    unset = {"text": None, "data": [{"text": "one"}]}
+    Path("a.json").write_text(json.dumps(dict(list(unset.items())[::order])))
     assert text_of("a.json") == "one"
 
 
