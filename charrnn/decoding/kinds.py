@@ -11,6 +11,7 @@ __all__ = [
     "decodes",
     "has_many_controls",
     "is_plain",
+    "is_surely_utf8",
     "is_wide",
     "kind_of",
     "looks_binary",
@@ -19,11 +20,11 @@ __all__ = [
 ]
 
 HEAD = 8192  # bytes at the start of a file by which it is recognised
+SURE = 16  # bytes after which UTF-16 is hardly UTF-8 by chance
 
 CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 PADDING = re.compile(rb"\0{8,}")
 SPACES = re.compile("[ \n、。，]")
-
 CONVERT = "convert it to plain text, or train on its bytes with --tokenizer byte"
 UNPACK = "unpack it first"
 
@@ -95,6 +96,18 @@ def is_plain(head: bytes, encoding: str) -> bool:
     if b"\n" not in head or looks_binary(head, "utf-8"):
         return False
     return decodes(head, "utf-8") or (not is_wide(encoding) and decodes(head, encoding))
+
+
+def is_surely_utf8(head: bytes) -> bool:
+    """Whether a file that begins so is text in UTF-8, even where UTF-16 was expected.
+
+    Latin letters and spaces have zero bytes in UTF-16, and Chinese is hardly ever UTF-8 by chance,
+    the less the longer it is; without a line's end, there must be spaces or full stops as well.
+    """
+    if is_plain(head, "utf-8"):
+        return len(head) >= SURE
+    is_text = not looks_binary(head, "utf-8") and decodes(head, "utf-8")
+    return is_text and len(head) >= 2 * SURE and _is_prose(head, "utf-8")
 
 
 def is_wide(encoding: str) -> bool:

@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 AROUND = 1000  # bytes before and after a wrong one in which its encoding is looked for
-SURE = 16  # bytes after which UTF-16 is hardly UTF-8 by chance
 LONGEST = 1 << 26  # characters of a line of a table
 TO_BYTES = re.compile(r", or (train on its bytes with )?--tokenizer byte")
 LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
@@ -233,7 +232,7 @@ def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
         found = f"a binary file ({kind.name}), not" if kind.binary else f"{kind.name}, not plain"
         raise NotTextError(f"{name}: {found} text", kind.advice)
     if kinds.is_wide(encoding):
-        if len(head) >= SURE and kinds.is_plain(head, encodings.UTF8):
+        if kinds.is_surely_utf8(head):
             raise NotTextError(f"{name}: this looks like UTF-8, not {encoding}", _not_in(encoding))
         return
     if wide := kinds.marked_wide(head):

@@ -27,7 +27,8 @@ def has_tags(file: File) -> bool:
 
     Its first lines then have the same number of columns, at least two, and all end with tags: O, or
     a letter and a type (E-mail begins no span, and neither B-12 nor I-95 has a type). One of them
-    is O or goes on with a span; empty lines and those between documents don't count.
+    is O or goes on with a span, or there are three and the last line has a tab; empty lines and
+    those between documents don't count.
     """
     if not file.is_text:
         return False

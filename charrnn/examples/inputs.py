@@ -16,7 +16,7 @@ from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.conll import has_tags, sentences_of
 from charrnn.examples.labelled import begins_with_label, without_labels
-from charrnn.examples.rows import File, Form, Row, opened
+from charrnn.examples.rows import File, Form, Row, last_of, opened
 from charrnn.examples.tagged import WORDS
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
@@ -98,7 +98,7 @@ def _of(
     """The texts of a table, cleaned as lines are; or the `words` of its records, joined."""
     numbered = column.isdecimal()
     wanted, known, missing = column, False, 0
-    last = int(column) if numbered else int(headless)
+    last = last_of(column) if numbered else int(headless)
     read = [wanted] if file.form is Form.JSON else [wanted, *words]  # JSON may be one list of texts
     for row in file.rows(lambda cells: not numbered and wanted in cells, read, last):
         if headless and file.is_text and column not in file.columns:

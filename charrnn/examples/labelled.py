@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import File, Form, Row, called, columns_of, opened
+from charrnn.examples.rows import File, Form, Row, called, columns_of, last_of, opened
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown, value_at
 
 __all__ = ["Labelled", "begins_with_label", "check_classes", "read_labelled", "without_labels"]
@@ -133,7 +133,7 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
         return text_column in cells and label_column in cells
 
     headless = text_column.isdecimal() and label_column.isdecimal()
-    last = max(int(text_column), int(label_column)) if headless else 0
+    last = last_of(text_column, label_column) if headless else 0
     first, known = True, False
     for row in file.rows(is_header, [text_column, label_column], last):
         if first:

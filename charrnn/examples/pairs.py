@@ -16,7 +16,7 @@ from typing import NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import File, Form, Row, called, columns_of, opened
+from charrnn.examples.rows import File, Form, Row, called, columns_of, last_of, opened
 from charrnn.formats.tables.columns import MISSING, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted, listing
@@ -52,7 +52,7 @@ class _Columns(NamedTuple):
     def last(self) -> int:
         """The number of the last column that is read without a header; 0 if there must be one."""
         if self.numbered:
-            return max(map(int, self.names))
+            return last_of(*self.names)
         return 0 if self.given else 2
 
     def are_in(self, cells: Sequence[str]) -> bool:
@@ -164,7 +164,8 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
             empty += 1
             continue
         if longest:
-            worded.update(name for name, cell in row.cells.items() if not cell.strip().isdecimal())
+            cells = ((name, cell.strip()) for name, cell in row.cells.items())
+            worded.update(name for name, cell in cells if cell and not cell.isdecimal())
         source, target = (_text(file, row, names, which, cleaner) for which in (0, 1))
         found.append(Pair(source, target))
     file.notes += [f"{file.name}: {note}" for note in cleaner.notes()]

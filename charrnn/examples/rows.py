@@ -39,7 +39,9 @@ from charrnn.formats.tables.columns import (
 from charrnn.text.hub import hub_records
 from charrnn.text.resolving import resolve_all
 
-__all__ = ["File", "Form", "Row", "called", "columns_of", "opened"]
+__all__ = ["File", "Form", "Row", "called", "columns_of", "last_of", "opened"]
+
+DIGITS = 9  # of the number of a column; far more of them are no number to Python
 
 
 class Form(Enum):
@@ -101,6 +103,11 @@ def columns_of(text: str | None, label: str | None, usual: tuple[str, str]) -> t
         found = f"{setting} is {one!r}, and so is the other column"
         raise UsageError(found, "name two different columns", setting)
     return one, other
+
+
+def last_of(*numbers: str) -> int:
+    """The number of the last of these columns of a table without a header."""
+    return max(int(one) if len(one) <= DIGITS else 10**DIGITS for one in numbers)
 
 
 @dataclass

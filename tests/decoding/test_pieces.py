@@ -158,7 +158,17 @@ def test_an_encoding_whose_errors_have_no_place_is_still_one_error(
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
-@pytest.mark.parametrize("text", ["A schöner Tag.\nAnother.\n", "one\ntwo\nthree four\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A schöner Tag.\nAnother.\n",
+        "one\ntwo\nthree four\n",
+        "A schöner Tag ohne Zeilen-Ende..",
+        "an even number of them without one, " * 400,
+        "他上了船。海上有风，天很冷。",
+        "é and more " * 1000,
+    ],
+)
 def test_utf8_is_not_read_as_utf16(encoding: str, text: str) -> None:
     """It became Chinese."""
     Path("file").write_text(text, encoding="utf-8")
@@ -167,6 +177,25 @@ def test_utf8_is_not_read_as_utf16(encoding: str, text: str) -> None:
         text_of("file", encoding=encoding)
     Path("file").write_text("上海\n他上了船。\n海上有风。\n", encoding=encoding)
     assert text_of("file", encoding=encoding).startswith("上海\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "呵呵呵呵" * 9,  # whose bytes are letters, uTuTuTuT
+        "あいうえお" * 9,  # as are these: B0D0F0H0J0
+        "上海他上了船海上有风天很冷" * 400,
+        "他上了船。海上有风，天很冷。" * 400,
+        "one two three",
+        "Тихий Дон",
+        "ein schöner Tag ohne Ende " * 400,
+        "हिन्दीमेंलिखाहुआपाठ",
+    ],
+)
+def test_utf16_is_not_taken_for_utf8(encoding: str, text: str) -> None:
+    Path("file").write_text(text, encoding=encoding)
+    assert text_of("file", encoding=encoding) == text
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "UTF_16", "u16"])

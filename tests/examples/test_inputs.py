@@ -22,6 +22,8 @@ from charrnn import Reading, read_corpus
 from charrnn.config import TaskName
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples.inputs import texts_in
+from charrnn.examples.labelled import read_labelled
+from charrnn.examples.pairs import read_pairs
 from tests.formats.shelf import write_shelf
 from tests.text.reading import PARTS, READINGS, Parts
 
@@ -101,8 +103,13 @@ def test_a_first_line_without_the_column_is_shown_with_its_names_and_its_numbers
     with pytest.raises(UsageError, match=r"from fine film, or name columns by their n"):
         read("b.csv")
     assert read("b.csv", "1") == ["fine film", "bad film"]
-    with pytest.raises(UsageError, match=r"no column 3; choose --text-column from 1, 2$"):
-        read("a.csv", "3")
+    for wrong in ("3", "9" * 5000):  # which Python takes for no number
+        with pytest.raises(UsageError, match=f"no column {wrong}; choose --text-column from 1, 2$"):
+            read("a.csv", wrong)
+        with pytest.raises(UsageError, match=f"no column {wrong}; choose --text-column from 1, 2$"):
+            read_labelled(["a.csv"], Reading(text_column=wrong), [], "1")
+        with pytest.raises(BadDataError, match="line 1 has no source"):
+            read_pairs(["a.csv"], Reading(text_column=wrong), [], "1")
 
 
 def test_a_title_above_the_names_of_columns_is_to_be_deleted() -> None:

@@ -326,6 +326,9 @@ def test_names_beside_an_index_are_to_be_chosen() -> None:
         read("a.csv")
     wanted = [Pair("one", "eins"), Pair("two", "zwei")]
     assert read("a.csv", text="english", label="my german") == wanted
+    Path("a.csv").write_text(",en,fr\n0,source,target\n")  # below no title
+    with pytest.raises(CharRNNError, match="name them, such as --text-column en --label-column fr"):
+        read("a.csv")
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -338,5 +341,7 @@ def test_numbers_of_rows_are_no_sources(first: int) -> None:
         read("a.csv")
     assert read("a.csv", text="2", label="3") == [Pair("one", "eins"), Pair("two", "zwei")]
     assert read("a.csv", text="1", label="2")[0] == Pair(str(first), "one")
+    Path("a.csv").write_text("1,one,\n2,two,\n")  # empty cells are no texts
+    assert read("a.csv") == [Pair("1", "one"), Pair("2", "two")]
     Path("a.csv").write_text("5,five,cinq\n1,one,un\n")
     assert read("a.csv") == [Pair("5", "five"), Pair("1", "one")]

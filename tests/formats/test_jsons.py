@@ -17,6 +17,8 @@ from charrnn.decoding import streams
 from charrnn.decoding.containers import Source
 from charrnn.decoding.streams import Stream
 from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.labelled import read_labelled
+from charrnn.examples.pairs import read_pairs
 from charrnn.formats.tables import jsons
 from tests.text.reading import text_of
 
@@ -285,12 +287,69 @@ def test_an_object_with_the_column_and_a_list_with_it_is_refused(order: int) -> 
         read_corpus(["a.json"])
     assert caught.value.found == "a.json: the object and its list comments both have a column text"
     assert caught.value.advice == (
-        "choose --text-column comments.text, or, to read that of the object, give the file the "
+        "choose --text-column comments.text, or, to read the object itself, give the file the "
         "suffix .jsonl"
     )
     assert text_of("a.json", text_column="comments.text") == "one\ntwo"
     Path("a.jsonl").write_text(content)
     assert text_of("a.jsonl") == "The article"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_object_that_lacks_one_of_the_columns_is_no_record(order: int) -> None:
+    """It was refused, and neither advice worked."""
+    for column, itself in (("text", {"text": "Reviews of films"}), ("source", {"source": "a.org"})):
+        label = "label" if column == "text" else "target"
+        data = {"data": [{column: f"{n} one", label: f"{n % 2}"} for n in range(4)]}
+        whole = list((itself | data).items())[::order]
+        Path("a.json").write_text(json.dumps(dict(whole)))
+        if column == "text":
+            texts = [one.text for one in read_labelled(["a.json"], Reading(), [], None)]
+        else:
+            texts = [one.source for one in read_pairs(["a.json"], Reading(), [], None)]
+        assert texts == [f"{n} one" for n in range(4)]
+    unset = {"text": None, "data": [{"text": "one"}]}
+    Path("a.json").write_text(json.dumps(dict(list(unset.items())[::order])))
+    assert text_of("a.json") == "one"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_all_columns_of_the_list_are_advised(order: int) -> None:
+    row = {"text": "all", "label": "x"}
+    itself = row | {"data": [{"text": f"{n}", "label": f"{n % 2}"} for n in range(4)]}
+    Path("a.json").write_text(json.dumps(dict(list(itself.items())[::order])))
+    with pytest.raises(UsageError) as caught:
+        read_labelled(["a.json"], Reading(), [], None)
+    assert caught.value.found == (
+        "a.json: the object and its list data both have the columns text, label"
+    )
+    assert caught.value.advice == (
+        "choose --text-column data.text --label-column data.label, or, to read the object itself, "
+        "give the file the suffix .jsonl"
+    )
+    found = read_labelled(["a.json"], Reading(text_column="data.text"), [], "data.label")
+    assert [one.text for one in found] == ["0", "1", "2", "3"]
+    Path("a.json").rename("a.jsonl")
+    assert [one.text for one in read_labelled(["a.jsonl"], Reading(), [], None)] == ["all"]
+
+
+def test_a_folder_leaves_out_an_object_with_the_column_and_a_list_with_it() -> None:
+    """It was refused as a whole."""
+    Path("tables").mkdir()
+    for name in ("a", "b"):
+        Path(f"tables/{name}.csv").write_text(f"text\n{name}\n")
+    itself = {"text": "All that is said", "segments": [{"text": "All that"}, {"text": "is said"}]}
+    Path("tables/c.json").write_text(json.dumps(itself))
+    found = read_corpus(["tables"])
+    assert found.text == "a\nb"
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith(
+        "tables: skipped 1 file without a column text: c.json (tables/c.json: the object and its "
+        "list segments both have a column text; "
+    )
+    Path("tables/c.json").write_text(json.dumps(dict(reversed(itself.items()))))
+    with pytest.raises(UsageError, match="its list segments both have a column text"):
+        read_corpus(["tables"])  # its list is read by then
 
 
 @pytest.mark.parametrize("size", [0, 1 << 20])

@@ -215,6 +215,17 @@ def test_a_title_may_have_empty_cells_beside_it(above: str) -> None:
         read_series(["a.csv"], Reading(), [], "label")
 
 
+@pytest.mark.parametrize("header", [",type,content", "id,,content"])
+@pytest.mark.parametrize("row", ["0,text,hello", "0,u,v\n1,text,label"])
+def test_names_of_which_one_is_empty_are_no_title(header: str, row: str) -> None:
+    """They were to be deleted, as pandas writes them."""
+    Path("a.csv").write_text(f"{header}\n{row}\n")
+    names = ", ".join(filter(None, header.split(",")))
+    for read in (text_of, lambda name: read_labelled([name], Reading(), [], None)):
+        with pytest.raises(UsageError, match=f"column text; choose --text-column from {names}, or"):
+            read("a.csv")
+
+
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
 def test_a_first_line_may_name_the_separator(sign: str) -> None:
     for line in (f"sep={sign}\n", f'"sep={sign}"\r\n', f"\nsep={sign}\n\n  \n"):
@@ -421,8 +432,9 @@ def test_a_number_is_that_of_a_column_without_a_name() -> None:
         text_of("a.csv")
     assert text_of("a.csv", text_column="1") == "Harold\nTherese\nAnn"
     found = read_corpus(["a.csv"], Reading(text_column="2"))
-    assert (found.text, found.notes) == ("m\nf", ("a.csv: 1 of 3 rows holds no text",))
-    for wrong in ("0", "3"):
+    first = "a.csv: its first line is read as a row: Harold, m"
+    assert (found.text, found.notes) == ("m\nf", (first, "a.csv: 1 of 3 rows holds no text"))
+    for wrong in ("0", "3", "9" * 5000):  # which Python takes for no number
         with pytest.raises(UsageError, match=f"no text in a column {wrong}"):
             text_of("a.csv", text_column=wrong)
     Path("a.csv").write_text("1,2\none,two\n")

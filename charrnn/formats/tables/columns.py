@@ -218,7 +218,7 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
 
 def choice(column: str, columns: Iterable[str], option: str = "--text-column") -> str:
     """What to do about a column that is not there, or holds no text."""
-    names = listing((one for one in columns if one != column), QUESTION)
+    names = listing((one for one in columns if one.strip() and one != column), QUESTION)
     return f"choose {option} from {names}" if names else "check the table"
 
 

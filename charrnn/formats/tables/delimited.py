@@ -30,7 +30,7 @@ from charrnn.formats.tables.quotes import (
     tried,
     whole_start,
 )
-from charrnn.words import counted
+from charrnn.words import counted, listing
 
 __all__ = [
     "DELIMITERS",
@@ -216,8 +216,8 @@ def _name(cell: str) -> str:
 def line_with(names: Sequence[str], start: str) -> int:
     """The number of a line with these names below a title or a comment; 0 if there is none.
 
-    A title has fewer cells that are not empty, as Excel adds some to it; a comment begins with #:
-    other cells may hold such a word by chance.
+    A title has fewer cells, but for empty ones at its end, as Excel adds them; a comment begins
+    with #: other cells may hold such a word by chance.
 
     Args:
         names: of columns.
@@ -235,7 +235,9 @@ def line_with(names: Sequence[str], start: str) -> int:
 
 
 def _filled(line: str, sign: str) -> int:
-    return sum(bool(cell.strip(' "\t\r')) for cell in line.split(sign))
+    """How many cells a line has without the empty ones at its end; a column may have no name."""
+    cells = enumerate(line.split(sign), 1)
+    return max((number for number, cell in cells if cell.strip(' "\t\r')), default=0)
 
 
 def titled(name: str, column: str, line: int) -> tuple[str, str]:
@@ -299,8 +301,10 @@ def _records(
     for line, row in rows:
         if not header:
             header = row if column in row else header_in(row, lambda names: column in names) or []
-            if not header and column.isdecimal() and 0 < int(column) <= len(row):
-                header = [str(number) for number in range(1, len(row) + 1)]
+            numbers = [str(number) for number in range(1, len(row) + 1)]
+            if not header and column in numbers:
+                header = numbers
+                notes.append(f"its first line is read as a row: {listing(row)}")
                 yield dict(zip(header, row, strict=True))
             if not header:
                 header = [*map(_name, row)]

@@ -19,6 +19,7 @@ from charrnn.formats.tables.columns import (
     documents,
     has,
     nesting_errors,
+    value_at,
 )
 from charrnn.words import listing
 
@@ -59,6 +60,7 @@ def records(
 
     Raises:
         BadDataError: if it is not JSON, or an object with all values of each column.
+        UsageError: for an object that may be a record as well as those in its array.
     """
     values = _Values(source.name, decoded(source.name, source.stream, reading, notes))
     notes += marks_note(values.was_marked)
@@ -145,6 +147,7 @@ def _of_object(values: _Values, columns: Sequence[str]) -> Iterator[object]:
                 f"choose --text-column {array}.{column} or {key}.{column}",
             )
         array = key
+        _refuse_both(values.name, itself, array, columns, MissingColumnError)
         if first is not None:
             yield {key: first} if named else first
         for element in elements:
@@ -153,12 +156,27 @@ def _of_object(values: _Values, columns: Sequence[str]) -> Iterator[object]:
         _refuse_columns(values.name, lists, columns)
         _refuse_keyed(values, itself, columns)
         yield itself
-    elif column and has(itself, column):
-        raise UsageError(
-            f"{values.name}: the object and its list {array} both have a column {column}",
-            f"choose --text-column {array}.{column}, or, to read that of the object, give the file "
-            "the suffix .jsonl",
-        )
+    else:  # no MissingColumnError, for which a folder would leave out what is read already
+        _refuse_both(values.name, itself, array, columns, UsageError)
+
+
+def _refuse_both(
+    name: str,
+    itself: dict[str, object],
+    array: str,
+    columns: Sequence[str],
+    error: type[UsageError],
+) -> None:
+    """Refuse an object with values in all columns, beside a list of records that has them, too."""
+    if not columns or not all(has(itself, c) and value_at(itself, c) is not None for c in columns):
+        return
+    kind = "a column" if len(columns) == 1 else "the columns"
+    named = zip(("--text-column", "--label-column"), columns, strict=False)
+    options = " ".join(f"{option} {quote(f'{array}.{column}')}" for option, column in named)
+    raise error(
+        f"{name}: the object and its list {array} both have {kind} {listing(columns)}",
+        f"choose {options}, or, to read the object itself, give the file the suffix .jsonl",
+    )
 
 
 class _Values:
