@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from charrnn.config import Reading
@@ -19,7 +18,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, last_of, opened
 from charrnn.formats.tables.columns import MISSING, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
-from charrnn.words import counted, listing
+from charrnn.words import counted, listing, quoted
 
 __all__ = ["Pair", "read_pairs"]
 
@@ -233,6 +232,8 @@ def _headless(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
         raise BadDataError(found, advice)
     if is_first and len(cells) > 2 and not cells[0].strip() and all(map(str.strip, cells[1:])):
         found = f"{file.at(row.number)} names columns ({listing(cells[1:])}), but not source and"
-        advice = f"name them, such as {OPTIONS[0]} {quote(cells[1])} {OPTIONS[1]} {quote(cells[2])}"
+        advice = (
+            f"name them, such as {OPTIONS[0]} {quoted(cells[1])} {OPTIONS[1]} {quoted(cells[2])}"
+        )
         raise BadDataError(f"{found} target", advice)  # pandas writes them so
     return ("1", "2")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from shlex import quote
 from typing import Any
 
 from charrnn.config import Reading
@@ -21,7 +20,7 @@ from charrnn.formats.tables.columns import (
     nesting_errors,
     value_at,
 )
-from charrnn.words import listing
+from charrnn.words import listing, quoted
 
 __all__ = ["RECORD", "STRING", "records", "rows"]
 
@@ -117,7 +116,7 @@ def _refuse_keyed(values: _Values, record: object, columns: Sequence[str]) -> No
     if not values.next_sign():
         found = f"{values.name}: its object has no column {column}, but {len(inner):,} {kind}"
         found += ", each by its key"
-        advice = f"write them as an array: jq {quote(f'[{each}]')} FILE > NEW.json"
+        advice = f"write them as an array: jq {quoted(f'[{each}]')} FILE > NEW.json"
         raise MissingColumnError(found, advice)
 
 
@@ -172,7 +171,7 @@ def _refuse_both(
         return
     kind = "a column" if len(columns) == 1 else "the columns"
     named = zip(("--text-column", "--label-column"), columns, strict=False)
-    options = " ".join(f"{option} {quote(f'{array}.{column}')}" for option, column in named)
+    options = " ".join(f"{option} {quoted(f'{array}.{column}')}" for option, column in named)
     raise error(
         f"{name}: the object and its list {array} both have {kind} {listing(columns)}",
         f"choose {options}, or, to read the object itself, give the file the suffix .jsonl",
