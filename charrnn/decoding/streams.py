@@ -97,7 +97,8 @@ class Stream:
             self._ended = not more
             self.head += more[: HEAD - len(self.head)]
             self._left += more
-            if kinds.is_plain(self.head, self._encoding):
+            # Where UTF-16 was expected, more of it tells whether it is UTF-8.
+            if not kinds.is_wide(self._encoding) and kinds.is_plain(self.head, self._encoding):
                 break
         return len(self.head) > before
 

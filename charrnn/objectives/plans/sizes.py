@@ -19,7 +19,7 @@ from charrnn.settings import settings_from
 __all__ = ["FINE_TUNING", "Sizes"]
 
 FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
-MIN_EPOCHS = 10  # with fewer, smaller language models were the better start
+ENOUGH_EPOCHS = 10  # with fewer, smaller language models were the better start
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Sizes:
         if not request.bases or minutes is None:
             return ()
         epochs = self.epochs_of(model, train, request.budget, speed(model.cell))
-        if epochs >= MIN_EPOCHS:
+        if epochs >= ENOUGH_EPOCHS:
             return ()
         names = " and ".join(str(base.path) for base in request.bases)
         return (
             f"a network of the size of {names}, {model.num_layers}×{model.hidden_size}, reads the "
             f"examples fewer than {max(2, int(epochs) + 1)} times in {minutes:g} minutes; "
-            f"{MIN_EPOCHS} times or more are better: give more --minutes, or start from a smaller "
+            f"{ENOUGH_EPOCHS} times or more are better: give more --minutes, or start from a smaller "
             "model",
         )
