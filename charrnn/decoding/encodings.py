@@ -22,6 +22,7 @@ COMMON = (
 KNOWN_AS = {"cp932": "Shift-JIS", "cp949": "EUC-KR", "koi8_r": "KOI8-R"}
 DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.:-]{3,20})""", re.IGNORECASE)
 AROUND = 16  # characters shown before and after
+LONG_LINE = 1 << 16  # bytes; a line that is longer is looked at in parts
 PAIR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")  # how UTF-8 begins what is not ASCII
 FOREIGN = re.compile(r"\w{0,9}[^\x00-\x7f\s]\w{0,6}")  # of a word that is not all ASCII
 
@@ -36,10 +37,19 @@ class SeemsUtf8:
         self._encoding = "" if codecs.lookup(encoding).name.startswith("utf") else encoding
         self._lines = self._like_utf8 = 0  # of those with other bytes than ASCII's
         self._word = ""
+        self._rest = b""  # of the last line, which has not ended
 
     def feed(self, data: bytes) -> None:
         """Look at the next bytes of the text."""
-        if not self._encoding or data.isascii():
+        if not self._encoding:
+            return
+        data = self._rest + data
+        end = data.rfind(b"\n") + 1 or (len(data) if len(data) > LONG_LINE else 0)
+        self._look(data[:end])
+        self._rest = data[end:]
+
+    def _look(self, data: bytes) -> None:
+        if data.isascii():
             return
         lines = [line for line in data.split(b"\n") if not line.isascii()]
         self._lines += len(lines)
@@ -60,6 +70,8 @@ class SeemsUtf8:
 
     def notes(self) -> list[str]:
         """What to say of the text, if anything."""
+        self._look(self._rest)
+        self._rest = b""
         read = self._read(self._word)
         if read == self._word or self._like_utf8 * 10 < self._lines:
             return []
