@@ -84,6 +84,6 @@ class Sizes:
         return (
             f"a network of the size of {names}, {model.num_layers}×{model.hidden_size}, reads the "
             f"examples fewer than {max(2, int(epochs) + 1)} times in {minutes:g} minutes; "
-            f"{ENOUGH_EPOCHS} times or more are better: give more --minutes, or start from a smaller "
-            "model",
+            f"{ENOUGH_EPOCHS} times or more are better: give more --minutes, or start from a "
+            "smaller model",
         )
