@@ -36,7 +36,7 @@ FINE_TUNING = 0.3  # of the learning rate, so that what was learnt before is not
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 OVERHEAD = 512  # tokens, whose time an update takes besides that of its own
 MEASURED = 2048  # tokens of the updates whose speed is measured
-MIN_EPOCHS = 6  # that a size must be able to make to be chosen, or
+MIN_EPOCHS = 8  # that a size must be able to make to be chosen, or
 CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
 
 # For training texts shorter than so many characters: the largest size, and the largest if they are
