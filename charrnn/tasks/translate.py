@@ -217,7 +217,7 @@ def report_of(
         name: scores_of(texts, nearest_targets(texts, pairs, right))
         for name, texts in systems.items()
     }
-    targets = _targets_of(right or pairs)
+    targets = _targets_of([*pairs, *right])
     several = sum(len(targets[source]) > 1 for source in {pair.source for pair in pairs})
     have = "1 source has" if several == 1 else f"{several:,} sources have"
     notes = [f"{have} several targets; an answer is compared with the nearest"] if several else []
@@ -253,9 +253,9 @@ def nearest_targets(
     Args:
         answers: one to each pair's source.
         pairs: some, or all.
-        right: all pairs, if `pairs` are some of them.
+        right: others whose targets are right for their sources, too.
     """
-    targets = _targets_of(right or pairs)
+    targets = _targets_of([*pairs, *right])
     nearest = dict[tuple[str, str], str]()
     for answer, (source, _) in zip(answers, pairs, strict=True):
         if (source, answer) not in nearest:

@@ -411,6 +411,9 @@ def test_of_several_targets_any_is_right() -> None:
         assert report.baselines["nearest source"]["exact match"] == 1
         assert told in report.notes
     assert told not in report_of(pairs[1:], answers[1:]).notes
+    some = report_of(pairs[:1], [Translation("tɛə", 0.0)], right=pairs)  # of many
+    assert some.scores["exact match"] == 1
+    assert told in some.notes
 
 
 def test_a_column_of_the_targets_alone_is_remembered() -> None:

@@ -2,7 +2,7 @@
 
 /** Lets the browser draw and hear clicks, after each few milliseconds of work. */
 class Breather {
-  static WORK = 20; // milliseconds; fifty times a second is often enough for the eye
+  static WORK = 20; // milliseconds; fifty a second are enough for the eye
 
   constructor() {
     this.since = performance.now();
@@ -47,7 +47,6 @@ class FileModel {
     return { ids: [], state: this.network.start(), logits: null, clamps };
   }
 
-  /** Reads one id. A record begins with the end before it, read with an empty state. */
   step(place, id) {
     if (id === this.tokenizer.endId) place.state = this.network.start();
     place.logits = this.network.read(id, place.state, place.clamps);
@@ -203,7 +202,7 @@ class FileModel {
     return { passed, lines };
   }
 
-  /** The model folder, as a .zip that `charrnn` can use once it is unpacked. */
+  /** The model folder, as a .zip. */
   async archive() {
     const { folder, files, weights_header: header } = this.about;
     const entries = Object.entries(files).map(([name, text]) =>

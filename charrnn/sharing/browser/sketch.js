@@ -79,8 +79,7 @@ class CharRNN {
   }
 
   /** The next character, drawn, and how likely each is; it is not fed. `feed` gets the whole
-      result: in a byte model a character may take several draws, and a record's end has no sample;
-      after one, the next record begins. */
+      result: in a byte model a character may take several draws, and a record's end has no sample. */
   predict(temperature = 0.5, callback = undefined) {
     if (typeof temperature === "function") return this.predict(undefined, temperature);
     return this.doing(callback, async (model) => {
