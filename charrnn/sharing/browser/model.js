@@ -2,7 +2,7 @@
 
 /** Lets the browser draw and hear clicks, after each few milliseconds of work. */
 class Breather {
-  static WORK = 20; // milliseconds; fifty a second are enough for the eye
+  static WORK = 20; // milliseconds; the eye sees no pauses as short
 
   constructor() {
     this.since = performance.now();
@@ -202,7 +202,7 @@ class FileModel {
     return { passed, lines };
   }
 
-  /** The model folder, as a .zip. */
+  /** The model folder, zipped. */
   async archive() {
     const { folder, files, weights_header: header } = this.about;
     const entries = Object.entries(files).map(([name, text]) =>
