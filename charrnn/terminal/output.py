@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -240,13 +241,21 @@ def encode_json(value: Any) -> str:
 def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
     """Rows in columns, on a line each; the first `numbers` of the columns are flush right."""
     rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = [str.rjust if k < numbers else str.ljust for k in range(len(widths))]
-    lines = (
-        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True))
-        for row in rows
-    )
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = []
+        for k, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (width - _width(cell))
+            cells.append(space + cell if k < numbers else cell + space)
+        lines.append("  ".join(cells).rstrip())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _width(text: str) -> int:
+    """How many places of a terminal a text takes: marks none, Chinese characters two."""
+    wide = sum(unicodedata.east_asian_width(character) in ("W", "F") for character in text)
+    return len(text) + wide - sum(unicodedata.category(one) in ("Mn", "Me", "Cf") for one in text)
 
 
 def answer_in_batches(

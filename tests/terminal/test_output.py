@@ -156,3 +156,14 @@ def test_bar_and_summary_follow_the_plan(monkeypatch: pytest.MonkeyPatch) -> Non
     terminal.truncate(0)
     progress.show([once])
     assert "was corrected once, from 300 to 200 updates, as" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("name", ["Muller", "Mu\u0308ller", "紅樓夢", "नदी"])
+def test_columns_of_a_table_stand_below_each_other_in_every_script(name: str) -> None:
+    """Marks take no place of a terminal, and Chinese characters take two."""
+    places = {"Muller": 6, "Mu\u0308ller": 6, "紅樓夢": 6, "नदी": 3}[name]
+    first, second = output.table([(name, "end", "1"), ("abcdefgh", "end", "22")]).splitlines()
+    assert first == f"{name}{' ' * (8 - places)}  end  1"
+    assert second == "abcdefgh  end  22"
+    numbers = output.table([(name, "end"), ("abcdefgh", "end")], numbers=1)
+    assert numbers.splitlines()[0] == f"{' ' * (8 - places)}{name}  end"
