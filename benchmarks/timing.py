@@ -65,6 +65,14 @@ def product_peak(dtype: torch.dtype, rounds: int = 5) -> float:
     return max(found)
 
 
+def emulates_bfloat16() -> bool:
+    """Whether products in bfloat16 are so slow here that nobody would choose them."""
+    a = torch.randn(256, 256)
+    b = a.bfloat16()
+    speeds = rates({"fp32": lambda: a @ a, "bf16": lambda: b @ b}, 1, 3, 0.05)
+    return speeds["bf16"] < speeds["fp32"] / 4
+
+
 def processor() -> str:
     """The name of the processor, as far as the system tells it."""
     about = Path("/proc/cpuinfo")
