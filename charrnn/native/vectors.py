@@ -35,10 +35,12 @@ class Vectors:
         self.blocks = blocks
         self.columns = columns = gates * blocks
         self.precision: ProductPrecision = precision
-        # So many lanes share each load of weights; half of the registers are accumulators.
-        room = max(code.target.registers // 2, 4)
-        self.lanes = next(n for n in (8, 4, 2, 1) if n * columns <= room)
-        self.begin, self.end = code.share(code["B"], self.lanes, thread, threads)
+        # So many lanes share each load of weights. Of few registers nearly all are accumulators:
+        # with fewer, products would wait for each other.
+        room = 12 if code.target.registers == 16 else 16
+        self.lanes = next(n for n in (8, 4, 3, 2, 1) if n * columns <= room)
+        unit = 1 if self.lanes == 3 else self.lanes  # see `groups`
+        self.begin, self.end = code.share(code["B"], unit, thread, threads)
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -64,17 +66,33 @@ class Vectors:
         """
         blocks = [self.code.constant(block) for block in range(self.blocks)]
         pitch = self.code.constant(words) * 4
-        whole = self.begin + (self.end - self.begin) // self.lanes * self.lanes
-        for first, last, count in ((self.begin, whole, self.lanes), (whole, self.end, 1)):
-            with self.code.loop(first, last, count) as lane:
-                rows = [x + (lane + r) * pitch for r in range(count)]
-                starts = [start(block) for block in blocks]
-                totals = [vector for gate in zip(*starts, strict=True) for vector in gate]
-                sums = self.sums(rows, weights, words, totals * count)
-                for r in range(count):
-                    of_lane = sums[r * self.columns : (r + 1) * self.columns]
-                    for k, block in enumerate(blocks):
-                        use(lane + r, block, of_lane[k :: self.blocks])
+        for lane, count in self.groups(self.begin, self.end):
+            rows = [x + (lane + r) * pitch for r in range(count)]
+            starts = [start(block) for block in blocks]
+            totals = [vector for gate in zip(*starts, strict=True) for vector in gate]
+            sums = self.sums(rows, weights, words, totals * count)
+            for r in range(count):
+                of_lane = sums[r * self.columns : (r + 1) * self.columns]
+                for k, block in enumerate(blocks):
+                    use(lane + r, block, of_lane[k :: self.blocks])
+
+    def groups(self, begin: Int, end: Int) -> Iterator[tuple[Int, int]]:
+        """The first of each group of lanes, and how many it has; what follows is code for each.
+
+        What whole groups leave over are single lanes; of groups of three it is pairs, as these
+        divide few shares.
+        """
+        count = end - begin
+        stops = {self.lanes: count // self.lanes * self.lanes, 1: count}
+        if self.lanes == 3:
+            pairs = ((count + 2) // 3 * 3 - count).minimum(count // 2)
+            threes = (count - pairs * 2) // 3 * 3
+            stops = {3: threes, 2: threes + pairs * 2, 1: count}
+        first = begin
+        for size, stop in stops.items():
+            with self.code.loop(first, begin + stop, size) as lane:
+                yield lane, size
+            first = begin + stop
 
     def sums(
         self, rows: list[Int], panel: Int, words: Int | int, totals: list[Vector], pitch: int = 4
@@ -83,12 +101,20 @@ class Vectors:
         code, count, register = self.code, self.columns, 4 * self.code.lanes  # bytes
         with code.fold(0, words, totals) as (k, values, results):
             at = panel + k * (count * register)
-            weights = [code.weights(at + v * register) for v in range(count)]
-            for r, row in enumerate(rows):
-                x = code.broadcast(row + k * pitch)
-                lane = values[r * count : (r + 1) * count]
-                results += [
-                    code.dot(total, x, w, self.precision)
-                    for total, w in zip(lane, weights, strict=True)
-                ]
+            places = [at + v * register for v in range(count)]
+            sums = list(values)
+            # The shorter side stays in registers, the other comes one by one: there are few.
+            if len(rows) < count:
+                xs = [code.broadcast(row + k * pitch) for row in rows]
+                for v, place in enumerate(places):
+                    w = code.weights(place)
+                    for n, x in zip(range(v, len(sums), count), xs, strict=True):
+                        sums[n] = code.dot(sums[n], x, w, self.precision)
+            else:
+                ws = [code.weights(place) for place in places]
+                for r, row in enumerate(rows):
+                    x = code.broadcast(row + k * pitch)
+                    for n, w in enumerate(ws, r * count):
+                        sums[n] = code.dot(sums[n], x, w, self.precision)
+            results += sums
         return results
