@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from charrnn.checkpoints import CONFIG
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
@@ -340,14 +341,25 @@ def test_a_server_has_language_models_alone(desk: Path) -> None:
     commands.refused(done, 2, "reviews is not a language model")
 
 
-def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
-    numbers = " ".join(str(-k) for k in range(1, 14))
+@pytest.mark.parametrize("column", [None, "sold"])
+def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path, column: str | None) -> None:
+    """A column that was named for training was asked of numbers that have no names."""
+    content = json.loads((desk / "airline" / CONFIG).read_bytes())
+    content["task"]["label_column"] = column
+    write_files(desk / "airline", {CONFIG: json.dumps(content).encode()})
+    numbers = " ".join(str(-k) for k in range(1, 28))
+    (desk / "numbers.txt").write_text(numbers.replace(" ", "\n"))
     answers = [
-        commands.run(desk, "predict", "airline", "--", numbers).stdout,
-        commands.run(desk, "predict", "airline", data=f"{numbers}\n".encode()).stdout,
+        commands.run(desk, "predict", "airline", *given, data=f"{numbers}\n".encode()).stdout
+        for given in (("--", numbers), (), ("numbers.txt",))
     ]
-    assert answers[0] == answers[1]
+    assert answers[0] == answers[1] == answers[2]
     assert len(json.loads(answers[0])["forecast"]) == 12
+    assert commands.run_here(desk, "eval", "airline", "numbers.txt").returncode == 0
+    (desk / "other.csv").write_text("kept\n1\n2\n")
+    other = commands.run_here(desk, "predict", "airline", "other.csv")
+    wanted = (2, "there is no column sold; choose --label-column from kept")
+    commands.refused(other, *wanted if column else (2, "the series has 2 values"))
 
 
 @pytest.mark.parametrize("model", ["reviews", "airline"])
