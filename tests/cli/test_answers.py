@@ -46,6 +46,16 @@ def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None
     assert plain.stdout.splitlines() == [answer["label"] for answer in answers]
 
 
+def test_texts_that_are_cut_are_counted_once(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were answered together were also told of by themselves."""
+    monkeypatch.setattr("charrnn.cli.predict.AT_ONCE", 2)
+    lines = "a film\n" + f"{'good ' * 500}\n" * 3
+    done = commands.run_here(desk, "predict", "reviews", data=lines.encode())
+    assert len(done.stdout.splitlines()) == 4
+    note = "3 texts are longer than 2,000 characters: their beginnings are read\n"
+    assert done.stderr == note
+
+
 @pytest.mark.parametrize("model", ["reviews", "places", "words"])
 def test_a_line_of_a_pipe_is_answered_before_the_next_is_written(desk: Path, model: str) -> None:
     """What a program writes now and then once waited for a megabyte, or for its end."""
