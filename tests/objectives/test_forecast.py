@@ -541,10 +541,17 @@ def test_short_series_are_told() -> None:
     data = data_of(40, 5)
     (said,) = data.notes
     assert said == (
-        "1 of 2 series has 2 to 5 values: it is not validated, and trained on as far as it goes"
+        "1 of 2 series has 4 to 5 values: it is not validated, and trained on as far as it goes"
     )
     (said,) = data_of(40, 5, 4).notes
-    assert said.startswith("2 of 3 series have 2 to 5 values: they are not validated, ")
+    assert said.startswith("2 of 3 series have 4 to 5 values: they are not validated, ")
+    data = data_of(40, 3)
+    (said,) = data.notes
+    assert said == (
+        "forecasts of but nothing learnt from series s1: it has fewer than 4 values, a season and "
+        "a horizon"
+    )
+    assert {place.series for place in data.task(settings()).places} == {0}
     assert data_of(40, 30).notes == ()
 
 
