@@ -69,6 +69,7 @@ def test_one_two_three_four(content: str) -> None:
     Path("a.csv").write_text(content)
     run = charrnn.train("a.csv", **SMALL | {"hidden_size": 10}, cell="rnn", horizon=1, steps=100)
     model = run.finish(progress=False)
+    assert model.facts["horizon"] == "1 value"
     (near, far, wide, down) = model.predict([[4, 5, 6], [100, 101, 102], [10, 20, 30], [6, 5, 4]])
     assert near.forecast == (pytest.approx(7, abs=0.05),)
     assert far.forecast == (pytest.approx(103, abs=0.05),)
