@@ -96,3 +96,15 @@ def test_what_tests_and_docs_name_is_in_the_source_distribution() -> None:
     included = {path.split("/")[1] for path in build["targets"]["sdist"]["include"]}
     assert {"Makefile", "constraints.txt", "requirements-use.txt"} < named
     assert named <= included | {"README.md", "pyproject.toml"}, "hatchling adds these two"
+
+
+def test_what_only_a_gpu_can_show_is_marked_so() -> None:
+    """`pytest -m gpu` found none of them: each was skipped by a condition of its own."""
+    asked = "cuda.is_available()"
+    skips = [
+        f"{path.name}: {ast.unparse(node)}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and f"not torch.{asked}" in ast.unparse(node)
+    ]
+    assert not skips
