@@ -7,6 +7,7 @@ an ARM Python, NumPy and llvmlite into the folder and runs itself there. Compare
 
 - a layer's forward pass in machine code, with the cell's rule in NumPy;
 - its backward pass, with the same code made for x86, which the tests hold to PyTorch's gradients;
+- Muon's steps, with the same code made for x86, which the tests hold to PyTorch's operations;
 - texts written in machine code, with what the model in NumPy finds each character's probability.
 
 Emulation says nothing about speed.
@@ -33,6 +34,7 @@ from charrnn.models.model import Model
 from charrnn.native import processor
 from charrnn.native.code import machine
 from charrnn.native.code.machine import THREAD_COUNT, THREAD_NUMBER, add_symbol
+from charrnn.native.muon_code import ARGUMENTS, ROWS, muon_address, room_size
 from charrnn.native.processor import Target, panel_blocks, vector_width
 from charrnn.native.training_code import (
     BACKWARD,
@@ -50,6 +52,7 @@ PACKAGES = (
 )
 WHEELS = ("numpy", "llvmlite", "msgspec", "safetensors", "platformdirs")
 T, B, H, V = 5, 7, 48, 11
+MUON = 0.9, (3.4445, -4.7750, 2.0315), 2, 1e-20  # as in `learning.muon`, which needs PyTorch
 TOLERANCE = 2e-5  # of the largest value: sums in another order
 BYTE_TOLERANCE = 0.05  # nats, for weights rounded to bytes in a model of random weights
 
@@ -111,6 +114,20 @@ def by_rule(cell: CellName, a: dict[str, Floats]) -> Floats:
     return np.stack(outputs)
 
 
+def step() -> dict[str, Floats]:
+    """A matrix and its average of gradients, as machine code changes them in a step of Muon."""
+    random = np.random.default_rng(5)
+    height, width = 2 * ROWS, 3 * ROWS
+    a = {
+        name: random.normal(0, 0.4, (height, width)).astype(np.float32)
+        for name in ("weights", "means", "gradients")
+    }
+    room, numbers = np.zeros(room_size(width), np.float32), np.array([0.5, 0.9, 0.1], np.float32)
+    values = {"B": height // ROWS, "C": width, "room": room, "numbers": numbers, **a}
+    call(muon_address(*MUON), ARGUMENTS, values)
+    return {name: a[name] for name in ("weights", "means")}
+
+
 def error(one: Floats, other: Floats) -> float:
     """The largest difference, as a share of the largest value."""
     return float(np.abs(one - other).max() / max(np.abs(other).max(), 1e-6))
@@ -154,6 +171,10 @@ def inside(folder: Path) -> None:
         )
         assert max(forward, backward) < TOLERANCE
         assert nats < BYTE_TOLERANCE
+    ours, reference = step(), load_file(folder / "muon.safetensors")
+    muon = max(error(ours[name], reference[name]) for name in reference)
+    print(f"Muon: {muon:.1e} from x86", flush=True)
+    assert muon < TOLERANCE
 
 
 def main(folder: Path) -> None:
@@ -173,6 +194,7 @@ def main(folder: Path) -> None:
         subprocess.run([*pip, *options, *platforms, *wheels], check=True)
     for cell in CELLS:
         save_file(layer(cell), folder / f"{cell}.safetensors")
+    save_file(step(), folder / "muon.safetensors")
     paths = [str(site), str(Path(__file__).parent.parent)]
     environment = os.environ | {"PYTHONHOME": str(root / "usr"), "PYTHONPATH": ":".join(paths)}
     environment |= {"XDG_CACHE_HOME": str(folder / "caches")}

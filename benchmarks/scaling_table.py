@@ -1,4 +1,4 @@
-"""The table of NOTES.md: how long an update would take on many cards, by a formula.
+"""The table of docs/scaling.md: how long an update would take on many cards, by a formula.
 
 python benchmarks/scaling_table.py
 """

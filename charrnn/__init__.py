@@ -109,14 +109,16 @@ _ROOMS = ("inside",)  # rooms that hand out their functions themselves
 __all__ = sorted([*_HOMES, *_ROOMS])
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"charrnn.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"charrnn.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else no misspelt name would be an error
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return importlib.import_module(f"charrnn.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"charrnn.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -158,6 +158,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ |= {"XDG_CACHE_HOME": caches.name, "HF_HOME": caches.name, "TERM": "xterm"}
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what only a GPU can show, where there is none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+
+
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each test from the same random state, in an empty folder of its own."""

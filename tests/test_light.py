@@ -144,6 +144,21 @@ def test_using_a_model_needs_no_more(home: Path) -> None:
         assert shown in done.stdout + done.stderr
 
 
+def test_the_models_of_tasks_need_no_more(trained_tasks: Path) -> None:
+    commands = {
+        "predict reviews fine": '"label"',
+        "predict places fine": '"spans"',
+        "predict words fine": '"log_prob"',
+        "predict airline": '"forecast"',
+        "eval reviews test-reviews.csv": "macro-F1",
+        "eval airline longer.csv": "MASE",
+    }
+    done = alone(trained_tasks, *" , ".join(commands).split())
+    assert done.returncode == 0, done.stderr
+    for shown in commands.values():
+        assert shown in done.stdout
+
+
 def test_characters_beyond_latin_need_no_more(home: Path) -> None:
     tokenizer = CharTokenizer.from_text("the clerk — who?\n")
     CharRNN(small_config("gru", vocab_size=tokenizer.vocab_size)).save_pretrained(

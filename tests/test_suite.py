@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,32 @@ def test_no_test_is_skipped_because_one_of_our_own_modules_is_missing() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("importorskip"):
                 name = ast.literal_eval(node.args[0])
                 assert name.partition(".")[0] not in ("charrnn", "tests"), f"{path}: {name}"
+
+
+def test_what_tests_and_docs_name_is_in_the_source_distribution() -> None:
+    """It lacked requirements-use.txt, which docs install from, and tests read as they begin."""
+    tests, docs = (
+        "\n".join(path.read_text("utf-8") for path in sorted((ROOT / folder).rglob(pattern)))
+        for folder, pattern in (("tests", "*.py"), ("docs", "*.md"))
+    )
+    named = {
+        *re.findall(r'ROOT / "([\w.-]+)"', tests),
+        *re.findall(r"\]\(\.\./([\w.-]+)", docs),
+        *re.findall(r" -[cr] ([\w.-]+\.txt)", docs),
+    }
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    included = {path.split("/")[1] for path in build["targets"]["sdist"]["include"]}
+    assert {"Makefile", "constraints.txt", "requirements-use.txt"} < named
+    assert named <= included | {"README.md", "pyproject.toml"}, "hatchling adds these two"
+
+
+def test_what_only_a_gpu_can_show_is_marked_so() -> None:
+    """`pytest -m gpu` found none of them: each was skipped by a condition of its own."""
+    asked = "cuda.is_available()"
+    skips = [
+        f"{path.name}: {ast.unparse(node)}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and f"not torch.{asked}" in ast.unparse(node)
+    ]
+    assert not skips

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -83,8 +83,7 @@ def _read(
 ) -> list[Series]:
     """The series to go on with, none for those of training; `notes` gets what to say of them."""
     read = inputs or [STANDARD_INPUT] * _is_given()
-    column = label_column or model.task.label_column
-    series = _series(read, reading, column, notes, model.known_times)
+    series = _series(model, read, reading, label_column, notes)
     if inputs and not series:
         raise BadDataError("standard input is empty", "give a series, or leave - out")
     if read and not series:
@@ -122,19 +121,20 @@ def _is_given() -> bool:
 
 
 def _series(
+    model: Forecaster,
     inputs: Sequence[str],
     reading: Reading,
-    column: str | None,
+    label_column: str | None,
     notes: list[str],
-    known: Mapping[str, Sequence[str]],
 ) -> list[Series]:
     """The series of some inputs; none of a standard input that is empty."""
     found: list[Series] = []
+    known, trained = model.known_times, model.task.label_column
     for one in inputs:
         if one == STANDARD_INPUT and len(inputs) == 1 and _is_empty(standard_input()):
             continue
         if names_a_file(one):
-            found += read_series([one], reading, notes, column, known)
+            found += read_series([one], reading, notes, label_column, known, trained)
         else:
             found.append(Series("", np.array(numbers_in(one))[:, None]))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import takewhile
@@ -117,7 +118,7 @@ def _answer(
 
     How they are read is said before the first answer, as input may never end.
     """
-    from charrnn.tasks.texts import cut_note
+    from charrnn.tasks.texts import CUT, cut_note
 
     notes, said = list[str](), set[str]()
     cut, longest = 0, getattr(model, "longest", sys.maxsize)
@@ -129,7 +130,9 @@ def _answer(
         for found in model.predict(some):
             write(f"{found.plain}\n" if plain else encode_json(found))
 
-    answer_in_batches(partial(_texts, inputs, reading, task, notes), AT_ONCE, answer)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", CUT)  # of some texts at a time; told of all below
+        answer_in_batches(partial(_texts, inputs, reading, task, notes), AT_ONCE, answer)
     if cut:
         notes.append(cut_note(cut, longest))
     say_new(notes, said)

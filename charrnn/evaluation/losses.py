@@ -6,11 +6,13 @@ evaluate("checkpoints/novel", text).bits_per_char
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
@@ -21,6 +23,7 @@ from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, text_score
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelFolder
+from charrnn.learning.hardware.devices import choose_device, keep_bits, lacks_memory
 from charrnn.models.mixture import Mixture, same_direction
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
@@ -93,7 +96,7 @@ def evaluate(
 def load_networks(
     models: Sequence[AnyModel],
 ) -> tuple[Sequence[AnyNetwork], Tokenizer, bool, str]:
-    """Networks that can be asked together.
+    """Networks that can be asked together, on a GPU if there is one.
 
     Returns:
         networks: one for each model, or several in a list for a mixture.
@@ -109,16 +112,45 @@ def load_networks(
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
     reverse = same_direction(found)
-    return [_network(model) for model in found], tokenizer, reverse, found[0].records_kind
+    with own_modes(), _memory_errors():
+        device = _device()
+        networks = [_network(model, device) for model in found]
+    return networks, tokenizer, reverse, found[0].records_kind
 
 
-def _network(model: ModelFolder | Predictor) -> AnyNetwork:
+def _device() -> torch.device:
+    """A GPU if this process can use one, else the processor."""
+    try:
+        device = choose_device("auto")
+    except UsageError:  # a run is refused then, but a text can be scored all the same
+        device = torch.device("cpu")
+    keep_bits(device)
+    return device
+
+
+def _network(model: ModelFolder | Predictor, device: torch.device) -> AnyNetwork:
     if isinstance(model, Mixture):
-        return [_network(part) for part in model.models]
+        return [_network(part, device) for part in model.models]
     if isinstance(model, Model):
-        return CharRNN.from_weights(model.config, model.weights)
+        return CharRNN.from_weights(model.config, model.weights).to(device)
     assert isinstance(model, ModelFolder), "there is no other kind of model"
-    return CharRNN.from_folder(model)
+    return CharRNN.from_folder(model).to(device)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Say what to do when there is not enough memory, as on a GPU that others use, too.
+
+    Raises:
+        CharRNNError: in place of what PyTorch or Python raises then.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        advice = "free some; to leave a GPU alone, set CUDA_VISIBLE_DEVICES="
+        raise CharRNNError("there is not enough memory", advice) from None
 
 
 def mixed_surprisals(
@@ -152,7 +184,7 @@ def mixed_surprisals(
     if training_ids is not None and len(training_ids) < 2:
         found = "the text to adapt from has fewer than two tokens that the model knows"
         raise UsageError(found, "name the text that the model was trained on")
-    with own_modes():
+    with own_modes(), _memory_errors():
         return _mixed(networks, text, config, training_ids, progress)
 
 

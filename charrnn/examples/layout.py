@@ -27,6 +27,7 @@ __all__ = [
     "advice_on",
     "has_no_header",
     "is_header",
+    "is_pivoted",
     "is_ragged",
     "times_and_others",
     "with_numbers_as_names",
@@ -135,6 +136,16 @@ def is_ragged(file: File, rows: Sequence[Row]) -> bool:
     if TIME in names or names[0].lower() in TIMES:
         return False  # who reads the times will refuse what is none
     return not is_number(cells[0]) and not is_time(cells[0])
+
+
+def is_pivoted(file: File, rows: Sequence[Row]) -> bool:
+    """Whether each row is a series with a name of its own, as where pandas pivots a long table."""
+    first, *others = file.columns
+    if first != NAME or not is_ragged(file, rows):
+        return False
+    if any(name.lower() in TIMES or _holds_times(rows, name) for name in others):
+        return False
+    return len({row.cells[NAME] for row in rows}) == len(rows)
 
 
 def advice_on(file: File, rows: Sequence[Row], column: str | None, cell: str) -> str:

@@ -20,6 +20,7 @@ from charrnn.examples.layout import (
     advice_on,
     has_no_header,
     is_header,
+    is_pivoted,
     is_ragged,
     times_and_others,
     with_numbers_as_names,
@@ -124,6 +125,7 @@ def read_series(
     notes: list[str],
     column: str | None = None,
     known: Mapping[str, Sequence[str]] | None = None,
+    trained: str | None = None,
 ) -> list[Series]:
     """All series of the sources.
 
@@ -133,6 +135,8 @@ def read_series(
         notes: gets what was changed or left out, and gaps in the times.
         column: that holds the values of a wide or a long table; "y" by default.
         known: the last times of series by name, as `times_of` has them.
+        trained: the column of those that a model has learnt from; by default `column` is the same,
+            unless a table has no names.
 
     Raises:
         BadDataError: for what is no number, a value that is missing, rows that are not in the
@@ -142,7 +146,7 @@ def read_series(
     refuse_text_column(reading)
     found: list[Series] = []
     for file in opened(sources, reading, notes, "forecast"):
-        own = _series_of(file, column)
+        own = _series_of(file, column, trained)
         _note_empty(file, own)
         found += [one.done(notes, (known or {}).get(one.name, ())) for one in own if one.rows]
         _note_gaps(file, own)
@@ -178,7 +182,7 @@ def named(series: Series) -> str:
     return f"series {series.name}" if series.name else "the series"
 
 
-def _series_of(file: File, column: str | None) -> list[_Growing]:
+def _series_of(file: File, column: str | None, trained: str | None) -> list[_Growing]:
     """The series of a file, whatever its form."""
     number, line = file.first_line
     if is_list(line.replace(",", ".").replace(";", " ")):  # or a header: "1", "5 2", "5"
@@ -188,14 +192,16 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
     if not rows or not file.columns:
         return []
-    rows = with_numbers_as_names(file, rows, column)
+    rows = with_numbers_as_names(file, rows, column or trained)
     names = list(file.columns)
+    if column is None and (trained in names or not has_no_header(file)):
+        column = trained
     wanted = column or VALUE
     if column is not None and column not in names:
         raise file.no_column(column, "--label-column")
     if wanted in names:
         return _of_value(file, rows, wanted)
-    if NAME in names:
+    if NAME in names and (column is not None or not is_pivoted(file, rows)):
         raise file.no_column(wanted, "--label-column")
     if len(names) == 1 and is_list(rows[0].cells.get(names[0])):
         return _lists(file, rows)

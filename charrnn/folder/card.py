@@ -89,8 +89,8 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
                 weights = model.weights[GRAMS].size
                 found["n-grams"] = f"a table of {task.grams:,} rows, {weights:,} of the parameters"
         case Forecast():
-            found["horizon"] = f"{task.horizon} values"
-            found["season"] = f"{task.season} values" if task.season > 1 else "none"
+            found["horizon"] = counted(task.horizon, "value")
+            found["season"] = counted(task.season, "value") if task.season > 1 else "none"
     return found
 
 

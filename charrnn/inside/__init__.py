@@ -36,12 +36,14 @@ _HOMES: dict[str, str] = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'charrnn.inside' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"charrnn.inside.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else no misspelt name would be an error
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'charrnn.inside' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"charrnn.inside.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,6 @@ p(next) = (p₁(next) + p₂(next) + … + p_M(next)) / M
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from charrnn.arguments import checked
 from charrnn.array_checks import checked_ids
@@ -15,6 +14,7 @@ from charrnn.cells.rules import State
 from charrnn.config import Count
 from charrnn.errors import UsageError
 from charrnn.folder import card
+from charrnn.folder.record import ModelFolder
 from charrnn.models.hooks import Watch, within
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import Stepper
@@ -115,15 +115,7 @@ class _MixtureStepper:
         return tuple(part for stepper in self.steppers for part in stepper.state)
 
 
-class _Directed(Protocol):
-    """What reads texts forwards or backwards."""
-
-    @property
-    def reads_backwards(self) -> bool:
-        """Whether it reads them from their end to their beginning."""
-
-
-def same_direction(models: Sequence[_Directed]) -> bool:
+def same_direction(models: Sequence[Predictor | ModelFolder]) -> bool:
     """Whether all of several models read backwards, and not forwards.
 
     Raises:

@@ -195,14 +195,17 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
             advice += "name the columns, such as ds and y"
         raise BadDataError(f"{longest.place}: {which} has {counted(max(lengths), 'value')}", advice)
     shorter = [one.name for one in series if len(one.values) < season]
-    if trained := short - len(shorter):
-        values = f"{season:,} to {least - 1:,} values"
+    unlearnt = [one.name for one in series if season <= len(one.values) < season + horizon]
+    if trained := short - len(shorter) - len(unlearnt):
+        values = f"{season + horizon:,} to " * (horizon > 1) + f"{least - 1:,} values"
         how = "are not validated, and trained on as far as they go"
         which = f"{trained:,} of {len(series):,} series have {values}: they"
         if trained == 1:
             how = "is not validated, and trained on as far as it goes"
             which = f"1 of {len(series):,} series has {values}: it"
         notes.append(f"{which} {how}")
+    few = "a season and a horizon"
+    notes += too_short(unlearnt, season + horizon, few, "forecasts of but nothing learnt from")
     notes += too_short(shorter, season, "a whole season", "nothing learnt from and no forecast of")
 
 

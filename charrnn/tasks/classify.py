@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from charrnn.arrays import Floats, Logits, product, softmax
 from charrnn.cells.heads import GRAMS
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, warn
 from charrnn.examples.labelled import Labelled, read_labelled
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.scoring.batches import Batch, groups
@@ -125,7 +125,11 @@ class Classifier(TaskModel[Labelled]):
 
     @checked
     def predict(self, texts: Sequence[str]) -> list[Label]:
-        """What each text is; characters that the model does not know count as unknown ones."""
+        """What each text is; characters that the model does not know count as unknown ones.
+
+        Warns:
+            UserWarning: as `probabilities`.
+        """
         answers = []
         for row in self.probabilities(texts):
             order = np.argsort(-row, kind="stable")
@@ -136,10 +140,24 @@ class Classifier(TaskModel[Labelled]):
 
     @checked
     def probabilities(self, texts: Sequence[str]) -> Logits:
-        """Of each class for each text: (N, K); the mean of several models'."""
+        """Of each class for each text: (N, K); the mean of several models'.
+
+        Warns:
+            UserWarning: of texts that are not read to their end.
+        """
+        for note in self._cut_notes(texts):
+            warn(note)
+        return self._probabilities(texts)
+
+    def _probabilities(self, texts: Sequence[str]) -> Logits:
         each = [network.probabilities(texts) for network in self._networks]
         mean: Logits = np.mean(each, axis=0)
         return mean
+
+    def _cut_notes(self, texts: Iterable[str]) -> list[str]:
+        """What to say of texts that are not read to their end."""
+        cut = sum(len(text) > self.longest for text in texts)
+        return [cut_note(cut, self.longest)] if cut else []
 
     def _read(
         self,
@@ -152,13 +170,12 @@ class Classifier(TaskModel[Labelled]):
         named = bool(reading.text_column or label_column)
         reading, label_column = columns_for(self.task, reading, label_column)
         examples = read_labelled(sources, reading, notes, label_column, named=named)
-        if cut := sum(len(one.text) > self.longest for one in examples):
-            notes.append(cut_note(cut, self.longest))
+        notes += self._cut_notes(one.text for one in examples)
         return examples
 
     def answers(self, examples: Sequence[Labelled]) -> list[str]:
         """The likeliest label of each text."""
-        probabilities = self.probabilities([example.text for example in examples])
+        probabilities = self._probabilities([example.text for example in examples])
         return [self.labels[k] for k in probabilities.argmax(-1)]
 
     def judged(self, examples: Sequence[Labelled], answers: Sequence[str]) -> Report:

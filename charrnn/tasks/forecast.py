@@ -196,8 +196,8 @@ class Forecaster(TaskModel[Trial]):
         Series that the model knows by name are what came after those it was trained on. Of others,
         the last values are held back, as many as the model predicts at once.
         """
-        column = label_column or self.task.label_column
-        found = read_series(sources, reading, notes, column, self.known_times)
+        column = self.task.label_column
+        found = read_series(sources, reading, notes, label_column, self.known_times, column)
         known = {past.name: past for past in self.pasts}
         least = self.task.season + self.task.horizon
         is_short = [one.name not in known and len(one.values) < least for one in found]

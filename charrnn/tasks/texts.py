@@ -21,6 +21,7 @@ from charrnn.text.prepared import as_trained
 from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = [
+    "CUT",
     "END",
     "ENDS",
     "STAND_IN",
@@ -42,6 +43,7 @@ ENDS = 2  # tokens that a text has more than characters; see `as_ids`
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
 # Older translators hold these where no one had named a column, and there was no header.
 FIRST = ("1", "2")
+CUT = r"[\d,]+ texts? (is|are) longer than "  # how a `cut_note` begins
 ADVICE = "get the folder anew from where it was"
 
 

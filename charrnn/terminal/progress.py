@@ -148,7 +148,7 @@ def _next(event: Finished) -> str:
     if event.report is None:
         return known
     examples = counted(event.report.count, "validation example")
-    return "\n".join((known, f"on {examples}: {event.report.verdict}", *event.report.notes))
+    return "\n".join((known, *event.report.notes, f"on {examples}: {event.report.verdict}"))
 
 
 def _corrections(event: Finished) -> str:

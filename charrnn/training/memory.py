@@ -6,26 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from charrnn.errors import CharRNNError
 from charrnn.folder.files import is_saved
+from charrnn.learning.hardware.devices import lacks_memory
 
-__all__ = ["lacks_memory", "memory_errors"]
-
-# In what PyTorch, cuDNN, cuBLAS and our own driver raise.
-OUT_OF_MEMORY = (
-    "allocate memory",
-    "ALLOC_FAILED",
-    "ALLOCATION_FAILED",
-    "CUDA error: out of memory",
-)
-
-
-def lacks_memory(error: Exception) -> bool:
-    """Whether an error of Python's or PyTorch's says that memory has run out."""
-    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    return known or any(words in str(error) for words in OUT_OF_MEMORY)
+__all__ = ["memory_errors"]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from charrnn.checkpoints import CONFIG
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
@@ -43,6 +44,16 @@ def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None
     assert json.loads(alone)["probability"] == pytest.approx(answers[7]["probability"], abs=1e-5)
     plain = commands.run(desk, "predict", "reviews", "--plain", data=texts.encode())
     assert plain.stdout.splitlines() == [answer["label"] for answer in answers]
+
+
+def test_texts_that_are_cut_are_counted_once(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were answered together were also told of by themselves."""
+    monkeypatch.setattr("charrnn.cli.predict.AT_ONCE", 2)
+    lines = "a film\n" + f"{'good ' * 500}\n" * 3
+    done = commands.run_here(desk, "predict", "reviews", data=lines.encode())
+    assert len(done.stdout.splitlines()) == 4
+    note = "3 texts are longer than 2,000 characters: their beginnings are read\n"
+    assert done.stderr == note
 
 
 @pytest.mark.parametrize("model", ["reviews", "places", "words"])
@@ -340,14 +351,25 @@ def test_a_server_has_language_models_alone(desk: Path) -> None:
     commands.refused(done, 2, "reviews is not a language model")
 
 
-def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
-    numbers = " ".join(str(-k) for k in range(1, 14))
+@pytest.mark.parametrize("column", [None, "sold"])
+def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path, column: str | None) -> None:
+    """A column that was named for training was asked of numbers that have no names."""
+    content = json.loads((desk / "airline" / CONFIG).read_bytes())
+    content["task"]["label_column"] = column
+    write_files(desk / "airline", {CONFIG: json.dumps(content).encode()})
+    numbers = " ".join(str(-k) for k in range(1, 28))
+    (desk / "numbers.txt").write_text(numbers.replace(" ", "\n"))
     answers = [
-        commands.run(desk, "predict", "airline", "--", numbers).stdout,
-        commands.run(desk, "predict", "airline", data=f"{numbers}\n".encode()).stdout,
+        commands.run(desk, "predict", "airline", *given, data=f"{numbers}\n".encode()).stdout
+        for given in (("--", numbers), (), ("numbers.txt",))
     ]
-    assert answers[0] == answers[1]
+    assert answers[0] == answers[1] == answers[2]
     assert len(json.loads(answers[0])["forecast"]) == 12
+    assert commands.run_here(desk, "eval", "airline", "numbers.txt").returncode == 0
+    (desk / "other.csv").write_text("kept\n1\n2\n")
+    other = commands.run_here(desk, "predict", "airline", "other.csv")
+    wanted = (2, "there is no column sold; choose --label-column from kept")
+    commands.refused(other, *wanted if column else (2, "the series has 2 values"))
 
 
 @pytest.mark.parametrize("model", ["reviews", "airline"])

@@ -465,10 +465,6 @@ def test_the_end_can_be_chosen_by_hand(desk: Path) -> None:
     assert done.stdout == "Ka\n"
 
 
-def test_a_model_of_records_is_not_inspected_as_one_story(desk: Path) -> None:
-    refused(run(desk, "inspect", "names", "names.txt", "--units"), 2, "this is one of records")
-
-
 def test_a_plain_text_for_a_model_of_rows_is_one_record_unless_it_is_divided(desk: Path) -> None:
     """And the command says so."""
     with (desk / "cards.csv").open(newline="") as file:

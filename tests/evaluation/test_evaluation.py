@@ -14,21 +14,25 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn.functional import cross_entropy
+from torch import Tensor
+from torch.nn.functional import cross_entropy, embedding
 
 import charrnn
 from charrnn import ByteTokenizer, CharRNN, CharRNNError, CharTokenizer, EvalConfig, Mixture, Model
 from charrnn.arrays import Ids
+from charrnn.cells.rules import State
 from charrnn.errors import UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
-from charrnn.evaluation.losses import mixed_surprisals
+from charrnn.evaluation.losses import load_networks, mixed_surprisals
 from charrnn.evaluation.surprisals import surprisals, targets
+from charrnn.network.stack.recurrent import Recurrent
 from charrnn.scoring.heatmap import page
 from charrnn.scoring.score import Score, score_of
 from charrnn.text.records import Records
 from tests.conftest import H, V, small_config
 
 TOKENIZER = CharTokenizer("\nabcdefghij")
+LOSSES = "charrnn.evaluation.losses"
 
 
 def _make(cell: str, **changes: object) -> tuple[CharRNN, Model]:
@@ -328,6 +332,99 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
             charrnn.evaluate(tmp_path / "one", text, **settings_)
     with pytest.raises(CharRNNError, match="has 1 of the two tokens"):
         charrnn.evaluate(tmp_path / "one", "a")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """What training would choose: "meta" stands for a GPU; no tensor on it mixes with others.
+
+    What comes back from it is zeros.
+    """
+    device = torch.device("meta")
+    monkeypatch.setattr(f"{LOSSES}.choose_device", lambda name: {"auto": device}[name])
+    monkeypatch.setattr(Tensor, "cpu", lambda found: torch.zeros(found.shape))
+    monkeypatch.setattr(Tensor, "__float__", lambda _: 1.0)
+    return device
+
+
+@pytest.fixture
+def quick_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers that have a result and gradients where they should; "meta" takes minutes for steps."""
+
+    def forward(
+        self: Recurrent, table: Tensor, state: State | None, ids: Tensor, _: object
+    ) -> tuple[Tensor, State]:
+        state = self.start(ids.shape[1]) if state is None else state
+        sums = embedding(ids, table).sum(-1) + sum(weight.sum() for weight in self.parameters())
+        shift = sums[-1, :, None]  # (B, 1)
+        return sums[..., None].expand(-1, -1, self.hidden_size), tuple(p + shift for p in state)
+
+    monkeypatch.setattr(Recurrent, "forward", forward)
+
+
+def test_models_are_evaluated_on_the_gpu_that_training_would_take(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, model = _make("gru")
+    network.save_pretrained(tmp_path / "one", TOKENIZER)
+    kept = set[torch.device]()
+    monkeypatch.setattr(f"{LOSSES}.keep_bits", kept.add)
+    networks, *_ = load_networks([tmp_path / "one", model])
+    (mixed,), *_ = load_networks([Mixture([model, model])])
+    assert isinstance(mixed, list)
+    assert len(mixed) == len(networks) == 2
+    assert all(isinstance(one, CharRNN) and one.device == gpu for one in (*networks, *mixed))
+    assert kept == {gpu}, "or nothing that is trained later has the same bits each time"
+
+
+@pytest.mark.usefixtures("gpu", "quick_layers")
+@pytest.mark.parametrize(
+    ("asked", "length"),
+    [
+        ({}, 9001),  # in several lanes
+        ({"protocol": "windows", "window": 30}, 300),
+        ({"protocol": "windows", "window": 20, "random_windows": 7}, 300),
+        ({"adapt_from": TOKENIZER.decode(_ids(500))}, 300),
+    ],
+    ids=["carried", "windows", "random", "dynamic"],
+)
+def test_a_gpu_computes_all_of_an_evaluation(asked: dict[str, Any], length: int) -> None:
+    _, model = _make("lstm")
+    score = charrnn.evaluate(model, TOKENIZER.decode(_ids(length)), **asked)
+    assert score.nats == 0.0, "the processor would find others"
+
+
+@pytest.mark.usefixtures("quick_layers")
+def test_a_gpu_computes_all_of_an_evaluation_of_a_list(gpu: torch.device) -> None:
+    network = CharRNN(small_config("gru", vocab_size=V + 1)).to(gpu)
+    ids = np.concatenate([np.append(V, _ids(length)) for length in (7, 300, 9_000, 12)] + [[V]])
+    records = Records.of(ids.astype(np.uint8), V)
+    assert not mixed_surprisals([network], records, EvalConfig()).any()
+
+
+def test_who_can_not_have_the_gpu_scores_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is refused in a copy of a process that has asked for it."""
+
+    def refuse(_: str) -> torch.device:
+        raise UsageError("this process was forked", "choose --device cpu")
+
+    _, model = _make("gru")
+    before = charrnn.evaluate(model, "abba")
+    monkeypatch.setattr(f"{LOSSES}.choose_device", refuse)
+    assert charrnn.evaluate(model, "abba") == before
+
+
+@pytest.mark.parametrize("step", [f"{LOSSES}.surprisals", "charrnn.CharRNN.to"])
+def test_who_lacks_memory_to_evaluate_is_told(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may use the GPU, too."""
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    _, model = _make("gru")
+    monkeypatch.setattr(step, fail)
+    with pytest.raises(CharRNNError, match=r"not enough memory; .* set CUDA_VISIBLE_DEVICES="):
+        charrnn.evaluate(model, "abba")
 
 
 def test_the_name_of_a_file_is_not_scored_for_its_text() -> None:

@@ -104,6 +104,7 @@ def test_long(tmp_path: Path) -> None:
     ("text", "names"),
     [
         ('"V1","V2","V3","V4"\n"H1","1","2","3"\n"H2","4","5",""\n', ["H1", "H2"]),
+        ("unique_id,2024-01,2024-02,2024-03\nH1,1,2,3\nH2,4,5,\n", ["H1", "H2"]),
         ("H1,1,2,3\nH2,4,5\n", ["H1", "H2"]),
         ("1,2,3\n4,5\n", ["1", "2"]),
         ("1 2 3\n4 5\n".replace(" ", "\t"), ["1", "2"]),
@@ -353,7 +354,8 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
         UsageError, match="there is no column heat; choose --label-column from ds, y"
     ):
         read(tmp_path, "ds,y\n2024-01,1\n", column="heat")
-    assert "no column y" in refused(tmp_path, "unique_id,ds,x\na,1,2\n").found
+    for long in ("ds,x\na,1,2\n", "day,x\na,1,2\n", "x,heat\na,1,2\na,2,3\n"):
+        assert "no column y" in refused(tmp_path, f"unique_id,{long}").found
 
 
 @pytest.mark.parametrize(

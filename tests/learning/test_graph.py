@@ -18,7 +18,7 @@ from charrnn.training.loop import MAX_SKIPPED
 from tests.conftest import V, small_config, small_training
 from tests.learners import language_learner, progress_of
 
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 @pytest.fixture(params=DEVICES)
@@ -199,7 +199,7 @@ def test_a_recording_that_fails_leaves_the_optimizer_as_it_was(
     assert_same(one.tensors(), other.tensors())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.gpu
 def test_after_a_recording_that_fails_updates_are_made_one_operation_at_a_time(
     cell: CellName, monkeypatch: pytest.MonkeyPatch
 ) -> None:

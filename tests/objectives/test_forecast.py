@@ -69,6 +69,7 @@ def test_one_two_three_four(content: str) -> None:
     Path("a.csv").write_text(content)
     run = charrnn.train("a.csv", **SMALL | {"hidden_size": 10}, cell="rnn", horizon=1, steps=100)
     model = run.finish(progress=False)
+    assert model.facts["horizon"] == "1 value"
     (near, far, wide, down) = model.predict([[4, 5, 6], [100, 101, 102], [10, 20, 30], [6, 5, 4]])
     assert near.forecast == (pytest.approx(7, abs=0.05),)
     assert far.forecast == (pytest.approx(103, abs=0.05),)
@@ -541,10 +542,17 @@ def test_short_series_are_told() -> None:
     data = data_of(40, 5)
     (said,) = data.notes
     assert said == (
-        "1 of 2 series has 2 to 5 values: it is not validated, and trained on as far as it goes"
+        "1 of 2 series has 4 to 5 values: it is not validated, and trained on as far as it goes"
     )
     (said,) = data_of(40, 5, 4).notes
-    assert said.startswith("2 of 3 series have 2 to 5 values: they are not validated, ")
+    assert said.startswith("2 of 3 series have 4 to 5 values: they are not validated, ")
+    data = data_of(40, 3)
+    (said,) = data.notes
+    assert said == (
+        "forecasts of but nothing learnt from series s1: it has fewer than 4 values, a season and "
+        "a horizon"
+    )
+    assert {place.series for place in data.task(settings()).places} == {0}
     assert data_of(40, 30).notes == ()
 
 

@@ -67,9 +67,14 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     run = charrnn.train("bits.csv", task="classify", out="m", seq_length=4, **SMALL)
     model = run.finish(progress=False)
     assert model.longest == 4
-    long, other, shorter = model.probabilities(["01101" + "0" * 9, "01101" + "1" * 7, "0110"])
+    texts = ["01101" + "0" * 9, "01101" + "1" * 7, "0110"]
+    with pytest.warns(UserWarning, match="2 texts are longer than 4 characters: their beginnings"):
+        long, other, shorter = model.probabilities(texts)
     assert np.allclose(long, other, atol=1e-6)
     assert not np.allclose(long, shorter, atol=1e-6)
+    with pytest.warns(UserWarning, match="2 texts are longer") as told:
+        assert model.predict(texts)[0].label == model.labels[long.argmax()]
+    assert len(told) == 1
     Path("long.csv").write_text("text,label\n011010101,odd\n0110,even\n")
     note = "1 text is longer than 4 characters: its beginning is read"
     assert model.evaluate("long.csv").notes == (note,)

@@ -16,6 +16,7 @@ import pytest
 
 from charrnn import train
 from charrnn.config import ModelConfig
+from charrnn.tasks.scores.reports import Report
 from charrnn.terminal.progress import Interrupted, show
 from charrnn.training.events import Event, Progress, Started
 from tests.conftest import small_training
@@ -108,3 +109,16 @@ def test_a_command_to_go_on_names_a_folder_with_a_space_as_one_word(
 ) -> None:
     show([msgspec.structs.replace(DONE, model=Path("my models/verse"))])
     assert "write with it: charrnn sample 'my models/verse'\n" in capsys.readouterr().err
+
+
+def test_how_good_a_task_is_comes_last(capsys: pytest.CaptureFixture[str]) -> None:
+    """Notes came after it, and whether the model is better than none was lost among them."""
+    scores, trivial = {"accuracy": 0.5}, {"always good": {"accuracy": 0.75}}
+    notes = ("1 text is empty", "2 texts are cut")
+    report = Report(metric="accuracy", count=8, scores=scores, baselines=trivial, notes=notes)
+    show([msgspec.structs.replace(DONE, task="classify", report=report)])
+    *_, how, first, second, last = capsys.readouterr().err.splitlines()
+    assert how == "answer with it: charrnn predict checkpoints/verse"
+    assert (first, second) == notes
+    assert last == f"on 8 validation examples: {report.verdict}"
+    assert "no better than always good" in last

@@ -13,16 +13,31 @@ from charrnn.errors import UsageError, first_line, warn
 from charrnn.learning.hardware.ranks import processes
 from charrnn.network.stack.cpu import kernels
 
-__all__ = ["DTYPES", "choose_device", "choose_precision", "device_here", "keep_bits", "speed"]
+__all__ = [
+    "DTYPES",
+    "choose_device",
+    "choose_precision",
+    "device_here",
+    "keep_bits",
+    "lacks_memory",
+    "speed",
+]
 
 DTYPES: dict[ProductPrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
 # What of an LSTM's speed is reached, by how much of the work is products.
 SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
+# In what PyTorch, cuDNN, cuBLAS and our own driver raise.
+OUT_OF_MEMORY = (
+    "allocate memory",
+    "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+    "CUDA error: out of memory",
+)
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """The device to train on; `auto` takes an NVIDIA GPU if one can be used, else the processor.
+    """The device to compute on; `auto` takes an NVIDIA GPU if one can be used, else the processor.
 
     Apple's GPUs have never run this code.
 
@@ -100,6 +115,12 @@ def gpu_fails() -> str | None:
     return None
 
 
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error of Python's or PyTorch's says that memory has run out."""
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
 def _is_for_processors() -> bool:
     """Whether there is another PyTorch for this system, which knows NVIDIA's or AMD's GPUs."""
     others = torch.version.cuda or torch.version.hip
@@ -108,8 +129,8 @@ def _is_for_processors() -> bool:
 
 @cache
 def _warn_of_gpu(reason: str) -> None:
-    """Say once why the processor trains."""
-    warn(f"training on the processor, since the GPU can't be used: {reason}")
+    """Say once why the processor computes."""
+    warn(f"computing on the processor, since the GPU can't be used: {reason}")
 
 
 def keep_bits(device: torch.device) -> None:

@@ -13,7 +13,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_precision, speed
+from charrnn.learning.hardware.devices import choose_precision, lacks_memory, speed
 from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
@@ -21,7 +21,6 @@ from charrnn.learning.task import Task
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
-from charrnn.training.memory import lacks_memory
 from charrnn.training.pace import trial
 
 __all__ = [

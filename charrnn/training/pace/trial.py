@@ -19,12 +19,11 @@ from charrnn.cells.heads import GRAMS, shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, EngineName, ProductPrecision
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision
+from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision, lacks_memory
 from charrnn.learning.learner import Learner, lanes_of
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
 from charrnn.objectives.plans.plan import Plan, schedule
-from charrnn.training.memory import lacks_memory
 
 __all__ = [
     "Way",

@@ -19,8 +19,7 @@ from charrnn.network.stack.recurrent import Recurrent
 from tests.conftest import V, small_config
 from tests.network.stacks import stack_of
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def test_on_a_cpu_float16_trains_too(cell: CellName, frozen: bool) -> None:
         assert weight.grad.isfinite().all()
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.usefixtures("full_precision")
 @pytest.mark.parametrize("hidden_size", [5, 64])
 @pytest.mark.parametrize("weight_dropout", [0.0, 0.3])
@@ -152,7 +151,7 @@ def test_a_gpu_computes_what_a_cpu_does_and_nothing_warns(
         assert stack(x.to("cuda"))[0].isfinite().all()
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.usefixtures("full_precision")
 def test_dynamic_evaluation_on_a_gpu_agrees_with_that_on_a_cpu(
     cell: CellName, tmp_path: Path

@@ -363,7 +363,7 @@ def test_a_way_that_a_gpu_has_no_memory_for_is_left_out(monkeypatch: pytest.Monk
         trial.rates(plan("rnn", precision="fp32"), TASK)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.gpu
 def test_what_a_gpu_can_do_is_tried_as_it_will_be_done(cell: CellName) -> None:
     wide = plan(cell, hidden_size=64, batch_size=8, device="cuda", precision="auto")
     found = trial.rates(wide, TASK)

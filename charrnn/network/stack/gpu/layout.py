@@ -147,7 +147,7 @@ def best_layout(
 
 
 def _preference(layout: Layout) -> tuple[object, ...]:
-    """The smallest is the likely fastest; see `benchmarks/gpu_layouts.py`.
+    """The smallest is the likely fastest; see "How units and lanes are divided" in NOTES.md.
 
     A block's lanes take their time one after the other. What blocks read from each other halves
     with twice the units, but several sums for each make a block's work too long. The forward pass

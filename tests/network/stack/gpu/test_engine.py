@@ -33,7 +33,6 @@ from tests.network.stack.gpu import emulator
 from tests.network.stack.layers import run, tensors
 from tests.network.stacks import stack_of
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 needs_gpp = pytest.mark.skipif(
     shutil.which("g++") is None or platform.libc_ver()[0] != "glibc",
     reason="there is no g++ (Debian: g++) that makes contexts of glibc's",
@@ -278,7 +277,7 @@ def test_a_gpu_is_tried_out_before_it_counts(
         engine.works.cache_clear()
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     "shape",
     [
