@@ -20,11 +20,11 @@ BLOCK_DEVICES = {"cuda"}
 
 
 def supports(cell: CellName, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether PyTorch has a layer of this cell here for this dtype, and for gradients if on."""
+    """Whether PyTorch has a layer of this cell here for this dtype, and for its gradients."""
     if device.type != "cpu" or cell != "lstm":
         return True
-    if dtype == torch.float16:  # under autocast oneDNN fails where gradients are to be had
-        return not torch.is_grad_enabled()
+    if dtype == torch.float16:  # under autocast oneDNN has no gradients, or on AVX2 nothing at all
+        return False
     return dtype != torch.bfloat16 or onednn_takes_bfloat16()
 
 
