@@ -67,7 +67,7 @@ class _Network:
         self._tokenizer = tokenizer_of(folder)
         self._encoder = Encoder(folder.record.model, folder.weights)
         head, bias = folder.weights[HEAD_WEIGHT].T, folder.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
-        table = folder.weights.get(GRAMS)  # (N, P); None of many tags or an older model
+        table = folder.weights.get(GRAMS)  # (N, P); None of an older model
         if self.task.in_parts:
             parts = parts_of(self.tags)  # (P, K)
             head, bias = product(head, parts), product(bias, parts)
