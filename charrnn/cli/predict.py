@@ -144,13 +144,22 @@ def _texts(
 ) -> Iterator[str]:
     """The texts that are meant: what is the name of a file stands for its texts."""
     from charrnn.examples.inputs import texts_in
+    from charrnn.examples.tags import WORD_RULES
+    from charrnn.task_config import Tag
     from charrnn.tasks.texts import named_column
 
+    rules = task.rules if isinstance(task, Tag) else WORD_RULES
     column = named_column(task) or ("source" if task.name == "translate" else "text")
     for one in inputs:
         if names_a_file(one):
             yield from texts_in(
-                [one], reading, notes, column, task=task.name, before_waiting=before_waiting
+                [one],
+                reading,
+                notes,
+                column,
+                task=task.name,
+                before_waiting=before_waiting,
+                rules=rules,
             )
         else:
             yield as_text(one)

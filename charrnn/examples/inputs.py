@@ -18,6 +18,7 @@ from charrnn.examples.conll import has_tags, sentences_of
 from charrnn.examples.labelled import begins_with_label, without_labels
 from charrnn.examples.rows import File, Form, Row, last_of, opened
 from charrnn.examples.tagged import WORDS
+from charrnn.examples.tags import OUTSIDE, WORD_RULES, joined
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
 
@@ -36,6 +37,7 @@ def texts_in(
     *,
     task: TaskName,
     before_waiting: Callable[[], object] | None = None,
+    rules: int = WORD_RULES,
 ) -> Iterator[str]:
     """Texts in the order in which they stand; one that is missing in a table is empty.
 
@@ -48,9 +50,10 @@ def texts_in(
             unless a column is named, they are in the first one of a table as text without a header.
             Where spans are marked, a file may hold words with tags, as CoNLL has them: the texts
             are then its sentences, without the tags; a record may hold a list of words, and has
-            the text that these make with a space between them. Where texts are labelled, the labels
-            of fastText's lines are left out.
+            the text that these make. Where texts are labelled, the labels of fastText's lines are
+            left out.
         before_waiting: called whenever all that has come by standard input is read.
+        rules: by which words become a text; see `tags.joined`.
 
     Raises:
         CharRNNError: as `rows.opened` and `tagged.sentences_of`; for a table without the column, or
@@ -64,11 +67,11 @@ def texts_in(
             file.notes.append(
                 f"{file.name}: its lines end with tags, so its sentences are read, without them"
             )
-            yield from (sentence.text for sentence in sentences_of(file))
+            yield from (sentence.text for sentence in sentences_of(file, rules))
         elif file.form is not Form.TEXT or reading.text_column is not None:
             name = reading.text_column or column
             words = (name, *(WORDS if name == "text" else ())) if task == "tag" else ()
-            yield from _of(file, name, headless, cleaner, words)
+            yield from _of(file, name, headless, cleaner, words, rules)
         elif seen := _as_table(file, column, pairs):
             file.notes.append(f"{file.name}: a table, since line {file.first_line[0]:,} {seen}")
             yield from _of(file, column, headless, cleaner)
@@ -93,7 +96,12 @@ def _as_table(file: File, column: str, pairs: bool) -> str:
 
 
 def _of(
-    file: File, column: str, headless: bool, cleaner: Cleaner, words: Sequence[str] = ()
+    file: File,
+    column: str,
+    headless: bool,
+    cleaner: Cleaner,
+    words: Sequence[str] = (),
+    rules: int = WORD_RULES,
 ) -> Iterator[str]:
     """The texts of a table, cleaned as lines are; or the `words` of its records, joined."""
     numbered = column.isdecimal()
@@ -108,7 +116,7 @@ def _of(
             column = "1"
         value = value_at(row.cells, column)
         if value in (MISSING, None) or isinstance(value, list):
-            value = _joined(file, row, words, value)
+            value = _joined(file, row, words, rules, value)
         known = known or value is not MISSING or column in file.columns
         if not known:  # a record may lack what later ones have
             missing += 1
@@ -125,16 +133,16 @@ def _of(
         raise file.no_column(column, "--text-column")
 
 
-def _joined(file: File, row: Row, words: Sequence[str], otherwise: Any) -> Any:
+def _joined(file: File, row: Row, words: Sequence[str], rules: int, otherwise: Any) -> Any:
     """The text of a record that holds a list of words in one of these columns."""
     lists = ((name, value_at(row.cells, name)) for name in words)
     name, found = next(((n, one) for n, one in lists if isinstance(one, list)), ("", None))
     if found is None:
         return otherwise
-    note = f"{file.name}: the words in {name} are read, with a space between them"
+    note = f"{file.name}: the words in {name} are read, joined into texts"
     if note not in file.notes:
         file.notes.append(note)
     for word in found:
         if not isinstance(word, str) or not word.strip():
             raise BadDataError(f"{file.at(row.number)}: {word!r} is not a word", "leave it out")
-    return " ".join(found)
+    return joined(found, [OUTSIDE] * len(found), file.at(row.number), rules).text

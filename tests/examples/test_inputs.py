@@ -426,7 +426,7 @@ def test_words_of_records_are_joined_where_spans_are_marked(name: str, form: str
     notes: list[str] = []
     reading = Reading(text_column=name if name == "mine" else None)
     assert list(texts_in([f"a.{form}"], reading, notes, task="tag")) == ["Ann went .", "Bo", ""]
-    assert notes == [f"a.{form}: the words in {name} are read, with a space between them"]
+    assert notes == [f"a.{form}: the words in {name} are read, joined into texts"]
     with pytest.raises(CharRNNError, match=r"there is no column text|is a list, not a text"):
         list(texts_in([f"a.{form}"], reading, [], task="classify"))
 
@@ -439,3 +439,12 @@ def test_a_text_beside_words_is_read_and_what_is_no_word_is_refused() -> None:
         list(texts_in(["b.jsonl"], Reading(), [], task="tag"))
     Path("c.json").write_text('{"text": ["a", "b"]}')
     assert list(texts_in(["c.json"], Reading(), [], task="tag")) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("rules", "text"), [(3, "我在北京"), (2, "我 在 北 京")])
+def test_words_make_the_text_that_they_made_in_training(rules: int, text: str) -> None:
+    words = list("我在北京")
+    Path("a.conll").write_text("".join(f"{word}\tO\n" for word in words))
+    Path("a.jsonl").write_text(json.dumps({"tokens": words}))
+    for name in ("a.conll", "a.jsonl"):
+        assert list(texts_in([name], Reading(), [], task="tag", rules=rules)) == [text]
