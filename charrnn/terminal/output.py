@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 
@@ -33,6 +33,8 @@ __all__ = [
     "table",
     "write",
 ]
+
+Text = TypeVar("Text")
 
 STANDARD_OUTPUT = "standard output"  # the file that an error of it names
 BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
@@ -259,9 +261,9 @@ def _width(text: str) -> int:
 
 
 def answer_in_batches(
-    texts_of: Callable[[Callable[[], None]], Iterable[str]],
+    texts_of: Callable[[Callable[[], None]], Iterable[Text]],
     size: int,
-    answer: Callable[[list[str]], None],
+    answer: Callable[[list[Text]], None],
 ) -> None:
     """Answer texts in their order, some side by side; those that have come, before others do.
 
@@ -273,7 +275,7 @@ def answer_in_batches(
     Raises:
         OSError: if they can't be written; who reads the texts doesn't take it for one of theirs.
     """
-    some = list[str]()
+    some = list[Text]()
 
     def answer_those() -> None:
         if not some:

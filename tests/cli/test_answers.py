@@ -10,13 +10,17 @@ import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from charrnn import Reading, load
+from charrnn.examples.tagged import read_tagged
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
+from charrnn.tasks.tag import marked
 from charrnn.text.bundled import BUNDLED
 from tests import commands
 
@@ -191,6 +195,23 @@ def test_a_tagger_answers_the_sentences_of_the_files_that_it_learns_from(desk: P
     assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == texts
     assert "its lines end with tags" in done.stderr
     assert commands.run(desk, "predict", "places", data=content.encode()).stdout == done.stdout
+
+
+def test_a_tagger_answers_about_the_words_of_a_file(desk: Path) -> None:
+    """They were divided anew: "New." became two words, and its span another than in `eval`."""
+    words = ["warm", "film", "in", "New.", "Film"]
+    (desk / "a.conll").write_text("".join(f"{word}\tO\n" for word in words))
+    (desk / "a.jsonl").write_text(json.dumps({"tokens": words}))
+    (desk / "a.txt").write_text("cold\n")
+    tagger: Any = load(desk / "places")
+    (known,) = read_tagged([desk / "a.conll"], Reading(), [])
+    (tags,) = tagger.tag([known.text], [known.words])
+    expected = [marked(known.text, known.words, tags), *tagger.predict(["cold"])]
+    done = commands.run(desk, "predict", "places", "a.conll", "a.txt", "a.jsonl", "--plain")
+    plain = [answer.plain for answer in (*expected, expected[0])]
+    assert done.stdout.splitlines() == plain
+    (anew,) = tagger.predict([known.text])
+    assert anew != expected[0], "the words matter here"
 
 
 @pytest.mark.parametrize(
