@@ -175,9 +175,9 @@ def _divided(
         cleaner: of the words.
         rules: see `joined`.
     """
+    columns = ([value_at(row.cells, name) for name in names] for names in (words_in, TAGS))
     words, tags = (
-        next((row.cells[name] for name in names if row.cells.get(name) is not None), None)
-        for names in (words_in, TAGS)
+        next((one for one in own if one not in (MISSING, None)), None) for own in columns
     )
     if words is None or (tags is None and not isinstance(words, list)):
         return None

@@ -166,6 +166,8 @@ def test_words_may_be_in_any_column_and_empty() -> None:
     (one,) = read("a.jsonl", column="toks", notes=notes)
     assert (one.text, one.place) == ("Ann", "a.jsonl: row 2")
     assert notes == ["a.jsonl: left out 1 row that holds no word"]
+    Path("a.jsonl").write_text('{"data": {"tokens": ["Ann"]}, "tags": ["B-PER"]}')
+    assert read("a.jsonl", column="data.tokens") == [one._replace(place="a.jsonl: row 1")]
 
 
 def test_a_data_set_of_the_hub_names_its_tags() -> None:
