@@ -25,6 +25,7 @@ __all__ = [
     "answer_in_batches",
     "beside",
     "encode_json",
+    "places_of",
     "progress_bar",
     "say",
     "say_new",
@@ -243,18 +244,18 @@ def encode_json(value: Any) -> str:
 def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
     """Rows in columns, on a line each; the first `numbers` of the columns are flush right."""
     rows = list(rows)
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(places_of, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = []
         for k, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            space = " " * (width - _width(cell))
+            space = " " * (width - places_of(cell))
             cells.append(space + cell if k < numbers else cell + space)
         lines.append("  ".join(cells).rstrip())
     return "".join(f"{line}\n" for line in lines)
 
 
-def _width(text: str) -> int:
+def places_of(text: str) -> int:
     """How many places of a terminal a text takes: marks none, Chinese characters two."""
     wide = sum(unicodedata.east_asian_width(character) in ("W", "F") for character in text)
     return len(text) + wide - sum(unicodedata.category(one) in ("Mn", "Me", "Cf") for one in text)
