@@ -18,7 +18,7 @@ import pytest
 import torch
 import typer.main
 
-from charrnn import CharRNN, CharTokenizer, load
+from charrnn import ByteTokenizer, CharRNN, CharTokenizer, load
 from charrnn.cli.app import app
 from charrnn.models.stepper import NumPyStepper
 from charrnn.sampling.drawing.draws import Draws
@@ -284,6 +284,16 @@ def test_the_choices_offered_are_those_with_the_units_held(desk: Path) -> None:
     )
     assert done.stdout == f"the {best}\n"
     assert done.stderr != run(desk, *arguments, data=b"1\n").stderr
+
+
+def test_bytes_that_are_no_characters_are_offered_by_their_numbers(desk: Path) -> None:
+    """Each was shown as the same sign for what is no text."""
+    network = CharRNN(small_config("gru", vocab_size=256), torch.Generator().manual_seed(1))
+    network.save_pretrained(desk / "bytes", ByteTokenizer())
+    done = run(desk, "sample", "bytes", "--prompt", "a", "--interactive", 256)
+    choices = re.findall(r"^  \d+  (.+)  [\d.]+%$", done.stderr, re.MULTILINE)
+    wanted = [repr(chr(k)) if k < 128 else f"byte {k:x}" for k in range(256)]
+    assert sorted(choices) == sorted(wanted)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
