@@ -20,6 +20,7 @@ from charrnn.examples.tagged import read_tagged
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.tag import marked
 from charrnn.text.bundled import BUNDLED
 from tests import commands
@@ -231,6 +232,22 @@ def test_eval_has_a_trivial_answer_beside(
     assert found["verdict"] not in said, "the table says it all"
     for name, scores in found["baselines"].items():
         assert re.search(rf"^{re.escape(name)} .*{metric} {scores[metric]:.4g}", said, re.MULTILINE)
+
+
+def test_scores_stand_below_each_other_whatever_the_labels(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = Report(
+        metric="accuracy",
+        count=1_000,
+        scores={"accuracy": 0.75},
+        baselines={"always 好评": {"accuracy": 0.5}},
+    )
+    monkeypatch.setattr("charrnn.tasks.base.TaskModel.evaluate", lambda *_, **__: report)
+    shown = commands.run_here(desk, "eval", "reviews", "test-reviews.csv").stdout
+    assert shown.splitlines() == (
+        ["model        accuracy 0.75", "always 好评  accuracy 0.5", "examples     1,000"]
+    )
 
 
 def test_eval_measures_on_columns_of_other_names(desk: Path) -> None:
