@@ -74,14 +74,15 @@ class Tag(_Record, frozen=True, kw_only=True, tag="tag"):
         in_parts: whether the score of a tag is the sum of those of its parts: O, or B or I and a
             type. In older models each tag has one of its own.
         grams: N, rows of the table of n-grams, as in `Classify`.
-        rules: of how texts are divided into words; see `examples.tags.words_of`. Since 2, the
-            punctuation of all scripts stands apart from a word, before it that of a few.
+        rules: of how texts are divided into words, and words joined; see `examples.tags`. Since 2,
+            the punctuation of all scripts stands apart from a word, before it that of a few; since
+            3, words of writing without spaces are joined without.
     """
 
     tags: Size
     in_parts: bool = False
     grams: Annotated[int, Meta(ge=0, le=1 << 24)] = 0
-    rules: Annotated[int, Meta(ge=1, le=2)] = 1
+    rules: Annotated[int, Meta(ge=1, le=3)] = 1
 
     @property
     def types(self) -> int:

@@ -22,7 +22,7 @@ from charrnn.terminal.options import (
     take,
     with_settings,
 )
-from charrnn.terminal.output import beside, encode_json, say, write
+from charrnn.terminal.output import beside, encode_json, say, table, write
 from charrnn.use_config import EvalConfig
 from charrnn.words import leave_out
 
@@ -144,11 +144,11 @@ def _score_answers(
     if json:
         write(encode_json({"models": models, "examples": sources} | report.facts()))
         return
-    width = max(24, *map(len, report.baselines))
+    rows = list[tuple[str, str]]()
     for name, scores in {"model": report.scores, **report.baselines}.items():
         values = "  ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
-        write(printable(f"{name:<{width}} {values}") + "\n")
-    write(f"{'examples':<{width}} {report.count:,}\n")
+        rows.append((printable(name), printable(values)))
+    write(table([*rows, ("examples", f"{report.count:,}")]))
     if report.shortfall:
         write(f"{report.shortfall}\n")
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from charrnn.terminal.output import answer_in_batches, encode_json, say, say_new
 from charrnn.words import as_argument, leave_out
 
 if TYPE_CHECKING:
+    from charrnn.examples.tags import Tagged
     from charrnn.task_config import TaskRecord
     from charrnn.tasks.base import TaskModel
 
@@ -123,11 +124,11 @@ def _answer(
     notes, said = list[str](), set[str]()
     cut, longest = 0, getattr(model, "longest", sys.maxsize)
 
-    def answer(some: list[str]) -> None:
+    def answer(some: list[str | Tagged]) -> None:
         nonlocal cut
         say_new(notes, said)
-        cut += sum(len(text) > longest for text in some)
-        for found in model.predict(some):
+        cut += sum(isinstance(one, str) and len(one) > longest for one in some)
+        for found in _answers(model, some):
             write(f"{found.plain}\n" if plain else encode_json(found))
 
     with warnings.catch_warnings():
@@ -138,22 +139,41 @@ def _answer(
     say_new(notes, said)
 
 
+def _answers(model: Any, some: list[str | Tagged]) -> Iterator[Any]:
+    """The answers to texts, in their order; those of a file that has words are about these."""
+    for kind, group in groupby(some, type):
+        part: list[Any] = list(group)
+        if kind is str:
+            yield from model.predict(part)
+        else:
+            yield from model.predict([one.text for one in part], [one.words for one in part])
+
+
 def _texts(
     inputs: list[str],
     reading: Reading,
     task: TaskRecord,
     notes: list[str],
     before_waiting: Callable[[], object],
-) -> Iterator[str]:
+) -> Iterator[str | Tagged]:
     """The texts that are meant: what is the name of a file stands for its texts."""
     from charrnn.examples.inputs import texts_in
+    from charrnn.examples.tags import WORD_RULES
+    from charrnn.task_config import Tag
     from charrnn.tasks.texts import named_column
 
+    rules = task.rules if isinstance(task, Tag) else WORD_RULES
     column = named_column(task) or ("source" if task.name == "translate" else "text")
     for one in inputs:
         if names_a_file(one):
             yield from texts_in(
-                [one], reading, notes, column, task=task.name, before_waiting=before_waiting
+                [one],
+                reading,
+                notes,
+                column,
+                task=task.name,
+                before_waiting=before_waiting,
+                rules=rules,
             )
         else:
             yield as_text(one)

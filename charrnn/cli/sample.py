@@ -135,7 +135,6 @@ def _compared(
     if options.novelty is None and not options.novel:
         return None, ()
     from charrnn.cli.parts import reading_of_own
-    from charrnn.scoring.novelty import Copies
     from charrnn.terminal.writing.known import known_records
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import is_read_once
@@ -148,9 +147,17 @@ def _compared(
         return None, known_records(models, [options.novelty], how)
     corpus = read_corpus([options.novelty], how)
     if options.novel:
-        return Copies(corpus.text) if json else None, known_records(models, corpus, how)
+        return _copies(corpus.text, tokenizer) if json else None, known_records(models, corpus, how)
     say(*corpus.notes)
-    return Copies(corpus.text), ()
+    return _copies(corpus.text, tokenizer), ()
+
+
+def _copies(corpus: str, tokenizer: Tokenizer) -> Copies:
+    """What finds copies of a corpus, taken in the form of Unicode in which the model writes."""
+    from charrnn.scoring.novelty import Copies
+
+    (known,) = tokenizer.in_known_form([corpus])
+    return Copies(known)
 
 
 @contextmanager

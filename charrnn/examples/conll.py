@@ -64,8 +64,8 @@ def _ends(cells: Sequence[str]) -> bool:
     return SURE.fullmatch(cells[-1]) is not None
 
 
-def sentences_of(file: File) -> Iterator[Tagged]:
-    """The sentences of a file with a word and its tag on each line.
+def sentences_of(file: File, rules: int) -> Iterator[Tagged]:
+    """The sentences of a file with a word and its tag on each line, joined by some `Tag.rules`.
 
     Raises:
         BadDataError: for a line with another number of columns, or without a tag; for a first
@@ -78,7 +78,7 @@ def sentences_of(file: File) -> Iterator[Tagged]:
         cells = _cells(line)
         if not any(cells) or cells[0] == DOCUMENT:
             if begun:
-                yield _sentence(file, begun)
+                yield _sentence(file, begun, rules)
             begun = []
             continue
         _refuse_other(file.at(number), cells)
@@ -93,7 +93,7 @@ def sentences_of(file: File) -> Iterator[Tagged]:
         check_tag(file.at(number), cells[-1])
         begun.append((number, cells))
     if begun:
-        yield _sentence(file, begun)
+        yield _sentence(file, begun, rules)
 
 
 def _refuse_other(place: str, cells: Sequence[str]) -> None:
@@ -152,7 +152,7 @@ def check_tag(place: str, tag: str) -> None:
         )
 
 
-def _sentence(file: File, lines: list[tuple[int, list[str]]]) -> Tagged:
+def _sentence(file: File, lines: list[tuple[int, list[str]]], rules: int) -> Tagged:
     """The words of some lines."""
     words, tags = [cells[0] for _, cells in lines], [cells[-1] for _, cells in lines]
-    return joined(words, tags, file.at(lines[0][0]))
+    return joined(words, tags, file.at(lines[0][0]), rules)

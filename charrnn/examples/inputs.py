@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from charrnn.config import Reading, TaskName
 from charrnn.decoding.cleaning import Cleaner
@@ -18,6 +17,7 @@ from charrnn.examples.conll import has_tags, sentences_of
 from charrnn.examples.labelled import begins_with_label, without_labels
 from charrnn.examples.rows import File, Form, Row, last_of, opened
 from charrnn.examples.tagged import WORDS
+from charrnn.examples.tags import OUTSIDE, WORD_RULES, Tagged, joined
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown, value_at
 from charrnn.formats.tables.delimited import DELIMITERS
 
@@ -36,7 +36,8 @@ def texts_in(
     *,
     task: TaskName,
     before_waiting: Callable[[], object] | None = None,
-) -> Iterator[str]:
+    rules: int = WORD_RULES,
+) -> Iterator[str | Tagged]:
     """Texts in the order in which they stand; one that is missing in a table is empty.
 
     Args:
@@ -47,10 +48,11 @@ def texts_in(
         task: for which they are read. Sources of translations may stand beside their targets;
             unless a column is named, they are in the first one of a table as text without a header.
             Where spans are marked, a file may hold words with tags, as CoNLL has them: the texts
-            are then its sentences, without the tags; a record may hold a list of words, and has
-            the text that these make with a space between them. Where texts are labelled, the labels
-            of fastText's lines are left out.
+            are then its sentences. A record may hold a list of words. Both keep their words,
+            and tags mean nothing. Where texts are labelled, the labels of fastText's lines are left
+            out.
         before_waiting: called whenever all that has come by standard input is read.
+        rules: by which words become a text; see `tags.joined`.
 
     Raises:
         CharRNNError: as `rows.opened` and `tagged.sentences_of`; for a table without the column, or
@@ -64,11 +66,11 @@ def texts_in(
             file.notes.append(
                 f"{file.name}: its lines end with tags, so its sentences are read, without them"
             )
-            yield from (sentence.text for sentence in sentences_of(file))
+            yield from sentences_of(file, rules)
         elif file.form is not Form.TEXT or reading.text_column is not None:
             name = reading.text_column or column
             words = (name, *(WORDS if name == "text" else ())) if task == "tag" else ()
-            yield from _of(file, name, headless, cleaner, words)
+            yield from _of(file, name, headless, cleaner, words, rules)
         elif seen := _as_table(file, column, pairs):
             file.notes.append(f"{file.name}: a table, since line {file.first_line[0]:,} {seen}")
             yield from _of(file, column, headless, cleaner)
@@ -93,9 +95,14 @@ def _as_table(file: File, column: str, pairs: bool) -> str:
 
 
 def _of(
-    file: File, column: str, headless: bool, cleaner: Cleaner, words: Sequence[str] = ()
-) -> Iterator[str]:
-    """The texts of a table, cleaned as lines are; or the `words` of its records, joined."""
+    file: File,
+    column: str,
+    headless: bool,
+    cleaner: Cleaner,
+    words: Sequence[str] = (),
+    rules: int = WORD_RULES,
+) -> Iterator[str | Tagged]:
+    """The texts of a table, cleaned as lines are; or the `words` of its records."""
     numbered = column.isdecimal()
     wanted, known, missing = column, False, 0
     last = last_of(column) if numbered else int(headless)
@@ -108,33 +115,39 @@ def _of(
             column = "1"
         value = value_at(row.cells, column)
         if value in (MISSING, None) or isinstance(value, list):
-            value = _joined(file, row, words, value)
+            value = _words_of(file, row, words, cleaner, rules) or value
         known = known or value is not MISSING or column in file.columns
         if not known:  # a record may lack what later ones have
             missing += 1
             if file.is_text or missing == SEARCHED:
                 raise file.no_column(column, "--text-column")
             continue
-        if not isinstance(value, str) and value not in (MISSING, None):
+        if not isinstance(value, (str, Tagged)) and value not in (MISSING, None):
             found = f"{file.at(row.number)}: {column} is {shown(value)}, not a text"
             raise BadDataError(found, "choose another --text-column")
         yield from [""] * missing
-        yield cleaner.feed(value, last=True) if isinstance(value, str) else ""
+        if isinstance(value, str):
+            value = cleaner.feed(value, last=True)
+        yield value if isinstance(value, (str, Tagged)) else ""
         missing = 0
     if missing:
         raise file.no_column(column, "--text-column")
 
 
-def _joined(file: File, row: Row, words: Sequence[str], otherwise: Any) -> Any:
-    """The text of a record that holds a list of words in one of these columns."""
-    lists = ((name, value_at(row.cells, name)) for name in words)
+def _words_of(
+    file: File, row: Row, names: Sequence[str], cleaner: Cleaner, rules: int
+) -> Tagged | None:
+    """The words of a record that holds a list of them in one of these columns."""
+    lists = ((name, value_at(row.cells, name)) for name in names)
     name, found = next(((n, one) for n, one in lists if isinstance(one, list)), ("", None))
     if found is None:
-        return otherwise
-    note = f"{file.name}: the words in {name} are read, with a space between them"
+        return None
+    note = f"{file.name}: the words in {name} are read, joined into texts"
     if note not in file.notes:
         file.notes.append(note)
+    cleaned = list[str]()
     for word in found:
-        if not isinstance(word, str) or not word.strip():
+        cleaned.append(cleaner.feed(word, last=True) if isinstance(word, str) else "")
+        if not cleaned[-1].strip():
             raise BadDataError(f"{file.at(row.number)}: {word!r} is not a word", "leave it out")
-    return " ".join(found)
+    return joined(cleaned, [OUTSIDE] * len(cleaned), file.at(row.number), rules)

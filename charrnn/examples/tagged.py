@@ -59,7 +59,7 @@ def read_tagged(
         notes: gets what was changed.
         named: whether the user has named the column; that of the training does not count for files
             without columns.
-        rules: by which texts are divided into words; see `words_of`.
+        rules: by which texts are divided into words, and words joined; see `Tag.rules`.
 
     Raises:
         BadDataError: for a tag that is none, lines with different numbers of columns, a span that
@@ -73,7 +73,7 @@ def read_tagged(
                 raise UsageError(
                     f"{file.name}: CoNLL's columns have no names", "leave out --text-column"
                 )
-            found += sentences_of(file)
+            found += sentences_of(file, rules)
         else:
             found += _records(file, reading.text_column, rules)
     if not found:
@@ -88,7 +88,7 @@ def _records(file: File, text_column: str | None, rules: int) -> Iterator[Tagged
     cleaner = Cleaner()
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
-        divided = None if "spans" in row.cells else _divided(row, place, words_in, cleaner)
+        divided = None if "spans" in row.cells else _divided(row, place, words_in, cleaner, rules)
         if divided is not None:
             changes.empty += not divided.words
             if divided.words:
@@ -164,17 +164,20 @@ def _without_spaces(text: str, span: Span) -> Span:
     return span._replace(start=span.start + start, end=span.start + end)
 
 
-def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) -> Tagged | None:
+def _divided(
+    row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner, rules: int
+) -> Tagged | None:
     """The text of a record with words and their tags; None for another record.
 
     Args:
         row, place: the record.
         words_in: columns that may hold the words.
         cleaner: of the words.
+        rules: see `joined`.
     """
+    columns = ([value_at(row.cells, name) for name in names] for names in (words_in, TAGS))
     words, tags = (
-        next((row.cells[name] for name in names if row.cells.get(name) is not None), None)
-        for names in (words_in, TAGS)
+        next((one for one in own if one not in (MISSING, None)), None) for own in columns
     )
     if words is None or (tags is None and not isinstance(words, list)):
         return None
@@ -196,7 +199,7 @@ def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) ->
             found = f"{place}: the tag {tag!r} has no name"
             raise BadDataError(found, "write O, or B- or I- and a type")
         check_tag(place, tag)
-    return joined(cleaned, tags, place)
+    return joined(cleaned, tags, place, rules)
 
 
 def _marked(place: str, text: str, marks: Any) -> list[Span]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 __all__ = [
@@ -36,7 +35,11 @@ TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
 # of their own; in writing without spaces each character is one, with the marks of its sound.
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{UNSPACED}][\u3099\u309a]*|[^\s{UNSPACED}]+")
-WORD_RULES = 2  # by which new runs divide texts; by the first, these alone were such marks:
+# Between two of these there is no space: of that writing, and of its punctuation.
+CLOSE = re.compile(rf"[{UNSPACED}\u3000-\u303f\uff00-\uffef·‘’“”—…]{{2}}")
+# By which new runs divide and join texts. By the first, OPENING and CLOSING alone stood apart;
+# before the third, there was a space between any two words.
+WORD_RULES = 3
 OLDER_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 OF_WORDS = "@#%&*/\\_-'"  # punctuation to Unicode, and yet part of @ann, 5% and 's
 OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
@@ -54,7 +57,7 @@ class Tagged(NamedTuple):
     """A text, its words, and a tag for each.
 
     Attributes:
-        text: the words of CoNLL with a space between them; else as it was.
+        text: the words of CoNLL or of a list, see `joined`; else as it was.
         words: (start, end) of each in the text, in order.
         tags: of each word, legal BIO.
         place: where it stands, as errors begin: "news.conll: line 7".
@@ -76,11 +79,17 @@ def is_tag(word: str) -> bool:
     return word == OUTSIDE or TAG.fullmatch(word) is not None
 
 
-def joined(words: Sequence[str], tags: Sequence[str], place: str) -> Tagged:
-    """Words with one space between them."""
-    ends = list(accumulate(len(word) + 1 for word in words))
-    places = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]
-    return Tagged(" ".join(words), places, in_bio(tags), place)
+def joined(
+    words: Sequence[str], tags: Sequence[str], place: str, rules: int = WORD_RULES
+) -> Tagged:
+    """Words with a space between them, but where their writing has none; see `Tag.rules`."""
+    text, places = "", list[tuple[int, int]]()
+    for word in words:
+        if text and (rules < 3 or not CLOSE.fullmatch(text[-1] + word[0])):
+            text += " "
+        places.append((len(text), len(text) + len(word)))
+        text += word
+    return Tagged(text, places, in_bio(tags), place)
 
 
 def in_bio(tags: Sequence[str]) -> list[str]:

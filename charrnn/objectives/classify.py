@@ -37,6 +37,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.validation import (
     corpora_of,
     examples_of_validation,
+    form_of,
     label_notes,
     overlap_of,
 )
@@ -46,6 +47,7 @@ from charrnn.tasks import classify
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.records import PAD
+from charrnn.text.tokenizer import in_form
 from charrnn.words import twins
 
 __all__ = ["Classifying", "plan", "read"]
@@ -160,6 +162,10 @@ def read(request: Request) -> ClassifyData:
         notes,
         lambda files, reading, own: read_labelled(files, reading, own, label_column, named=False),
     )
+    if validation:
+        known = vocabulary_of((one.text for one in examples), request)
+        form = form_of([one.text for one in validation], known, notes)
+        validation = [one._replace(text=in_form(form, one.text)) for one in validation]
     notes += label_notes([one.label for one in validation], labels, "text")
     notes += overlap_of((one.text for one in validation), (one.text for one in examples), "text")
     texts = [one.text for one in (*examples, *validation)]

@@ -35,7 +35,7 @@ from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import Rows
 from charrnn.objectives.plans import advice
 from charrnn.objectives.plans.language import max_epochs
-from charrnn.objectives.validation import overlap_note, told
+from charrnn.objectives.validation import form_note, overlap_note, told
 from charrnn.scoring.score import characters_in
 from charrnn.text.corpus import Sources
 from charrnn.text.origin import reading_for_validation
@@ -147,8 +147,9 @@ def _beside(
 ) -> LanguageData:
     """A text to train on, and another that validates; see `read`."""
     known = vocabulary(spool, spool.characters)
+    form = held.take_known_form(known)
     tokenizer = vocabulary(spool, "".join(sorted({*spool.characters, *held.characters})))
-    notes = told(held.notes)
+    notes = told(held.notes) + form_note(form)
     if isinstance(known, CharTokenizer) and isinstance(tokenizer, CharTokenizer):
         notes += _new_characters(sorted({*tokenizer.characters} - {*known.characters}))
     if held.is_undivided:

@@ -40,6 +40,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.validation import (
     corpora_of,
     examples_of_validation,
+    form_of,
     label_notes,
     overlap_of,
 )
@@ -50,8 +51,9 @@ from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.thresholds import thresholds
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import ENDS, as_ids
+from charrnn.tasks.texts import ENDS, as_ids, with_words
 from charrnn.text.records import PAD
+from charrnn.text.tokenizer import Form, in_form
 from charrnn.words import twins
 
 __all__ = ["Tagging", "plan", "read"]
@@ -184,6 +186,9 @@ def read(request: Request) -> TagData:
     )
     if validation:
         check_types(validation)
+        known = vocabulary_of((one.text for one in examples), request)
+        form = form_of([one.text for one in validation], known, notes)
+        validation = [_in_form(form, one) for one in validation]
     notes += label_notes([span.label for one in validation for span in one.spans], types, "span")
     notes += overlap_of((one.text for one in validation), (one.text for one in examples), "text")
     texts = [one.text for one in (*examples, *validation)]
@@ -202,6 +207,14 @@ def read(request: Request) -> TagData:
         corpus=corpora_of(request, examples, validation, _corpus),
         notes=tuple(notes),
     )
+
+
+def _in_form(form: Form, example: Tagged) -> Tagged:
+    """An example in a form of Unicode, with its words where they then are."""
+    (text,), (words,) = with_words(
+        [example.text], [example.words], lambda parts: [in_form(form, part) for part in parts]
+    )
+    return example._replace(text=text, words=list(words))
 
 
 def _corpus(files: Sequence[str | Path], examples: Sequence[Tagged]) -> CorpusRecord:

@@ -30,7 +30,12 @@ from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, voca
 from charrnn.objectives.plans.pairs import MAX_EPOCHS, longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request, Speed
-from charrnn.objectives.validation import corpora_of, examples_of_validation, overlap_of
+from charrnn.objectives.validation import (
+    corpora_of,
+    examples_of_validation,
+    form_of,
+    overlap_of,
+)
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
 from charrnn.tasks.scores.edits import character_error_rate
@@ -38,6 +43,7 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.tasks.translate import BEAMS, ERRORS, Translator, nearest_targets, report_of
 from charrnn.text.records import PAD
+from charrnn.text.tokenizer import in_form
 
 __all__ = ["TranslateData", "Translating", "TranslatorNetwork", "cost_of", "plan", "read"]
 
@@ -128,6 +134,10 @@ def read(request: Request) -> TranslateData:
         notes,
         lambda files, reading, own: read_pairs(files, reading, own, label_column, named=named),
     )
+    if validation:
+        known = vocabulary_of((text for pair in pairs for text in pair), request)
+        form = form_of([text for pair in validation for text in pair], known, notes)
+        validation = [Pair(*(in_form(form, text) for text in pair)) for pair in validation]
     notes += overlap_of((one.source for one in validation), (one.source for one in pairs), "source")
     texts = [text for pair in (*pairs, *validation) for text in pair]
     return TranslateData(

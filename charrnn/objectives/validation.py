@@ -18,11 +18,14 @@ from charrnn.folder.record import CorpusRecord
 from charrnn.objectives.request import Request
 from charrnn.tasks.scores.reports import are_unknown, unknown_labels
 from charrnn.text.origin import reading_for_validation
+from charrnn.text.tokenizer import CharTokenizer, Form, in_form, known_form
 from charrnn.words import counted, first_few, together
 
 __all__ = [
     "corpora_of",
     "examples_of_validation",
+    "form_note",
+    "form_of",
     "label_notes",
     "overlap_note",
     "overlap_of",
@@ -98,6 +101,31 @@ def corpora_of(
         return corpus
     held = corpus_of(request.validation_files, validation)
     return msgspec.structs.replace(corpus, validation=held)
+
+
+def form_of(texts: Sequence[str], known: CharTokenizer, notes: list[str]) -> Form:
+    """The form of Unicode in which a validation set is taken: that of what is trained on.
+
+    It is one for all of its texts, so that a run that goes on finds the same: it knows all of
+    their characters then.
+
+    Args:
+        texts: of the set.
+        known: the characters that are trained on.
+        notes: gets which form it is, if another than theirs.
+    """
+
+    def characters_in(form: Form) -> set[str]:
+        return set[str]().union(*(in_form(form, text) for text in texts))
+
+    form = known_form(characters_in, frozenset(known.characters))
+    notes += form_note(form)
+    return form
+
+
+def form_note(form: Form) -> list[str]:
+    """The note on the form of Unicode in which a validation set is taken, if it was another."""
+    return told([f"taken in the normal form {form} of Unicode, as what is trained on"] * bool(form))
 
 
 def told(notes: Iterable[str]) -> list[str]:

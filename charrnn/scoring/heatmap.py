@@ -14,7 +14,7 @@ STEPS = 12  # shades above white: one per bit
 STYLE = """
 body { font: 16px/1.7 ui-monospace, monospace; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
   background: #fff; color: #111; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; unicode-bidi: plaintext; }
 header, footer { font-family: system-ui, sans-serif; }
 h1, p { overflow-wrap: anywhere; }
 .key { display: flex; flex-wrap: wrap; }

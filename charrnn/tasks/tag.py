@@ -67,7 +67,7 @@ class _Network:
         self._tokenizer = tokenizer_of(folder)
         self._encoder = Encoder(folder.record.model, folder.weights)
         head, bias = folder.weights[HEAD_WEIGHT].T, folder.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
-        table = folder.weights.get(GRAMS)  # (N, P); None of many tags or an older model
+        table = folder.weights.get(GRAMS)  # (N, P); None of an older model
         if self.task.in_parts:
             parts = parts_of(self.tags)  # (P, K)
             head, bias = product(head, parts), product(bias, parts)
@@ -131,18 +131,31 @@ class Tagger(TaskModel[Tagged]):
         self._may_follow = allowed(self.tags)
 
     @checked
-    def predict(self, texts: Sequence[str]) -> list[MarkedText]:
+    def predict(
+        self, texts: Sequence[str], words: Sequence[Sequence[Sequence[int]]] | None = None
+    ) -> list[MarkedText]:
         """What is marked in each text; characters that the model does not know count as unknown.
 
         Spans are places in a text as it is given.
 
+        Args:
+            texts: any number.
+            words: start and end of each word of each text, in order; by default a text is divided
+                as one in training.
+
+        Raises:
+            UsageError: if words don't fit their text.
+
         Warns:
             UserWarning: of what is changed in a text to read it as training would have.
         """
+        if words is not None:
+            places = _checked_words(texts, words)
+            return list(map(marked, texts, places, self.tag(texts, places)))
         read = [self._networks[0].as_trained(text) for text in texts]
-        words = [words_of(text, self.task.rules) for text in read]
-        given = map(_places_in, texts, read, words)
-        return list(map(marked, texts, given, self.tag(read, words)))
+        found = [words_of(text, self.task.rules) for text in read]
+        given = map(_places_in, texts, read, found)
+        return list(map(marked, texts, given, self.tag(read, found)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
         """The tags of texts whose words are known: legal BIO.

@@ -5,7 +5,7 @@ A character that the vocabulary lacks is U+FFFD, which stands for some character
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, chain, islice, pairwise
 
 import msgspec
@@ -34,6 +34,7 @@ __all__ = [
     "named_column",
     "tokenizer_of",
     "with_known_words",
+    "with_words",
 ]
 
 Words = Sequence[tuple[int, int]]
@@ -69,15 +70,23 @@ def with_known_words(
 ) -> tuple[list[str], list[Words]]:
     """Texts in the form of Unicode that the model knows, and where their words then are.
 
-    Each word takes its form by itself, and so does what stands between two: thus it is known where
-    each begins and ends.
-
     Warns:
         UserWarning: if any is changed.
     """
+    return with_words(texts, words, tokenizer.in_known_form)
+
+
+def with_words(
+    texts: Sequence[str], words: Sequence[Words], changed: Callable[[list[str]], list[str]]
+) -> tuple[list[str], list[Words]]:
+    """Texts whose parts are changed, and where their words then are.
+
+    Each word is changed by itself, and so is what stands between two: thus it is known where each
+    begins and ends.
+    """
     edges = [[0, *chain(*own), len(text)] for text, own in zip(texts, words, strict=True)]
     parts = [text[a:b] for text, own in zip(texts, edges, strict=True) for a, b in pairwise(own)]
-    known = tokenizer.in_known_form(parts)
+    known = changed(parts)
     if known == parts:
         return list(texts), list(words)
     left, found, places = iter(known), list[str](), list[Words]()

@@ -36,6 +36,7 @@ from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, as_known, columns_for, tokenizer_of
 from charrnn.text.prepared import same_vocabulary
+from charrnn.text.scripts import unspaced
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 
@@ -213,8 +214,9 @@ def report_of(
     if known:
         nearest = Nearest([pair.source for pair in known])
         systems["nearest source"] = [known[nearest.find(pair.source)].target for pair in pairs]
+    by_character = _lack_spaces([pair.target for pair in pairs])
     scores = {
-        name: scores_of(texts, nearest_targets(texts, pairs, right))
+        name: scores_of(texts, nearest_targets(texts, pairs, right), by_character=by_character)
         for name, texts in systems.items()
     }
     targets = _targets_of([*pairs, *right])
@@ -224,6 +226,8 @@ def report_of(
     own = scores.pop("")
     if "chrF" not in own:
         notes.append("for chrF and BLEU: pip install sacrebleu")
+    elif by_character:
+        notes.append("BLEU is of characters, as the targets have no spaces between words")
     return Report(
         metric=ERRORS,
         count=len(pairs),
@@ -263,8 +267,21 @@ def nearest_targets(
     return [nearest[pair.source, answer] for answer, pair in zip(answers, pairs, strict=True)]
 
 
-def scores_of(answers: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
-    """Scores by name; those of sacrebleu, from 0 to 100, only where it is installed."""
+def _lack_spaces(texts: Sequence[str]) -> bool:
+    """Whether texts are mostly in writing that has no spaces between its words."""
+    whole = "".join(texts)
+    return 2 * sum(unspaced(whole)) > sum(map(str.isalpha, whole))
+
+
+def scores_of(
+    answers: Sequence[str], targets: Sequence[str], *, by_character: bool
+) -> dict[str, float]:
+    """Scores by name; those of sacrebleu, from 0 to 100, only where it is installed.
+
+    Args:
+        answers, targets: as many.
+        by_character: whether BLEU compares characters instead of words.
+    """
     scores = {
         ERRORS: character_error_rate(answers, targets),
         "exact match": exact_match(answers, targets),
@@ -275,6 +292,7 @@ def scores_of(answers: Sequence[str], targets: Sequence[str]) -> dict[str, float
         return scores
     scores["chrF"] = CHRF().corpus_score(answers, [targets]).score
     # Single words have no four in a row, and full stops may stand alone.
-    bleu = BLEU(effective_order=True, force=True)
+    words = "char" if by_character else BLEU.TOKENIZER_DEFAULT
+    bleu = BLEU(effective_order=True, force=True, tokenize=words)
     scores["BLEU"] = bleu.corpus_score(answers, [targets]).score
     return scores

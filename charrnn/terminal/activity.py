@@ -15,7 +15,7 @@ from charrnn.inside.showing import cells, line_ends, scaled, visible_all
 from charrnn.models.hooks import Recorder
 from charrnn.models.model import Model
 from charrnn.sampling.language_model import TIME_CHUNK
-from charrnn.terminal.output import write
+from charrnn.terminal.output import places_of, write
 
 __all__ = ["show_saliency", "show_unit", "unit_values"]
 
@@ -24,7 +24,7 @@ __all__ = ["show_saliency", "show_unit", "unit_values"]
 ABOVE, BELOW = (223, 216, 209, 202), (195, 153, 111, 75)
 FAINT = 0.05  # values nearer to 0 have no colour
 BLOCKS = " ▁▂▃▄▅▆▇█"
-WIDTH = 72  # characters of a line of text over its row
+WIDTH = 72  # places of a line of text over its row
 NAMED = 5  # characters that mattered most
 
 
@@ -49,7 +49,8 @@ def show_unit(model: Model, ids: Ids, layer: int, unit: int, quantity: str) -> N
                 if colours:
                     sys.stdout.write(_coloured(shown[at], value) + "\n" * bool(ends[at]))
                 else:
-                    sys.stdout.write(f"{at:>7}  {shown[at]:<6}  {_number(value)}\n")
+                    space = " " * (6 - places_of(shown[at]))
+                    sys.stdout.write(f"{at:>7}  {shown[at]}{space}  {_number(value)}\n")
                 at += 1
             sys.stdout.flush()
     finally:
@@ -67,11 +68,11 @@ def show_saliency(found: Saliency, unit: str) -> None:
     largest = max(float(np.nanmax(saved, initial=0)), 1e-9)
     text = row = ""
     for token, value in zip(map(visible_all, found.tokens), saved.tolist(), strict=True):
-        if len(text + token) > WIDTH:
+        if places_of(text + token) > WIDTH:
             write(f"    {text}\n    {row.rstrip()}\n")
             text = row = ""
         text += token
-        row += _block(value / largest) * len(token)
+        row += _block(value / largest) * places_of(token)
     write(f"    {text}\n    {row.rstrip()}\n")
     head = f"Bits that each {unit} saves, compared with the likeliest other in its place"
     write(f"\n{head} (- costs some):\n")

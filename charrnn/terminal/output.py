@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ __all__ = [
     "answer_in_batches",
     "beside",
     "encode_json",
+    "places_of",
     "progress_bar",
     "say",
     "say_new",
@@ -33,6 +34,8 @@ __all__ = [
     "table",
     "write",
 ]
+
+Text = TypeVar("Text")
 
 STANDARD_OUTPUT = "standard output"  # the file that an error of it names
 BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
@@ -241,27 +244,27 @@ def encode_json(value: Any) -> str:
 def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
     """Rows in columns, on a line each; the first `numbers` of the columns are flush right."""
     rows = list(rows)
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(places_of, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = []
         for k, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            space = " " * (width - _width(cell))
+            space = " " * (width - places_of(cell))
             cells.append(space + cell if k < numbers else cell + space)
         lines.append("  ".join(cells).rstrip())
     return "".join(f"{line}\n" for line in lines)
 
 
-def _width(text: str) -> int:
+def places_of(text: str) -> int:
     """How many places of a terminal a text takes: marks none, Chinese characters two."""
     wide = sum(unicodedata.east_asian_width(character) in ("W", "F") for character in text)
     return len(text) + wide - sum(unicodedata.category(one) in ("Mn", "Me", "Cf") for one in text)
 
 
 def answer_in_batches(
-    texts_of: Callable[[Callable[[], None]], Iterable[str]],
+    texts_of: Callable[[Callable[[], None]], Iterable[Text]],
     size: int,
-    answer: Callable[[list[str]], None],
+    answer: Callable[[list[Text]], None],
 ) -> None:
     """Answer texts in their order, some side by side; those that have come, before others do.
 
@@ -273,7 +276,7 @@ def answer_in_batches(
     Raises:
         OSError: if they can't be written; who reads the texts doesn't take it for one of theirs.
     """
-    some = list[str]()
+    some = list[Text]()
 
     def answer_those() -> None:
         if not some:

@@ -2,6 +2,7 @@
 
     source ──resolving, hub──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
 
+scripts     writing that has no spaces between words
 tokenizer   text ↔ ids, by character or by byte
 prepared    texts and lists as models read them
 finding     which files a folder stands for, and which hold the same

@@ -16,6 +16,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from charrnn.errors import UsageError
+from charrnn.text.scripts import unspaced
 
 __all__ = [
     "AUTO",
@@ -42,6 +43,7 @@ MIN_DOCUMENTS = 10
 FEW = 0.02  # gaps for each line; between stanzas, paragraphs and sentences there are more
 SHORT_FILE = 4000  # characters; longer files are chapters or programs, to be read on and on
 USUAL = 0.9  # a share of lines or blocks that makes a rule
+LONGEST_WORD = 8  # letters of a usual word or name in writing without spaces; a sentence has more
 
 
 class Division(NamedTuple):
@@ -315,11 +317,14 @@ def _kind_of_list(lines: Sequence[str]) -> str:
         return ""  # wrapped at a width, as sequences and encoded files are
     if _share(lines, r".*[、。，！？；：]") > 0.1:
         return ""  # sentences of a language that has no spaces between its words
+    order = _in_order(lines)
+    stretches = sorted(max(unspaced(line), default=0) for line in lines)
+    if stretches[len(stretches) // 2] > LONGEST_WORD and not order:
+        return ""  # so are these
     words = sum(len(line.split()) for line in lines) / len(lines)
-    ended = _share(lines, r".*[.,;:!?{}>)\]\"']\s*$")
+    ended = _share(lines, r".*[.,;:!?{}>)\]\"'؟۔।॥]\s*$")
     if words < 1.05 and longest <= 200:
         return "one a line, a word each" if typical <= 30 else "one a line, without spaces"
-    order = _in_order(lines)
     if order and words <= 12 and ended < 0.5:
         return "one a line, in alphabetical order"
     if words <= 3.2 and longest <= 60 and ended < 0.1:

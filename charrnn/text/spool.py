@@ -39,7 +39,7 @@ from charrnn.text.division import (
 )
 from charrnn.text.prepared import encode_records
 from charrnn.text.records import EncodedText, Records
-from charrnn.text.tokenizer import Tokenizer
+from charrnn.text.tokenizer import CharTokenizer, Form, Tokenizer, in_form, known_form
 from charrnn.words import counted
 
 __all__ = ["Spool", "read_records", "records_of"]
@@ -74,6 +74,7 @@ class Spool:
         notes: list[str] = []
         self.reading = reading
         self._documents = DocumentStarts()
+        self._form: Form = ""  # of Unicode, in which the text is taken
         self.record_count, self.is_undivided = 0, False
         self._sizes: list[int] = []  # of the stored pieces, in bytes
         self._file = SpooledTemporaryFile(IN_MEMORY, dir=str(cache.location()))  # noqa: SIM115
@@ -156,8 +157,8 @@ class Spool:
 
     def _encoded_parts(self, tokenizer: Tokenizer, unknown: Unknown) -> Iterator[Ids]:
         if self.division.end is None:
-            for piece in self._stored_pieces():
-                yield tokenizer.encode_as_is(piece)
+            for pieces in self._in_form(self._form):
+                yield from map(tokenizer.encode_as_is, pieces)
             return
         yield np.array([tokenizer.end_id], np.int32)
         for records in self.records():
@@ -165,8 +166,49 @@ class Spool:
 
     def records(self) -> Iterator[list[str]]:
         """The records of a list, some at a time, without the empty ones."""
-        found = split(self._stored_pieces(), self.division.kind, self._documents.starts)
-        return (list(filter(_is_filled, records)) for records in found)
+        return self._in_form(self._form)
+
+    def take_known_form(self, known: Tokenizer) -> Form:
+        """Take the text from now on in the form of Unicode that leaves fewest characters unknown.
+
+        Args:
+            known: whose characters are known.
+
+        Returns:
+            form: its name; empty if the text is taken as it is.
+        """
+        if isinstance(known, CharTokenizer):
+            self._form = known_form(self._characters_in, frozenset(known.characters))
+            self.characters = "".join(sorted(self._characters_in(self._form)))
+        return self._form
+
+    def _characters_in(self, form: Form) -> set[str]:
+        if not form:
+            return set(self.characters)
+        found = set[str]()
+        for some in self._in_form(form):
+            found.update(*some)
+        return found
+
+    def _in_form(self, form: Form) -> Iterator[list[str]]:
+        """The records, some at a time, or the pieces of a story."""
+        if self.division.end is None:
+            found = ([piece] for piece in (self._lines() if form else self._stored_pieces()))
+        else:
+            parts = split(self._stored_pieces(), self.division.kind, self._documents.starts)
+            found = (list(filter(_is_filled, records)) for records in parts)
+        if not form:
+            return found
+        return ([in_form(form, one) for one in some] for some in found)
+
+    def _lines(self) -> Iterator[str]:
+        """The text in pieces of whole lines, lest a mark be parted from its letter."""
+        rest = ""
+        for piece in self._stored_pieces():
+            lines, end, rest = (rest + piece).rpartition("\n")
+            yield lines + end
+        if rest:
+            yield rest
 
     def _survey(self, *, chosen: bool) -> list[str]:
         """Look through the records once; returns what the user should know of them."""

@@ -30,9 +30,12 @@ from charrnn.words import leave_out
 __all__ = [
     "ByteTokenizer",
     "CharTokenizer",
+    "Form",
     "StreamDecoder",
     "Tokenizer",
     "check_text",
+    "in_form",
+    "known_form",
     "make_tokenizer",
 ]
 
@@ -41,7 +44,8 @@ StreamDecoder = Callable[[Sequence[int], bool], str]  # (the next ids, whether t
 # Tried in this order as the stand-in for a character the vocabulary lacks.
 STAND_INS = "\N{REPLACEMENT CHARACTER}? "
 LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte
-FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of Unicode, in which texts are kept
+Form = Literal["", "NFC", "NFD"]  # of Unicode, in which texts are kept; "" for whatever one has
+FORMS: tuple[Form, ...] = ("NFC", "NFD")
 
 
 class CharTokenizer(
@@ -186,13 +190,12 @@ class CharTokenizer(
         if (self._look_up("".join(texts)) >= 0).all():
             return list(texts)
         characters = frozenset(self.characters)
-        known = {text: _known_form(text, characters) for text in set(texts)}
-        forms = {form for form, _ in known.values()}
-        if named := " or ".join(sorted(forms - {""})):
+        forms = {text: _form_of(text, characters) for text in set(texts)}
+        if named := " or ".join(sorted({*forms.values()} - {""})):
             # The same words, whatever the text: Python says them once for a line of a program.
             why = f"the model knows its characters only in the normal form {named} of Unicode"
             warn(f"the text is read in another form, since {why}")
-        return [known[text][1] for text in texts]
+        return [in_form(forms[text], text) for text in texts]
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""
@@ -208,14 +211,28 @@ class CharTokenizer(
         return lambda ids, _final: "".join([texts[k] for k in ids])
 
 
-def _known_form(text: str, characters: frozenset[str]) -> tuple[str, str]:
-    """The name of the form to take a text in, empty for its own, and the text in it."""
-    found, unknown = ("", text), set(text) - characters
+def _form_of(text: str, known: frozenset[str]) -> Form:
+    return known_form(lambda form: set(in_form(form, text)), known)
+
+
+def known_form(characters_in: Callable[[Form], set[str]], known: frozenset[str]) -> Form:
+    """The form of Unicode that leaves fewest characters unknown, and no new ones.
+
+    Args:
+        characters_in: gives those of some text in a form.
+        known: those of a vocabulary.
+    """
+    found: Form = ""
+    unknown = characters_in("") - known
     for form in FORMS if unknown else ():
-        other = unicodedata.normalize(form, text)
-        if (fewer := set(other) - characters) < unknown:
-            found, unknown = (form, other), fewer
+        if (fewer := characters_in(form) - known) < unknown:
+            found, unknown = form, fewer
     return found
+
+
+def in_form(form: Form, text: str) -> str:
+    """`text` in a form of Unicode."""
+    return unicodedata.normalize(form, text) if form else text
 
 
 class ByteTokenizer(

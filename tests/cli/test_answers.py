@@ -10,14 +10,19 @@ import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from charrnn import Reading, load
 from charrnn.checkpoints import CONFIG
+from charrnn.examples.tagged import read_tagged
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
+from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.tag import marked
 from charrnn.text.bundled import BUNDLED
 from tests import commands
 
@@ -204,6 +209,23 @@ def test_a_tagger_answers_the_sentences_of_the_files_that_it_learns_from(desk: P
     assert commands.run(desk, "predict", "places", data=content.encode()).stdout == done.stdout
 
 
+def test_a_tagger_answers_about_the_words_of_a_file(desk: Path) -> None:
+    """They were divided anew: "New." became two words, and its span another than in `eval`."""
+    words = ["warm", "film", "in", "New.", "Film"]
+    (desk / "a.conll").write_text("".join(f"{word}\tO\n" for word in words))
+    (desk / "a.jsonl").write_text(json.dumps({"tokens": words}))
+    (desk / "a.txt").write_text("cold\n")
+    tagger: Any = load(desk / "places")
+    (known,) = read_tagged([desk / "a.conll"], Reading(), [])
+    (tags,) = tagger.tag([known.text], [known.words])
+    expected = [marked(known.text, known.words, tags), *tagger.predict(["cold"])]
+    done = commands.run(desk, "predict", "places", "a.conll", "a.txt", "a.jsonl", "--plain")
+    plain = [answer.plain for answer in (*expected, expected[0])]
+    assert done.stdout.splitlines() == plain
+    (anew,) = tagger.predict([known.text])
+    assert anew != expected[0], "the words matter here"
+
+
 @pytest.mark.parametrize(
     ("model", "examples", "metric"),
     [("reviews", "test-reviews.csv", "accuracy"), ("places", "test-places.conll", "F1")],
@@ -221,6 +243,22 @@ def test_eval_has_a_trivial_answer_beside(
     assert found["verdict"] not in said, "the table says it all"
     for name, scores in found["baselines"].items():
         assert re.search(rf"^{re.escape(name)} .*{metric} {scores[metric]:.4g}", said, re.MULTILINE)
+
+
+def test_scores_stand_below_each_other_whatever_the_labels(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = Report(
+        metric="accuracy",
+        count=1_000,
+        scores={"accuracy": 0.75},
+        baselines={"always 好评": {"accuracy": 0.5}},
+    )
+    monkeypatch.setattr("charrnn.tasks.base.TaskModel.evaluate", lambda *_, **__: report)
+    shown = commands.run_here(desk, "eval", "reviews", "test-reviews.csv").stdout
+    assert shown.splitlines() == (
+        ["model        accuracy 0.75", "always 好评  accuracy 0.5", "examples     1,000"]
+    )
 
 
 def test_eval_measures_on_columns_of_other_names(desk: Path) -> None:

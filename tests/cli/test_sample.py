@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 import torch
 import typer.main
 
-from charrnn import CharRNN, CharTokenizer, load
+from charrnn import ByteTokenizer, CharRNN, CharTokenizer, load
 from charrnn.cli.app import app
 from charrnn.models.stepper import NumPyStepper
 from charrnn.sampling.drawing.draws import Draws
@@ -285,6 +286,16 @@ def test_the_choices_offered_are_those_with_the_units_held(desk: Path) -> None:
     assert done.stderr != run(desk, *arguments, data=b"1\n").stderr
 
 
+def test_bytes_that_are_no_characters_are_offered_by_their_numbers(desk: Path) -> None:
+    """Each was shown as the same sign for what is no text."""
+    network = CharRNN(small_config("gru", vocab_size=256), torch.Generator().manual_seed(1))
+    network.save_pretrained(desk / "bytes", ByteTokenizer())
+    done = run(desk, "sample", "bytes", "--prompt", "a", "--interactive", 256)
+    choices = re.findall(r"^  \d+  (.+)  [\d.]+%$", done.stderr, re.MULTILINE)
+    wanted = [repr(chr(k)) if k < 128 else f"byte {k:x}" for k in range(256)]
+    assert sorted(choices) == sorted(wanted)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
 @pytest.mark.parametrize(
     "arguments",
@@ -418,3 +429,23 @@ def test_a_model_that_has_diverged_is_refused_in_one_line(tmp_path: Path) -> Non
     done = run_here(tmp_path, "sample", "model")
     assert done.returncode == 65
     assert re.fullmatch("charrnn: the model predicts NaN or infinity; .*\n", done.stderr)
+
+
+@pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_copies_are_found_in_a_text_in_another_normal_form(
+    desk: Path, form: Any, other: Any
+) -> None:
+    """None were found, and none rejected."""
+    text = unicodedata.normalize(form, "ábaáb\n" * 9)
+    tokenizer = CharTokenizer.from_text(text)
+    config = small_config("gru", vocab_size=tokenizer.vocab_size)
+    network = CharRNN(config, torch.Generator().manual_seed(1))
+    network.save_pretrained(desk / "accents", tokenizer)
+    for name in (form, other):
+        (desk / f"{name}.txt").write_text(unicodedata.normalize(name, text))
+    arguments = ("sample", "accents", "-n", 90, "--seed", 1, "--json", "--novelty")
+    own = json.loads(run(desk, *arguments, f"{form}.txt").stdout)["novelty"]
+    assert unicodedata.normalize(form, "á") in own["longest"]
+    found = run(desk, *arguments, f"{other}.txt")
+    assert f"normal form {form}" in found.stderr
+    assert json.loads(found.stdout)["novelty"] == own

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import zipfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
@@ -24,12 +25,24 @@ from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples.inputs import texts_in
 from charrnn.examples.labelled import read_labelled
 from charrnn.examples.pairs import read_pairs
+from charrnn.examples.tags import Tagged
 from tests.formats.shelf import write_shelf
 from tests.text.reading import PARTS, READINGS, Parts
 
 
-def read(name: str, text_column: str | None = None) -> list[str]:
+def read(name: str, text_column: str | None = None) -> list[str | Tagged]:
     return list(texts_in([name], Reading(text_column=text_column), [], task="classify"))
+
+
+def alone(found: Iterable[str | Tagged]) -> list[str]:
+    """Texts, without the words of those that have some."""
+    return [one if isinstance(one, str) else one.text for one in found]
+
+
+def of_a_tagger(name: str, notes: list[str] | None = None, **options: Any) -> list[str]:
+    reading = Reading(text_column=options.pop("text_column", None))
+    found = texts_in([name], reading, [] if notes is None else notes, task="tag", **options)
+    return alone(found)
 
 
 def test_a_text_that_is_missing_is_empty_wherever_it_is() -> None:
@@ -120,7 +133,7 @@ def test_a_title_above_the_names_of_columns_is_to_be_deleted() -> None:
 
 
 def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
-    def sources(content: str) -> list[str]:
+    def sources(content: str) -> list[str | Tagged]:
         Path("a.csv").write_text(content)
         return list(texts_in(["a.csv"], Reading(), [], "source", task="translate"))
 
@@ -134,7 +147,7 @@ def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
 def test_the_sources_of_pairs_are_read_wherever_pairs_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a text with a pair on each line, all of the line was the source."""
 
-    def sources(name: str, column: str = "source") -> tuple[list[str], list[str]]:
+    def sources(name: str, column: str = "source") -> tuple[list[str | Tagged], list[str]]:
         notes: list[str] = []
         return list(texts_in([name], Reading(), notes, column, task="translate")), notes
 
@@ -244,7 +257,7 @@ def test_sentences_with_tags_are_texts_for_a_tagger(name: str, sign: str) -> Non
     rows = ["Ann NNP B-PER", "Lee NNP I-PER", "left VBD O", "", "-DOCSTART- X O", "", "Hi UH O"]
     Path(name).write_text("\n".join(row.replace(" ", sign) for row in rows))
     notes: list[str] = []
-    assert list(texts_in([name], Reading(), notes, task="tag")) == ["Ann Lee left", "Hi"]
+    assert of_a_tagger(name, notes) == ["Ann Lee left", "Hi"]
     assert notes == [f"{name}: its lines end with tags, so its sentences are read, without them"]
 
 
@@ -261,7 +274,7 @@ def test_sentences_with_tags_are_texts_for_a_tagger(name: str, sign: str) -> Non
 )
 def test_sentences_of_every_scheme_of_tags_are_seen(content: str, texts: list[str]) -> None:
     Path("a.txt").write_text(content)
-    assert list(texts_in(["a.txt"], Reading(), [], task="tag")) == texts
+    assert of_a_tagger("a.txt") == texts
 
 
 @pytest.mark.parametrize(
@@ -297,7 +310,7 @@ def test_a_line_end_that_stays_is_told_once() -> None:
     Path("a.conll").write_text("Ann\u2028Lee\tB-PER\nand\tO\nRome\tB-LOC\n")
     for name, texts in (("a.txt", ["one\u2028two\x85"]), ("a.conll", ["Ann\u2028Lee and Rome"])):
         notes: list[str] = []
-        assert list(texts_in([name], Reading(), notes, task="tag")) == texts
+        assert of_a_tagger(name, notes) == texts
         assert sum("LS (U+2028)" in note for note in notes) == 1
 
 
@@ -339,12 +352,12 @@ class Cut(Parts):
 
 def come_by(parts: list[bytes], reading: Reading, task: TaskName = "classify") -> list[str]:
     """The texts that are there once these parts have come."""
-    found = list[str]()
+    found = list[str | Tagged]()
     with mock.patch("charrnn.examples.rows.arriving", return_value=Cut(parts)):
         texts = texts_in(["-"], reading, [], task=task, before_waiting=list)
         with pytest.raises(Interrupted):
             found.extend(texts)
-    return found
+    return alone(found)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +408,7 @@ def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
 
     column = "source" if task == "translate" else "text"
 
-    def texts(**options: Any) -> tuple[list[str], list[str]] | None:
+    def texts(**options: Any) -> tuple[list[str | Tagged], list[str]] | None:
         notes: list[str] = []
         with suppress(CharRNNError):
             return list(texts_in(["-"], reading, notes, column, task=task, **options)), notes
@@ -424,18 +437,36 @@ def test_words_of_records_are_joined_where_spans_are_marked(name: str, form: str
     Path("a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     parquet.write_table(pa.Table.from_pylist(rows), "a.parquet")
     notes: list[str] = []
-    reading = Reading(text_column=name if name == "mine" else None)
-    assert list(texts_in([f"a.{form}"], reading, notes, task="tag")) == ["Ann went .", "Bo", ""]
-    assert notes == [f"a.{form}: the words in {name} are read, with a space between them"]
+    column = name if name == "mine" else None
+    assert of_a_tagger(f"a.{form}", notes, text_column=column) == ["Ann went .", "Bo", ""]
+    assert notes == [f"a.{form}: the words in {name} are read, joined into texts"]
     with pytest.raises(CharRNNError, match=r"there is no column text|is a list, not a text"):
-        list(texts_in([f"a.{form}"], reading, [], task="classify"))
+        read(f"a.{form}", column)
 
 
 def test_a_text_beside_words_is_read_and_what_is_no_word_is_refused() -> None:
     Path("a.jsonl").write_text('{"text": "a, b", "tokens": ["a", ",", "b"]}\n{"text": "c"}\n')
-    assert list(texts_in(["a.jsonl"], Reading(), [], task="tag")) == ["a, b", "c"]
+    assert of_a_tagger("a.jsonl") == ["a, b", "c"]
     Path("b.jsonl").write_text('{"tokens": ["a", null]}\n')
     with pytest.raises(BadDataError, match=r"b\.jsonl: row 1: None is not a word; leave it out"):
         list(texts_in(["b.jsonl"], Reading(), [], task="tag"))
     Path("c.json").write_text('{"text": ["a", "b"]}')
-    assert list(texts_in(["c.json"], Reading(), [], task="tag")) == ["a", "b"]
+    assert of_a_tagger("c.json") == ["a", "b"]
+
+
+def test_texts_of_words_come_with_them() -> None:
+    Path("a.conll").write_text("The\tO\nU.S.\tB-LOC\n")
+    Path("a.jsonl").write_text(json.dumps({"tokens": ["\ufeffThe", "U.\0S."]}))
+    for name in ("a.conll", "a.jsonl"):
+        (one,) = texts_in([name], Reading(), [], task="tag")
+        assert isinstance(one, Tagged)
+        assert (one.text, one.words) == ("The U.S.", [(0, 3), (4, 8)])
+
+
+@pytest.mark.parametrize(("rules", "text"), [(3, "我在北京"), (2, "我 在 北 京")])
+def test_words_make_the_text_that_they_made_in_training(rules: int, text: str) -> None:
+    words = list("我在北京")
+    Path("a.conll").write_text("".join(f"{word}\tO\n" for word in words))
+    Path("a.jsonl").write_text(json.dumps({"tokens": words}))
+    for name in ("a.conll", "a.jsonl"):
+        assert of_a_tagger(name, rules=rules) == [text]

@@ -77,6 +77,18 @@ def test_words_and_tags_of_json() -> None:
     assert one.words == [(0, 3), (4, 7), (8, 12)]
 
 
+def test_words_are_joined_by_the_rules_of_the_run() -> None:
+    """A tagger of Chinese learnt from texts with spaces, and was asked about texts without."""
+    words, tags = list("我在北京"), ["O", "O", "B-LOC", "I-LOC"]
+    lines = (f"{word}\t{tag}\n" for word, tag in zip(words, tags, strict=True))
+    Path("a.conll").write_text("".join(lines))
+    Path("a.jsonl").write_text(json.dumps({"tokens": words, "tags": tags}))
+    for name in ("a.conll", "a.jsonl"):
+        for rules, text, span in ((3, "我在北京", (2, 4)), (2, "我 在 北 京", (4, 7))):
+            (one,) = read_tagged([name], Reading(), [], rules=rules)
+            assert (one.text, one.spans) == (text, [Span(*span, "LOC")])
+
+
 def test_texts_are_cleaned_and_their_spans_move_with_them() -> None:
     text = "\ufeffAnn\r\nLee\0 went\rto New\ufeff York"
     marks = [(1, 4, "PER"), (0, 1, "x"), (19, 28, "LOC")]
@@ -154,6 +166,8 @@ def test_words_may_be_in_any_column_and_empty() -> None:
     (one,) = read("a.jsonl", column="toks", notes=notes)
     assert (one.text, one.place) == ("Ann", "a.jsonl: row 2")
     assert notes == ["a.jsonl: left out 1 row that holds no word"]
+    Path("a.jsonl").write_text('{"data": {"tokens": ["Ann"]}, "tags": ["B-PER"]}')
+    assert read("a.jsonl", column="data.tokens") == [one._replace(place="a.jsonl: row 1")]
 
 
 def test_a_data_set_of_the_hub_names_its_tags() -> None:

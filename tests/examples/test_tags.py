@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.examples.tags import in_bio, spans_of, words_of
+from charrnn.examples.tags import in_bio, joined, spans_of, words_of
 
 
 def test_neighbours_of_one_type_stay_apart() -> None:
@@ -73,3 +73,27 @@ def test_older_runs_keep_their_words() -> None:
     assert [text[a:b] for a, b in words_of(text, 1)] == (
         ["(", "Ann's", ")", "@bob", ",", "3.5%", "„", "Linz“", "'Rome'", "لماذا؟", "か", "\u3099"]
     )
+
+
+UNSPACED = [
+    "我在北京，你呢？",
+    "カラオケか\u3099好き",
+    "他说：“好。”",
+    "卡尔·马克思（德国）",
+    "我 love 北京",
+]
+
+
+@pytest.mark.parametrize("text", UNSPACED)
+def test_words_make_the_text_that_is_divided_into_them(text: str) -> None:
+    """Those of Chinese and Japanese had spaces between them, which no text there has."""
+    words = [text[a:b] for a, b in words_of(text)]
+    for rules, wanted in ((3, text), (2, " ".join(words))):
+        one = joined(words, ["O"] * len(words), "a.conll: line 1", rules)
+        assert one.text == wanted
+        assert [one.text[a:b] for a, b in one.words] == words
+
+
+def test_words_of_other_writing_have_a_space_between_them() -> None:
+    words = ["(", "Ann", "“", "Lee", "”", ")", "’s", "…"]
+    assert joined(words, ["O"] * len(words), "").text == " ".join(words)

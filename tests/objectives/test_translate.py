@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import sacrebleu
 import torch
 
 import charrnn
@@ -414,6 +415,26 @@ def test_of_several_targets_any_is_right() -> None:
     some = report_of(pairs[:1], [Translation("tɛə", 0.0)], right=pairs)  # of many
     assert some.scores["exact match"] == 1
     assert told in some.notes
+
+
+@pytest.mark.parametrize(
+    ("target", "answer", "by_character"),
+    [
+        ("我在北京学习", "我在北京工作", True),
+        ("ผมไปโรงเรียน", "ผมไปโรงแรม", True),
+        ("I am here", "I am so", False),
+    ],
+)
+def test_bleu_is_of_characters_where_there_are_no_spaces(
+    target: str, answer: str, by_character: bool
+) -> None:
+    """A sentence was one word, and right or wrong as a whole."""
+    report = report_of([Pair("a", target)], [Translation(answer, 0.0)])
+    words = "char" if by_character else "13a"
+    bleu = sacrebleu.BLEU(effective_order=True, force=True, tokenize=words)
+    assert report.scores["BLEU"] == bleu.corpus_score([answer], [[target]]).score > 0
+    note = "BLEU is of characters, as the targets have no spaces between words"
+    assert report.notes.count(note) == by_character
 
 
 def test_a_column_of_the_targets_alone_is_remembered() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selenium.webdriver.common.by import By
+
 from charrnn.scoring.heatmap import page
 from tests.browser import Browser, browser, width_on_a_phone
 
@@ -27,3 +29,11 @@ def test_a_page_fits_a_phone(browser: Browser, tmp_path: Path) -> None:
     path.write_text("".join(page(title, facts, [("a", 1.0), ("b", 3.0)])), "utf-8")
     browser.open(path)
     assert width_on_a_phone(browser) <= 360
+
+
+def test_a_text_that_is_read_from_the_right_begins_there(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("".join(page("title", [], [(one, 1.0) for one in "שלום!\nhi!"])), "utf-8")
+    browser.open(path)
+    pre = browser.driver.find_element(By.TAG_NAME, "pre")
+    assert pre.value_of_css_property("unicode-bidi") == "plaintext"

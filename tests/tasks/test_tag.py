@@ -131,3 +131,5 @@ def test_words_may_be_lists_and_arrays(trained_tasks: Path) -> None:
     for given in (lists, [np.array(own) for own in words], numbers, tuple(map(tuple, words))):
         for found, own in zip(tagger.scores(texts, given), expected, strict=True):
             np.testing.assert_array_equal(found, own)
+        answers = list(map(marked, texts, words, tagger.tag(texts, words)))
+        assert tagger.predict(texts, given) == answers

@@ -19,6 +19,7 @@ from tests.text.writer import Writer
 ROOT = Path(__file__).parent.parent.parent
 
 HAN = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
+THAI = "กขคงจชดตทนบปพมยรลวสหอะาเแโิีุู่้"  # marks among them
 
 
 def one_file() -> DocumentStarts:
@@ -32,6 +33,12 @@ def blocks(parts: list[str]) -> str:
 
 
 Maker = Callable[[Writer, range], str]
+
+
+def ended(sign: str) -> Maker:
+    return lambda w, n: "\n".join(f"{w.name()} {w.word()} {w.word()}{sign}" for _ in n)
+
+
 DIRECTIVES = ("include", "if", "ifdef", "ifndef", "endif", "undef", "pragma")
 KINDS: list[tuple[str, str, Maker]] = [
     ("names in order", "lines", lambda w, n: "\n".join(sorted({w.name() for _ in n}))),
@@ -80,6 +87,21 @@ KINDS: list[tuple[str, str, Maker]] = [
         lambda w, n: blocks(["%abc-2.1", *[f"X:{k}\nK:G\n{w.of('abcdABC2|', 60, 99)}" for k in n]]),
     ),
     ("names without spaces", "lines", lambda w, n: "\n".join(w.of(HAN, 2, 4) for _ in n)),
+    ("names of Thai", "lines", lambda w, n: "\n".join(w.of(THAI, 3, 8) for _ in n)),
+    (
+        "full names of Thai",
+        "lines",
+        lambda w, n: "\n".join(f"{w.of(THAI, 3, 8)} {w.of(THAI, 4, 9)}" for _ in n),
+    ),
+    ("a word list of Thai", "lines", lambda w, n: "\n".join(sorted(w.of(THAI, 9, 20) for _ in n))),
+    ("subtitles of Thai", "none", lambda w, n: "\n".join(w.of(THAI, 9, 25) for _ in n)),
+    (
+        "two clauses of Thai a line",
+        "none",
+        lambda w, n: "\n".join(f"{w.of(THAI, 9, 25)} {w.of(THAI, 4, 9)}" for _ in n),
+    ),
+    ("subtitles without spaces", "none", lambda w, n: "\n".join(w.of(HAN, 8, 20) for _ in n)),
+    *((f"short sentences that end with {sign}", "none", ended(sign)) for sign in "؟۔।॥"),
     (
         "a story without spaces",
         "none",

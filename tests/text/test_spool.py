@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,21 @@ def test_a_story_is_encoded_in_the_form_that_it_has(length: str) -> None:
     assert spooled(Corpus("x", decomposed))[1].size == len(decomposed)
     with pytest.raises(UsageError, match="does not know a character of the text"):
         spooled(Corpus("x", decomposed), CharTokenizer(" e\u0074\u00e9"))
+
+
+@pytest.mark.parametrize("records", ["none", "lines", "blocks"])
+def test_a_text_is_taken_in_the_form_that_is_known(length: str, records: str) -> None:
+    """A mark at the beginning of a stored piece belongs to the letter before it."""
+    known = "Thé tidë is läte.\n\nThe cläm is hot.\n\n"
+    reading = Reading(records=records)
+    with closing(Spool(Corpus("a", known), reading)) as expected:
+        tokenizer = CharTokenizer(expected.characters, expected.division.end)
+        ids = expected.encode(tokenizer)
+        assert expected.take_known_form(tokenizer) == ""
+    with closing(Spool(Corpus("a", unicodedata.normalize("NFD", known)), reading)) as text:
+        assert text.take_known_form(tokenizer) == "NFC"
+        assert text.characters == expected.characters
+        np.testing.assert_array_equal(text.encode(tokenizer), ids)
 
 
 def test_what_holds_no_text_is_refused(length: str) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import signal
+import unicodedata
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.request import Request
 from charrnn.text.records import Records, holds
 from charrnn.training.beginning.preparing import prepare
+from charrnn.training.events import Started
 from tests.commands import Copy, refused, run, run_here
 from tests.conftest import VERSE
 from tests.kills import kill_at_update
@@ -193,6 +195,28 @@ def test_a_run_goes_on_in_the_same_bits_and_is_made_again(kind: str, tmp_path: P
     assert content("left") == content("whole")
     consume(train(f"texts/{source}", validation=f"texts/{held}", repeat="whole", out="again"))
     assert content("again") == content("whole")
+
+
+@pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("kind", ["story", "list", *TASKS])
+def test_a_set_in_another_normal_form_is_taken_in_that_of_the_text(
+    kind: str, form: Any, other: Any
+) -> None:
+    """Its characters could not be learnt, and were in the vocabulary; ☃ is in neither text's."""
+    source, own = _write(kind)
+    for name, more in ((source, ""), (own, "☃")):
+        text = Path(name).read_text().replace("cd", f"cd{more}").replace("c", "ç")
+        Path(name).write_text(unicodedata.normalize(form, text))
+    Path(f"other-{own}").write_text(unicodedata.normalize(other, Path(own).read_text()))
+    task: dict[str, Any] = {"task": kind} if kind in SUFFIXES else {}
+    consume(train(source, validation=own, out="own", **task, **SMALL))
+    found = consume(train(source, validation=f"other-{own}", out="other", **task, **SMALL), 12)
+    assert isinstance(found[0], Started)
+    note = f"validation: taken in the normal form {form} of Unicode, as what is trained on"
+    assert note in found[0].notes
+    consume(resume("other"))
+    assert content("other") == content("own")
+    assert read_folder(Path("other")).tokenizer == read_folder(Path("own")).tokenizer
 
 
 def test_a_run_in_memory_goes_on_with_its_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,7 +126,7 @@
     const found = own.subarray(0, at - start);
     const strongest = found.reduce((top, change, k) => (change > found[top] ? k : top), 0);
     const said = at === 0 || !(found[strongest] > 0) ? "" :
-      `Most: ${data.cells[at - 1 - strongest]}, ${strongest + 1} back, saves ` +
+      `Most: \u2068${data.cells[at - 1 - strongest]}\u2069, ${strongest + 1} back, saves ` +
       `${inWords(found[strongest])} bits.`;
     return [row, make("p", { className: "hint" }, said)];
   }

@@ -9,6 +9,7 @@ is already on, at the closing one off again. A new feature is one function with 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 import numpy as np
@@ -30,7 +31,7 @@ OPENING, CLOSING = "([{", ")]}"
 SPEAKER = re.compile(r"^[^\W\d_a-z][\w .'’-]{0,39}:(?=\s)", re.MULTILINE)
 SPEECH = re.compile(rf"(?:{SPEAKER.pattern})\s*[^\n]*", re.MULTILINE)
 COMMENT = re.compile(r"(?:^|(?<=\s))(?:#|//)[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL | re.MULTILINE)
-SENTENCE_END = re.compile(r"[.!?][^\w]*")
+SENTENCE_END = re.compile(r"[.!?。！？｡؟۔।॥][^\w]*")
 
 
 def feature(name: str) -> Callable[[Feature], Feature]:
@@ -118,7 +119,7 @@ def word_position(text: str) -> Values:
 
 @feature("inside a word")
 def inside_word(text: str) -> Values:
-    """Whether the character is a letter."""
+    """Whether the character is a letter, or a mark on one."""
     return _letters(text)
 
 
@@ -154,8 +155,8 @@ def newline(text: str) -> Values:
 
 @feature("punctuation")
 def punctuation(text: str) -> Values:
-    """Whether the character is neither a letter nor a digit nor white space."""
-    return _each(text, lambda c: not (c.isalnum() or c.isspace()))
+    """Whether the character is no letter, mark on one, digit or white space."""
+    return _each(text, lambda c: not (c.isalnum() or c.isspace() or _is_mark(c)))
 
 
 @feature("end of a sentence")
@@ -190,7 +191,12 @@ def _each(text: str, is_so: Callable[[str], bool]) -> NDArray[np.bool_]:
 
 
 def _letters(text: str) -> NDArray[np.bool_]:
-    return _each(text, str.isalpha)
+    return _each(text, lambda c: c.isalpha() or _is_mark(c))
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it is a part of a letter, such as a vowel of Hindi or Thai, or an accent."""
+    return unicodedata.category(character).startswith("M")
 
 
 def _spans(text: str, pattern: re.Pattern[str]) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.errors import CharRNNError
+from charrnn.inside.showing import label
 from charrnn.sampling.drawing.distribution import allowed_ids, probabilities, temperature_schedule
 from charrnn.sampling.drawing.filters import only
 from charrnn.sampling.language_model import read_prompt
@@ -44,9 +45,9 @@ def choose(sampler: Sampler, count: int) -> None:
             so_far = sampler.prompt + model.tokenizer.decode(written)
             _show(f"\n{so_far.rpartition(chr(10))[2]}▏\n")
             for number, token in enumerate(best, 1):
-                character = repr(model.tokenizer.decode(np.array([token])))
-                if token == end:
-                    character = "the end of the record"
+                character = "the end of the record"
+                if token != end:
+                    character = _named(label(model.tokenizer, token))
                 _show(f"  {number}  {character}  {chances[token]:.1%}\n")
             new = _answer(sampler, best)
             if new is None or end in new.tolist():
@@ -57,6 +58,11 @@ def choose(sampler: Sampler, count: int) -> None:
     finally:
         text = model.tokenizer.decode(written)
         sampler.write((sampler.prompt if sampler.echo else "") + text + "\n")
+
+
+def _named(character: str) -> str:
+    """What a token alone is: a character, or the number of a byte that is only part of one."""
+    return repr(character) if len(character) == 1 else f"byte {character}"
 
 
 def _answer(sampler: Sampler, best: np.ndarray) -> Ids | None:

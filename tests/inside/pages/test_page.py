@@ -98,6 +98,12 @@ def test_what_is_pointed_at_is_what_was_computed(
         cells = driver.find_elements(By.CSS_SELECTOR, "#mattered span")
         found = [float(one.get_attribute("data-bits")) for one in cells]
         np.testing.assert_allclose(found, -owed / math.log(2), atol=1e-4)
+        hint = driver.find_element(By.CSS_SELECTOR, "#mattered + .hint").get_attribute(
+            "textContent"
+        )
+        first = int(np.argmax(found))
+        most = f"\u2068{visible(TEXT[at - len(found) + first])}\u2069"  # whichever way it is read
+        assert hint.startswith(f"Most: {most}, {len(found) - first} back, saves ")
     point_at_unit(driver, 2)
     value = cache[f"layers.{layer}.hook_{quantity}"][at, 2]
     expected = np.tanh(value) if quantity == "c" else value

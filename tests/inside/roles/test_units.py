@@ -308,6 +308,33 @@ def test_graded_features_of_an_example() -> None:
     np.testing.assert_array_equal(FEATURES["indentation"](text), [0] * 5 + [4] * 4 + [0])
 
 
+@pytest.mark.parametrize("word", ["हिन्दी", "ภาษาที่", "שָׁלוֹם", "cafe\u0301"])
+def test_marks_are_parts_of_letters(word: str) -> None:
+    """A vowel of Hindi or an accent of its own ended the word, and passed for punctuation."""
+    text = f"{word}! {word}"
+    size = len(word)
+    np.testing.assert_array_equal(
+        FEATURES["position in the word"](text), [*range(1, size + 1), 0, 0, *range(1, size + 1)]
+    )
+    np.testing.assert_array_equal(np.flatnonzero(FEATURES["punctuation"](text)), [size])
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("好！」你", "！」"),
+        ("嗎？你", "？"),
+        ("क्या। हाँ", "। "),
+        ("لماذا؟ لا", "؟ "),
+        ("ہاں۔ نہ", "۔ "),
+        ("So. No", ". "),
+    ],
+)
+def test_sentences_end_in_every_script(text: str, end: str) -> None:
+    there = FEATURES["end of a sentence"](text)
+    assert "".join(c for c, on in zip(text, there, strict=True) if on) == end
+
+
 def test_a_speaker_is_named_before_a_colon() -> None:
     text = "JORY: Is it gone?\nNo.\nFirst Citizen:\nWe are.\nelse: x\n"
     named = "".join(c for c, on in zip(text, FEATURES["speaker's name"](text), strict=True) if on)
