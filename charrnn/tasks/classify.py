@@ -138,7 +138,7 @@ class Classifier(TaskModel[Labelled]):
     def probabilities(self, texts: Sequence[str]) -> Logits:
         """Of each class for each text: (N, K); the mean of several models'."""
         each = [network.probabilities(texts) for network in self._networks]
-        mean: Logits = np.mean(each, axis=0)
+        mean: Logits = each[0] if len(each) == 1 else np.mean(each, axis=0)
         return mean
 
     def _read(
