@@ -185,7 +185,7 @@ def test_a_full_gpu_reaches_what_is_guessed(monkeypatch: pytest.MonkeyPatch) -> 
     ("budget", "given", "measured"),
     [
         ({"minutes": 0.3}, {}, True),
-        ({"minutes": 0.3}, {"hidden_size": 9}, False),  # it decides nothing
+        ({"minutes": 0.3}, {"hidden_size": 9}, True),  # it decides the dropout
         ({"minutes": 0.01}, {}, False),
         ({"steps": 3, "minutes": 0.3}, {}, False),  # another time it might come out otherwise
         ({"epochs": 0.1}, {}, False),
