@@ -136,7 +136,8 @@ class Deadline:
         if evaluates_once(config):
             return steps - step + self.evaluation_in_updates
         eval_every = config.eval_every
-        evaluations = steps // eval_every - step // eval_every + (steps % eval_every > 0)
+        # The one after update `step` is still to come.
+        evaluations = steps // eval_every - (step - 1) // eval_every + (steps % eval_every > 0)
         return steps - step + evaluations * self.evaluation_in_updates
 
 
