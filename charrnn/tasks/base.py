@@ -65,7 +65,7 @@ class TaskModel(ABC, Generic[Example]):
         reading: Reading | None = None,
         *,
         label_column: str | None = None,
-        progress: Callable[[float], object] = lambda _: None,
+        progress: Callable[[float], object] | None = None,
     ) -> Report:
         """Scores on examples whose answers are known, beside those of trivial answers.
 
@@ -84,7 +84,8 @@ class TaskModel(ABC, Generic[Example]):
         for first in range(0, len(examples), self.answered_together):
             some = self.answers(examples[first : first + self.answered_together])
             answers += some
-            progress(len(some) / len(examples))
+            if progress is not None:
+                progress(len(some) / len(examples))
         report = self.judged(examples, answers)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
