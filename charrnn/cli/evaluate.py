@@ -22,7 +22,7 @@ from charrnn.terminal.options import (
     take,
     with_settings,
 )
-from charrnn.terminal.output import beside, encode_json, say, table, write
+from charrnn.terminal.output import beside, encode_json, progress_bar, say, table, write
 from charrnn.use_config import EvalConfig
 from charrnn.words import leave_out
 
@@ -139,7 +139,9 @@ def _score_answers(
     """Score a model's answers beside trivial ones."""
     from charrnn.tasks.loading import load
 
-    report = load(models).evaluate(sources, reading, label_column=label_column)
+    model = load(models)
+    with progress_bar() as done:
+        report = model.evaluate(sources, reading, label_column=label_column, progress=done)
     say(*report.notes)
     if json:
         write(encode_json({"models": models, "examples": sources} | report.facts()))

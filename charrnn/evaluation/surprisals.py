@@ -141,12 +141,17 @@ def _windows(
     size = min(config.window, count)
     parts = []
     for first in range(0, len(starts), MAX_LANES):
-        at = starts[first : first + MAX_LANES, None] + np.arange(size)  # (B, T)
-        inside = at.clip(max=count - 1)
-        logits, _ = network(_tensor(ids[inside], network))  # (B, T, V)
-        parts.append(_losses(logits, ids[inside + 1])[at < count])
-        progress(len(parts[-1]))
-        yield
+        begins = starts[first : first + MAX_LANES, None]  # (B, 1)
+        inside = begins + np.arange(size) < count  # (B, W)
+        nats, state = np.empty(inside.shape, np.float32), None
+        for time in range(0, size, CHUNK):
+            times = np.arange(time, min(time + CHUNK, size))  # (T,)
+            at = (begins + times).clip(max=count - 1)  # (B, T)
+            logits, state = network(_tensor(ids[at], network), state)  # (B, T, V)
+            nats[:, times] = _losses(logits, ids[at + 1])
+            progress(int(inside[:, times].sum()))
+            yield
+        parts.append(nats[inside])
     return np.concatenate(parts)
 
 

@@ -32,7 +32,7 @@ from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.batches.periods import period_of
 from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of
 from charrnn.objectives.batches.smoothing import smoothed
-from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of, some_of
+from charrnn.objectives.batches.windows import Place, Places, held_back, seasons_of, some_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.series import plan_of
 from charrnn.objectives.request import Request, Speed
@@ -112,7 +112,7 @@ class ForecastData:
         return Forecasting(
             series=self.series,
             held=held,
-            places=places_of(lengths, held, task_record),
+            places=Places(lengths, held, task_record),
             tokenizer=None,
             task_record=task_record,
             extra=past_file(self.series, task_record),
@@ -227,7 +227,7 @@ class Forecasting(ExampleTask[Batch]):
     task_record: Forecast
     series: Sequence[Series]
     held: Sequence[int]
-    places: Sequence[Place]
+    places: Places
     higher_is_better: ClassVar[bool] = False
     metric: ClassVar[str] = SCORES["forecast"]
     unit: ClassVar[str] = "value"

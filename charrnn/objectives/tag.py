@@ -49,7 +49,7 @@ from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.thresholds import thresholds
-from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
+from charrnn.tasks.nets.viterbi import best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids, with_words
 from charrnn.text.records import PAD
@@ -354,11 +354,10 @@ class Tagging(TextTask[Tagged, Batch]):
         weights: Weights = {}
         if self.tuned:
             right = [np.where(own[:, 2] == PAD, len(self.tags), own[:, 2]) for own in words]
-            offsets = thresholds(scores, right, self.tags)  # (P,)
+            offsets = yield from thresholds(scores, right, self.tags)  # (P,)
             scores = [own - offsets @ parts_of(self.tags) for own in scores]
             weights[HEAD_BIAS] = network.weights()[HEAD_BIAS] - offsets
-        may_follow = allowed(self.tags)
-        answers = [[self.tags[k] for k in best_tags(own, may_follow)] for own in scores]
+        answers = [[self.tags[k] for k in best_tags(own)] for own in scores]
         f1 = tag.scores_of(self.val, answers)["F1"]
         return Scored(nats / (weight or 1.0), f1, weights=weights)
 

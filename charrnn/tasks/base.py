@@ -6,9 +6,9 @@ sources ──read──▶ examples ──answers──▶ answers ──judged
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -37,7 +37,10 @@ class TaskModel(ABC, Generic[Example]):
 
     Attributes:
         facts: what there is to know: label to value, for people; of several what they share.
+        answered_together: how many examples are answered at once in an evaluation.
     """
+
+    answered_together: ClassVar[int] = 4096
 
     def __init__(self, *folders: ModelFolder) -> None:
         (first, *others), paths = [card.facts(one) for one in folders], [f.path for f in folders]
@@ -62,6 +65,7 @@ class TaskModel(ABC, Generic[Example]):
         reading: Reading | None = None,
         *,
         label_column: str | None = None,
+        progress: Callable[[float], object] | None = None,
     ) -> Report:
         """Scores on examples whose answers are known, beside those of trivial answers.
 
@@ -69,13 +73,20 @@ class TaskModel(ABC, Generic[Example]):
             sources: files as it was trained on; their columns have the same names by default.
             reading: encoding and text column.
             label_column: that of the labels, the translations or the values to forecast.
+            progress: told which share of the examples was answered since the last call.
 
         Raises:
             CharRNNError: for files that can't be read as examples of its task.
         """
         notes: list[str] = []
         examples = self._read(listed(sources), reading or Reading(), label_column, notes)
-        report = self.judged(examples, self.answers(examples))
+        answers = list[Any]()
+        for first in range(0, len(examples), self.answered_together):
+            some = self.answers(examples[first : first + self.answered_together])
+            answers += some
+            if progress is not None:
+                progress(len(some) / len(examples))
+        report = self.judged(examples, answers)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     @abstractmethod

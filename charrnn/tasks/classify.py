@@ -151,7 +151,7 @@ class Classifier(TaskModel[Labelled]):
 
     def _probabilities(self, texts: Sequence[str]) -> Logits:
         each = [network.probabilities(texts) for network in self._networks]
-        mean: Logits = np.mean(each, axis=0)
+        mean: Logits = each[0] if len(each) == 1 else np.mean(each, axis=0)
         return mean
 
     def _cut_notes(self, texts: Iterable[str]) -> list[str]:

@@ -29,7 +29,7 @@ from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.nets.grams import grams_of_words, summed
-from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
+from charrnn.tasks.nets.viterbi import best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report, are_unknown, unknown_labels
 from charrnn.tasks.texts import (
     ADVICE,
@@ -128,7 +128,6 @@ class Tagger(TaskModel[Tagged]):
         self.types = shared("labels", folders, [one.labels.labels for one in self._networks])
         shared("rules of words", folders, [one.task.rules for one in self._networks])
         self.task, self.tags, self.usual = first.task, first.tags, first.labels.words
-        self._may_follow = allowed(self.tags)
 
     @checked
     def predict(
@@ -167,10 +166,7 @@ class Tagger(TaskModel[Tagged]):
         Raises:
             UsageError: if words don't fit their text.
         """
-        return [
-            [self.tags[k] for k in best_tags(own, self._may_follow)]
-            for own in self.scores(texts, words)
-        ]
+        return [[self.tags[k] for k in best_tags(own)] for own in self.scores(texts, words)]
 
     @checked
     def scores(

@@ -10,7 +10,7 @@ import pathlib
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -66,6 +66,8 @@ class Translator(TaskModel[Pair]):
         BadDataError: if the vocabulary in one is not that of a task.
         UsageError: if the vocabularies differ.
     """
+
+    answered_together: ClassVar[int] = 512  # searches take far longer than one reading
 
     def __init__(self, *folders: ModelFolder) -> None:
         super().__init__(*folders)

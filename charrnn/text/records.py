@@ -161,8 +161,10 @@ def beginning(text: EncodedText, tokens: int) -> EncodedText:
 def holds(story: NDArray[np.integer], part: NDArray[np.integer]) -> bool:
     """Whether all of a story stands within another, whose ids are of the same type."""
     wanted, size = part.tobytes(), part.itemsize
-    for first in range(0, len(story) - len(part) + 1, CHUNK):
-        some = story[first : first + CHUNK + len(part) - 1].tobytes()
+    # No shorter than `part`, all of which is looked for again in each, and copied with it.
+    chunk = max(CHUNK, len(part))
+    for first in range(0, len(story) - len(part) + 1, chunk):
+        some = story[first : first + chunk + len(part) - 1].tobytes()
         place = some.find(wanted)
         while place > 0 and place % size:  # parts of two ids look like one
             place = some.find(wanted, place + 1)

@@ -35,6 +35,7 @@ from charrnn.objectives.plans.plan import SCORING_COST
 from charrnn.tasks.scores.reports import Report
 from charrnn.text.origin import Origin
 from charrnn.training.events import Corrected, Evaluated, Finished
+from charrnn.training.pace.deadline import evaluates_once
 from charrnn.training.saver import Saver
 
 __all__ = ["Recorder"]
@@ -166,7 +167,8 @@ class Recorder:
         seconds = self.watch.read()
         correction = Correction(step=learner.step, planned=before.steps, seconds=seconds)
         corrections = (*before.corrections, correction)
-        self._change(learner, steps=steps, corrections=corrections)
+        every = steps if evaluates_once(before) else before.eval_every
+        self._change(learner, steps=steps, eval_every=every, corrections=corrections)
         return _corrected(learner.config)[-1]
 
     def change_threads(self, learner: Learner, threads: int) -> None:

@@ -27,6 +27,7 @@ from charrnn.evaluation.losses import load_networks, mixed_surprisals
 from charrnn.evaluation.surprisals import surprisals, targets
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.scoring.heatmap import page
+from charrnn.scoring.lanes import CHUNK
 from charrnn.scoring.score import Score, score_of
 from charrnn.text.records import Records
 from tests.conftest import H, V, small_config
@@ -99,6 +100,28 @@ def test_windows_start_empty_and_cover_the_text(cell: str, length: int, window: 
     found = surprisals(network, ids, config)
     np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-4)
     np.testing.assert_array_equal(targets(ids, config), ids[1:])
+
+
+def test_long_windows_are_read_in_chunks(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores of all characters of 64 whole windows at once took gigabytes."""
+    network, _ = _make(cell)
+    ids, config = _ids(700), EvalConfig(protocol="windows", window=300)
+    expected = []
+    for first in (0, 300, 600):
+        part = torch.from_numpy(ids[first : first + 301])
+        with torch.no_grad():
+            logits, _ = network.eval()(part[None, :-1])
+        expected.append(cross_entropy(logits[0], part[1:].long(), reduction="none").numpy())
+    widths, forward = list[int](), network.forward
+
+    def noted(read: torch.Tensor, *given: Any) -> Any:
+        widths.append(read.shape[1])
+        return forward(read, *given)
+
+    monkeypatch.setattr(network, "forward", noted)
+    found = surprisals(network, ids, config)
+    np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-5, atol=1e-6)
+    assert max(widths) == CHUNK
 
 
 def test_random_windows_are_windows_and_repeat_with_their_seed() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from charrnn.objectives.base import ExampleTask
+from charrnn.objectives.batches.windows import Places
 from charrnn.objectives.classify import Classifying
 from charrnn.objectives.forecast import Forecasting
 from charrnn.objectives.tag import Tagging
@@ -31,7 +32,7 @@ FORECASTING = Forecasting(
     extra={},
     series=[],
     held=[],
-    places=[],
+    places=Places([], [], Forecast(horizon=1, window=2)),
 )
 
 

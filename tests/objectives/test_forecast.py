@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import fields, replace
 from functools import partial
 from itertools import pairwise
@@ -23,7 +24,7 @@ from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
 from charrnn.objectives.batches import windows
-from charrnn.objectives.batches.windows import count_of, held_back, places_of, seasons_of
+from charrnn.objectives.batches.windows import Place, Places, count_of, held_back, seasons_of
 from charrnn.objectives.forecast import ForecastData, Forecasting, pinball
 from charrnn.objectives.request import Request
 from charrnn.task_config import Forecast
@@ -278,7 +279,30 @@ def test_the_cost_is_a_sum_over_windows() -> None:
 def test_windows_are_counted_as_they_are_listed(season: int) -> None:
     kind, lengths = Forecast(horizon=2, season=season, window=6), range(1, 30)
     held = held_back(lengths, 0.2, kind)
-    assert count_of(lengths, held, kind) == len(places_of(lengths, held, kind)) > 100
+    assert count_of(lengths, held, kind) == len(Places(lengths, held, kind)) > 100
+    listed = [
+        Place(number, end - width, end)
+        for number, (length, out) in enumerate(zip(lengths, held, strict=True))
+        for width in [min(6, (length - out - 2) // season * season)]
+        for end in range(width, length - out - 1)
+        if width > 0
+    ]
+    places = Places(lengths, held, kind)
+    assert list(places) == listed == places[:]
+    assert places[-1] == listed[-1]
+    assert places.widths.tolist() == [place.width for place in listed]
+
+
+def test_millions_of_windows_take_little_memory() -> None:
+    """Each was kept, as three numbers."""
+    tracemalloc.start()
+    try:
+        places = Places([500_000, 500_000], [0, 0], Forecast(horizon=2, season=1, window=6))
+        assert places[len(places) - 1] == Place(1, 499_992, 499_998)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10 * len(places)
 
 
 @pytest.mark.parametrize("val_frac", [0.05, 0.3])

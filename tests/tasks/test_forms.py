@@ -105,3 +105,17 @@ def test_examples_in_another_form_have_the_same_scores(
     with pytest.warns(UserWarning, match=SAID.format(form)):
         found = model.evaluate(desk / other / FILES[task])
     assert (found.scores, found.baselines) == (wanted.scores, wanted.baselines)
+
+
+@pytest.mark.parametrize("task", FILES)
+def test_examples_are_answered_in_pieces_and_that_is_told(
+    task: Task, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All were answered at once, without a sign of life."""
+    model: Any = charrnn.load(desk / "NFC" / task)
+    path, shares = desk / "NFC" / FILES[task], list[float]()
+    whole = model.evaluate(path)
+    monkeypatch.setattr(type(model), "answered_together", 5)
+    pieces = model.evaluate(path, progress=shares.append)
+    assert (pieces.scores, pieces.baselines) == (whole.scores, whole.baselines)
+    assert shares == [5 / 12, 5 / 12, 2 / 12]

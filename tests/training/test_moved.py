@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from charrnn import Finished, resume, train
+from charrnn.config import Threads
 from charrnn.folder.files import write_files
 from charrnn.folder.resuming import read_run
+from charrnn.learning.hardware.ranks import Ranks
 from charrnn.training.beginning.moved import moved
 from charrnn.training.events import Started
 from tests.conftest import Processor
@@ -174,3 +176,17 @@ def test_bfloat16_stays_where_the_machine_has_it(
     config = msgspec.structs.replace(run.config, precision="bf16", engine="persistent")
     progress = msgspec.structs.replace(run.progress, device="cuda")
     assert moved(config, run.record.model, progress).config == config
+
+
+@pytest.mark.parametrize(("processes", "kept"), [(1, True), (2, False)])
+def test_several_processes_have_all_their_threads_again(
+    processes: int, kept: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They don't adapt their number: a run that once had made room for others had few for ever."""
+    run = read_run(_stopped(text, tmp_path / "model"))
+    config = msgspec.structs.replace(run.config, threads=(Threads(step=4, count=1),))
+    monkeypatch.setattr("charrnn.training.beginning.moved.processes", lambda: Ranks(0, processes))
+    found = moved(config, run.record.model, run.progress)
+    assert (found.config == config) is kept
+    assert found.config.threads == (config.threads if kept else ())
+    assert any("in 1 thread before" in note for note in found.notes) is not kept

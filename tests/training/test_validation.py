@@ -389,6 +389,27 @@ def test_a_story_within_another_is_found_wherever_it_stands() -> None:
     assert not holds(np.array([1, 256, 1], np.uint16), np.array([0, 1], np.uint16))
 
 
+def test_a_long_story_is_looked_for_in_few_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it was copied, and looked for anew, with each chunk of the other."""
+    monkeypatch.setattr("charrnn.text.records.CHUNK", 16)
+    ids = np.random.default_rng(0).integers(0, 9, 4000).astype(np.uint8)
+    copied = list[int]()
+
+    class Story:
+        def __len__(self) -> int:
+            return len(ids)
+
+        def __getitem__(self, place: slice) -> np.ndarray:
+            copied.append(len(ids[place]))
+            return ids[place]
+
+    story: Any = Story()
+    assert not holds(story, ids[1000:2000][::-1].copy())
+    assert sum(copied) < 3 * len(ids)
+    for first in (0, 1, 999, 1000, 1001, 2500, 3000):
+        assert holds(story, ids[first : first + 1000])
+
+
 def test_characters_that_only_the_set_has_are_said() -> None:
     source, held = _write("story")
     with Path(held).open("a") as file:

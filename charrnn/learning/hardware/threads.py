@@ -9,6 +9,7 @@ import torch
 
 from charrnn.config import TrainConfig
 from charrnn.network.stack.cpu import team
+from charrnn.threads.quota import processor_quota
 
 __all__ = ["each_in_threads", "in_threads", "max_threads", "threads_at"]
 
@@ -21,12 +22,14 @@ def threads_at(step: int, config: TrainConfig) -> int:
 
 
 def max_threads() -> int:
-    """PyTorch's threads, as far as OpenMP lends them.
+    """PyTorch's threads, as far as OpenMP lends them and a quota of processor time allows.
 
-    Where it lends fewer than PyTorch counts on (`OMP_THREAD_LIMIT`, `OMP_DYNAMIC`), PyTorch's
-    products of bfloat16 have been seen to be wrong (2.13), silently.
+    PyTorch counts cores, though a container may have less time than they do. Where OpenMP lends
+    fewer threads than it counts on (`OMP_THREAD_LIMIT`, `OMP_DYNAMIC`), its products of bfloat16
+    have been seen to be wrong (2.13), silently.
     """
     count, runtime = torch.get_num_threads(), team.openmp()
+    count = max(1, int(min(count, processor_quota())))
     if runtime is None:
         return count
     runtime.omp_set_dynamic(0)

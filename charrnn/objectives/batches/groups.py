@@ -28,7 +28,7 @@ class Groups:
     """
 
     def __init__(
-        self, lengths: NDArray[np.integer], batch_size: int, seed: int, *, mixed: bool = False
+        self, lengths: NDArray[np.integer], batch_size: int, seed: int, *, mixed: bool
     ) -> None:
         self.batch_size = batch_size
         self._apart = len(lengths) % batch_size if mixed else 0

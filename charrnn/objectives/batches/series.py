@@ -16,7 +16,7 @@ from charrnn.config import TrainConfig
 from charrnn.examples.series import Series
 from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.groups import Groups
-from charrnn.objectives.batches.windows import Place
+from charrnn.objectives.batches.windows import Place, Places
 from charrnn.task_config import Forecast
 from charrnn.tasks.series.windows import MIDDLE, Values, Windows
 
@@ -85,7 +85,7 @@ class Batches:
 
     def __init__(
         self,
-        places: Sequence[Place],
+        places: Places,
         task_record: Forecast,
         config: TrainConfig,
         read: Callable[[Sequence[Place], int], Batch],
@@ -94,7 +94,7 @@ class Batches:
         self.tokens_per_step = float(config.batch_size * task_record.window)
         self.steps_per_epoch = math.ceil(len(places) / config.batch_size)
         self._epoch = -1
-        widths = np.array([place.width for place in places])
+        widths = places.widths
         # Where all are of one length, runs stay what they were.
         self._groups = (
             Groups(widths, config.batch_size, config.seed, mixed=config.rules > 3)

@@ -12,7 +12,7 @@ import numpy as np
 
 from charrnn.examples.series import Series
 from charrnn.objectives.batches.series import batch_of
-from charrnn.objectives.batches.windows import held_back, places_of, some_of
+from charrnn.objectives.batches.windows import Places, held_back, some_of
 from charrnn.task_config import Forecast
 from charrnn.tasks.series.windows import spread_of
 
@@ -26,7 +26,7 @@ LEFT_OUT = 0.2  # of a series, at its end: at least what validates
 def smoothed(series: Sequence[Series], task_record: Forecast) -> Forecast:
     """The same task, with the smoothing and the drift that err least on windows to train on."""
     lengths = [len(one.values) for one in series]
-    groups = some_of(places_of(lengths, held_back(lengths, LEFT_OUT, task_record), task_record))
+    groups = some_of(Places(lengths, held_back(lengths, LEFT_OUT, task_record), task_record))
     # Each is measured once, however many of the windows are its own.
     read = sorted({place.series for some in groups for place in some})
     spreads = {number: spread_of(series[number].values[:, 0]) for number in read}

@@ -1,6 +1,6 @@
 """Series as windows: which are trained on, and how much is kept for validation.
 
-lengths, Forecast ──held_back──▶ (S,) ──places_of──▶ Place, Place, … ──some_of──▶ [Place, …], …
+lengths, Forecast ──held_back──▶ (S,) ──Places──▶ Place, Place, … ──some_of──▶ [Place, …], …
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
 from charrnn.task_config import Forecast
 
-__all__ = ["Place", "count_of", "held_back", "places_of", "seasons_of", "some_of"]
+__all__ = ["Place", "Places", "count_of", "held_back", "seasons_of", "some_of"]
 
 MAX_SEASONS = 14  # that are read
 # Where there is no season, values: of series with fewer in all, at most so many, or two horizons.
@@ -37,20 +37,45 @@ class Place(NamedTuple):
         return self.end - self.first
 
 
-def places_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> list[Place]:
-    """All windows whose horizon ends before what is held back.
+class Places(Sequence[Place]):
+    """All windows whose horizon ends before what is held back, each made when it is asked for.
 
     A series that is too short for a whole window gives windows of fewer seasons.
+
+    Args:
+        lengths: of the series.
+        held: how many values at the end of each are held back.
+        task: what is to be predicted.
+
+    Attributes:
+        widths: (N,), how long each window is.
     """
-    return [
-        Place(number, end - width, end)
-        for number, (width, ends) in enumerate(_windows(lengths, held, task))
-        for end in ends
-    ]
+
+    def __init__(self, lengths: Sequence[int], held: Sequence[int], task: Forecast) -> None:
+        self._windows = list(_windows(lengths, held, task))
+        counts = np.array([len(ends) for _, ends in self._windows], np.int64)
+        self._counted = counts.cumsum()  # windows up to the end of each series
+        self.widths = np.repeat(np.array([width for width, _ in self._windows], np.int64), counts)
+
+    def __len__(self) -> int:
+        return len(self.widths)
+
+    @overload
+    def __getitem__(self, number: int) -> Place: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Place]: ...
+    def __getitem__(self, number: int | slice) -> Place | list[Place]:
+        if isinstance(number, slice):
+            return [self[k] for k in range(*number.indices(len(self)))]
+        number = range(len(self))[number]
+        series = int(self._counted.searchsorted(number, "right"))
+        width, ends = self._windows[series]
+        end = ends[number - int(self._counted[series])]  # counted from the last one
+        return Place(series, end - width, end)
 
 
 def count_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> int:
-    """How many windows `places_of` finds."""
+    """How many windows `Places` has."""
     return sum(len(ends) for _, ends in _windows(lengths, held, task))
 
 

@@ -15,6 +15,7 @@ from charrnn.settings import settings_from, settings_of
 from charrnn.tasks.texts import ENDS
 
 __all__ = [
+    "EVALUATION_SHARE",
     "EXAMPLE_RULES",
     "SCORING_COST",
     "UNSTOPPED",

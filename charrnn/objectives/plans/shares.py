@@ -191,11 +191,12 @@ def record_shares(
     batch_size, seq_length = _side_by_side(train, given, notes, unit)
     updates = batches_per_epoch(train, batch_size, seq_length)
     lengths = np.sort(train.lengths)
-    alone = _alone(lengths, batch_size, seq_length)
-    if 2 * alone > updates:
+    few, nearly_alone = _nearly_alone(lengths, batch_size, seq_length)
+    if 2 * nearly_alone > updates:
+        size = counted(int(lengths[-1]) - 1, unit)
         notes.append(
-            f"one record has {counted(int(lengths[-1]) - 1, unit)}, and {alone:,} of the "
-            f"{updates:,} updates of an epoch read it alone; cut it into several to learn sooner"
+            f"the longest record has {size}, and {nearly_alone:,} of the {updates:,} updates of an "
+            f"epoch read at most {counted(few, 'record')}; cut long ones to learn sooner"
         )
     return Shares(
         train.size,
@@ -266,17 +267,20 @@ def _side_by_side(
     return batch_size, seq_length
 
 
-def _alone(lengths: NDArray[np.int64], batch_size: int, seq_length: int) -> int:
-    """In how many updates of an epoch the longest record is read when those beside it have ended.
+def _nearly_alone(lengths: NDArray[np.int64], batch_size: int, seq_length: int) -> tuple[int, int]:
+    """A few records, and in how many updates of an epoch no more than these are read.
+
+    The longest are read side by side, and go on when those beside them have ended.
 
     Args:
         lengths: (K,), sorted.
         batch_size, seq_length: B and T.
     """
-    if batch_size == 1 or len(lengths) == 1:
-        return 0
-    second, first = -(-lengths[-2:] // seq_length)
-    return int(first - second)
+    few = max(1, batch_size // 4)
+    if batch_size == 1 or len(lengths) <= few:
+        return few, 0
+    longest, next_one = -(-lengths[[-1, -1 - few]] // seq_length)
+    return few, int(longest - next_one)
 
 
 def _is_enough(distinct: int, fraction: float) -> bool:

@@ -162,9 +162,7 @@ def _divided(
     val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
     train, val = divide(texts, val_frac, given.get("seed", 0), labels)
     train_texts, val_texts = ([texts[row] for row in rows] for rows in (train, val))
-    found = _parts(train_texts, val_texts, val_frac, given, needs)
-    read = [min(len(text) + ENDS, found.longest) for text in texts]
-    return found._replace(usual_batch=_usual_batch(read, needs.tokens))
+    return _parts(train_texts, val_texts, val_frac, given, needs)
 
 
 def _parts(

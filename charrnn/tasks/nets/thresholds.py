@@ -8,7 +8,7 @@ some types more than of others. Texts that are like those it will read tell by h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ PRICE = 5.0
 
 def thresholds(
     scores: Sequence[Logits], right: Sequence[NDArray[np.int64]], tags: Sequence[str]
-) -> Floats:
+) -> Generator[None, None, Floats]:
     """What to take off the scores of parts so that the F1 of spans is higher.
 
     One offset after the other is set to what is best while the others stay. Sequences are not
@@ -40,6 +40,9 @@ def thresholds(
         scores: (W, K) of each text, of each tag for each word.
         right: (W,) of each text, the numbers of its tags.
         tags: the K tags, as `tags_of_types` makes them.
+
+    Yields:
+        after each that was chosen, so that the caller can do something else in between.
 
     Returns:
         offsets: (P,), as `parts_of` orders the parts; only those of O and of types differ from 0.
@@ -53,20 +56,38 @@ def thresholds(
     near = np.flatnonzero(all_scores[:, 1:].max(-1) > all_scores[:, 0] - 2 * LIMIT)
     close, said = all_scores[near], np.zeros(len(all_scores), np.int64)
 
-    def worth(part: int, value: float) -> tuple[float, float]:
+    def worth(part: int, own: NDArray[np.intp], rest: _Rest, value: float) -> tuple[float, float]:
         tried = offsets.copy()
         tried[part] = value
-        said[near] = (close - tried @ parts).argmax(-1)
+        said[near] = rest.beside(own, close[:, own] - (tried @ parts)[own])
         spans = _f1(_spans(said, firsts), there) * there.number
         return spans - PRICE * float(np.abs(tried).sum()), -abs(value)
 
     for _ in range(ROUNDS):
         before = offsets.copy()
         for part in (0, *range(3, len(parts))):
-            offsets[part] = max(VALUES, key=lambda value: worth(part, value))
+            own = np.flatnonzero(parts[part])  # (T,), tags that have it; the others stay
+            others = close - offsets @ parts  # (N, K)
+            others[:, own] = -np.inf
+            rest = _Rest(others.argmax(-1), others.max(-1))
+            offsets[part] = max(VALUES, key=lambda value: worth(part, own, rest, value))
+            yield
         if (offsets == before).all():
             break
     return offsets
+
+
+class _Rest(NamedTuple):
+    """Of each word (N,) the best of the tags that stay as they are, and its score."""
+
+    tags: NDArray[np.intp]
+    scores: Logits
+
+    def beside(self, own: NDArray[np.intp], scores: Logits) -> NDArray[np.intp]:
+        """The best of all tags (N,), of equal ones the first, where `own` (T,) have `scores`."""
+        first, best = own[scores.argmax(-1)], scores.max(-1)
+        wins = (best > self.scores) | ((best == self.scores) & (first < self.tags))
+        return np.where(wins, first, self.tags)
 
 
 class _Spans(NamedTuple):

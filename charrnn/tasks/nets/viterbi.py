@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Logits
 from charrnn.examples.tags import OUTSIDE
 
-__all__ = ["allowed", "best_tags", "parts_of", "tags_of_types"]
+__all__ = ["best_tags", "parts_of", "tags_of_types"]
 
 
 def tags_of_types(types: Sequence[str]) -> list[str]:
@@ -36,33 +36,26 @@ def parts_of(tags: Sequence[str]) -> Floats:
     return np.array(places + kinds, np.float32)
 
 
-def allowed(tags: Sequence[str]) -> NDArray[np.bool_]:
-    """Which tag may follow which: (K+1, K); the last row is for the first word of a text."""
-    before = [*tags, OUTSIDE]
-    return np.array(
-        [[not t.startswith("I-") or t[2:] == b[2:] for t in tags] for b in before], bool
-    )
-
-
-def best_tags(scores: Logits, may_follow: NDArray[np.bool_]) -> NDArray[np.intp]:
+def best_tags(scores: Logits) -> NDArray[np.intp]:
     """The legal tags of the highest sum.
 
     Args:
-        scores: (W, K), of each tag for each word.
-        may_follow: as `allowed` makes it.
+        scores: (W, K), of each tag for each word, as `tags_of_types` orders the tags.
 
     Returns:
         tags: (W,), the number of each; of equal sums the one with lower numbers at the end.
     """
-    steps = np.where(may_follow, 0.0, -np.inf)  # (K+1, K)
     came_from = np.zeros(scores.shape, np.intp)
-    total = steps[-1]  # (K,), of the best way to each tag
+    total = np.zeros(scores.shape[1])  # (K,), of the best way to each tag
+    total[2::2] = -np.inf  # nothing has begun before the first word
     for word, own in enumerate(scores):
         if word:
-            ways = total[:, None] + steps[:-1]  # (K, K)
-            came_from[word] = ways.argmax(0)
-            total = ways.max(0)
-        total = total + own
+            begun, inside = total[1::2].copy(), total[2::2].copy()
+            came_from[word] = total.argmax()
+            came_from[word, 2::2] = np.arange(1, len(total), 2) + (inside > begun)
+            total[:] = total.max()
+            total[2::2] = np.maximum(begun, inside)
+        total += own
     found = np.zeros(len(scores), np.intp)
     for word in reversed(range(len(scores))):
         found[word] = (

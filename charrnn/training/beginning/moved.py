@@ -15,6 +15,7 @@ from charrnn.folder.resuming import RunProgress
 from charrnn.learning.hardware.devices import choose_device, choose_precision, device_here
 from charrnn.learning.hardware.ranks import processes
 from charrnn.network.stack.choice import candidates
+from charrnn.words import counted
 
 __all__ = ["Moved", "moved"]
 
@@ -45,6 +46,11 @@ def moved(config: TrainConfig, model: ModelConfig, progress: RunProgress | None)
     device = choose_device(here.device)
     before = (progress and progress.device) or config.device
     notes = () if progress is None else processes().changed_from(progress.processes)
+    if here.threads and progress is not None and progress.processes != processes().count:
+        # One process alone had left processors to other programs; several have other threads.
+        left = counted(here.threads[-1].count, "thread")
+        here = msgspec.structs.replace(here, threads=())
+        notes += (f"in {left} before, to leave others room; now in all threads again",)
     if before not in ("auto", device.type):
         change = "other units are dropped, and numbers rounded otherwise"
         notes += (f"on {before} before, on {device.type} now: {change}",)

@@ -189,14 +189,14 @@ def _vocabulary(
 def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     """How many operations per second training reaches on the devices that it will run on.
 
-    Measured where it decides something: not for so many epochs, nor on a CPU for a network whose
-    size is given, or a run that is over soon.
+    Measured where it decides something: not for so many epochs, nor on a CPU for a run that is over
+    soon. Where the size of the network is given, it decides its dropout.
     """
     ranks = processes()
     device = choose_device(settings.get("device", "auto"))
     wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
-    open_size = "hidden_size" not in settings and trial.is_long_in_minutes(budget)
-    counts = {"cuda": budget.epochs is None, "cpu": open_size}.get(device.type, False)
+    is_long = trial.is_long_in_minutes(budget)
+    counts = {"cuda": budget.epochs is None, "cpu": is_long}.get(device.type, False)
     if ranks.follows or not counts:  # the plan of the first process is the one that is followed
         return ranks.count * speed(device, choose_precision(wanted, device), cell)
     with own_modes():

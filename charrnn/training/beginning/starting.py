@@ -50,7 +50,7 @@ from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, report
 from charrnn.training.memory import memory_errors
 from charrnn.training.pace.deadline import Deadline
-from charrnn.training.pace.pacing import count_steps
+from charrnn.training.pace.pacing import Counted, count_steps
 from charrnn.training.pace.trial import with_fastest_engine
 from charrnn.training.recorder import Recorder
 from charrnn.training.saver import Saver
@@ -140,12 +140,12 @@ class NewRun:
         # How examples are divided does not depend on the number of updates.
         config = self._config
         reasons = self.reasons
-        evaluation_in_updates = 0.0
+        counted = Counted(config)
         task = self.data.task(config)
         if isinstance(self.settled, Plan):
             plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
-            steps, evaluation_in_updates = count_steps(plan, self.budget, task, begin, ranks)
-            config, reasons = schedule(plan, steps), plan.reasons
+            counted = count_steps(plan, self.budget, task, begin, ranks)
+            config, reasons = counted.config, plan.reasons
         learner = Learner(task, self.model, config, ranks)
         # What was chosen here is kept, so that a resumed run computes in the same precision; and
         # what has replaced an engine of the run that is made again.
@@ -154,7 +154,7 @@ class NewRun:
             config, engine=learner.engine, precision=learner.precision, base_weights=base
         )
         learner.configure(config)
-        notes = self.notes
+        notes = self.notes + counted.notes
         if self.bases:
             notes += (self.data.start_from(learner.network, self.bases),)
         record = ModelRecord(
@@ -174,7 +174,8 @@ class NewRun:
             learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
         yield _started(learner, recorder, self.origin, notes, reasons)
-        yield from loop(learner, recorder, deadline_of(learner, recorder, evaluation_in_updates))
+        deadline = deadline_of(learner, recorder, counted.evaluation_in_updates)
+        yield from loop(learner, recorder, deadline)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import bisect
 import statistics
 
 from charrnn.config import TrainConfig
+from charrnn.objectives.plans.plan import EVALUATION_SHARE
 
-__all__ = ["Deadline"]
+__all__ = ["Deadline", "evaluates_once"]
 
 # How far from its minutes a run may end, as a share of them, before the plan is corrected. One that
 # nothing disturbs ends up to 5% early (see `pacing.LASTING`), and no two take the same time.
@@ -107,7 +108,7 @@ class Deadline:
             config: the plan as it is.
         """
         left = self.seconds - self.closing - seconds
-        expected = self._cost(step, config.steps, config.eval_every) * self.pace
+        expected = self._cost(step, config.steps, config) * self.pace
         span = max(MIN_SPAN, SPAN * self.seconds, self.pace)
         wanted = max(MIN_SPANS, round(LOOK_BACK * min(left, expected) / span))
         paces = self._paces[-wanted:]
@@ -115,21 +116,31 @@ class Deadline:
         if len(paces) < max(MIN_SPANS, wanted // 2) and not is_half_over:
             return config.steps
         pace = statistics.median(paces)  # what disturbs a few spans counts for nothing
-        missed = self._cost(step, config.steps, config.eval_every) * pace - left
+        missed = self._cost(step, config.steps, config) * pace - left
         far = FAR * left / self.seconds
         late, early = max(LATE, far) * self.seconds, max(EARLY, far) * self.seconds
-        # The first plan has room for an evaluation more than there will be.
-        early = late if config.corrections else early + self.evaluation_in_updates * pace
+        # The first plan has room for an evaluation more than there will be, or for a part of one.
+        spare = min(self.evaluation_in_updates * pace, EVALUATION_SHARE * self.seconds)
+        early = late if config.corrections else early + spare
         if -early <= missed <= late:
             return config.steps
         self.begin(step, seconds)
         possible = range(step, max(step, self.max_steps) + 1)
         affordable = bisect.bisect_right(
-            possible, left / pace, key=lambda steps: self._cost(step, steps, config.eval_every)
+            possible, left / pace, key=lambda steps: self._cost(step, steps, config)
         )
         return possible[max(affordable - 1, 0)]
 
-    def _cost(self, step: int, steps: int, eval_every: int) -> float:
+    def _cost(self, step: int, steps: int, config: TrainConfig) -> float:
         """How many updates would take as long as what is to be done until update `steps`."""
-        evaluations = steps // eval_every - step // eval_every + (steps % eval_every > 0)
+        if evaluates_once(config):
+            return steps - step + self.evaluation_in_updates
+        eval_every = config.eval_every
+        # The one after update `step` is still to come.
+        evaluations = steps // eval_every - (step - 1) // eval_every + (steps % eval_every > 0)
         return steps - step + evaluations * self.evaluation_in_updates
+
+
+def evaluates_once(config: TrainConfig) -> bool:
+    """Whether a run evaluates at its end alone, whenever that will be."""
+    return config.eval_every == config.steps

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
+from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision, TrainConfig
+from charrnn.errors import UsageError
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_precision, lacks_memory, speed
 from charrnn.learning.hardware.ranks import Ranks
@@ -19,12 +22,13 @@ from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Task
 from charrnn.objectives.language import LanguageModelling
-from charrnn.objectives.plans.plan import Plan, schedule
+from charrnn.objectives.plans.plan import EVALUATION_SHARE, Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.pace import trial
 
 __all__ = [
     "REPORT_SHARE",
+    "Counted",
     "count_steps",
     "mean_without_outliers",
     "measured_speed",
@@ -40,15 +44,30 @@ TIMED_UPDATES = 1000  # at most
 PROBE_SECONDS = 0.3
 REPORT_SHARE = 0.03  # of the run's minutes, at most, for the report at the end
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
+MOST_EVALUATION = 0.5  # of the time that is left, beside which there is enough for updates
+SHORTER_VALIDATION = "give a shorter --validation, a smaller --val-frac or more --minutes"
 
 
-def count_steps(
-    plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ranks
-) -> tuple[int, float]:
+class Counted(NamedTuple):
+    """How many updates a run makes, and how often it evaluates.
+
+    Attributes:
+        config: its settings.
+        evaluation_in_updates: how many updates take as long as an evaluation; 0 if not measured.
+        notes: what the user should know.
+    """
+
+    config: TrainConfig
+    evaluation_in_updates: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ranks) -> Counted:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
     A short text needs less than its minutes: see `Task.max_epochs`. If the rate does not last,
-    `deadline` corrects the number.
+    `deadline` corrects the number. Where evaluations as often as usual would take most of the
+    minutes, there are fewer.
 
     What is measured is thrown away, so that the run is the same as one with `steps` given.
 
@@ -56,30 +75,70 @@ def count_steps(
         plan, budget, task, ranks: of the run.
         begin: when it began, by `clock.now`.
 
-    Returns:
-        steps: how many.
-        evaluation_in_updates: how many updates take as long as an evaluation; 0 if not measured.
+    Raises:
+        UsageError: if a single evaluation would take longer than the run.
     """
     if budget.steps is not None:
-        return budget.steps, 0.0
+        return Counted(schedule(plan, budget.steps))
     if budget.epochs is not None:
-        return max(1, round(budget.epochs * plan.steps_per_epoch)), 0.0
+        return Counted(schedule(plan, max(1, round(budget.epochs * plan.steps_per_epoch))))
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     seconds = budget.minutes * 60
     max_steps = task.max_epochs * plan.steps_per_epoch
+    update, evaluation = _measured(plan, task, ranks, seconds, max_steps)
+    is_long = trial.is_long_in_minutes(budget)  # of a shorter run little is measured, and badly
+    if is_long and evaluation >= seconds:
+        found = f"validating takes about {evaluation:,.0f} s, and the run has {seconds:,.0f} s"
+        raise UsageError(found, SHORTER_VALIDATION)
+    left = seconds - (clock.now() - begin) - report_seconds(task, evaluation, seconds)
+    usual, possible = _evaluations(plan, left, update, evaluation)
+    evaluations = min(usual, possible)
+    spare = min(evaluation, EVALUATION_SHARE * seconds)
+    affordable = int((left - evaluations * evaluation - spare) / update)
+    steps = max(1, min(affordable, max_steps))
+    notes: tuple[str, ...] = ()
+    if usual > possible:
+        every = math.ceil(steps / possible)
+        plan = replace(plan, settings=plan.settings | {"eval_every": every})
+        if is_long and possible == 1:
+            once = f"validating takes about {evaluation:,.0f} s of {seconds:,.0f}"
+            notes = (f"{once}, so it is done once, at the end; {SHORTER_VALIDATION}",)
+    return Counted(schedule(plan, steps), evaluation / update, notes)
+
+
+def _evaluations(plan: Plan, left: float, update: float, evaluation: float) -> tuple[float, float]:
+    """How many evaluations there usually are, and how many leave enough time for updates.
+
+    Args:
+        plan: of the run; the user may have settled how often it evaluates.
+        left: seconds for updates and evaluations.
+        update, evaluation: how many seconds one takes.
+    """
+    steps = min(left / update, MAX_STEPS)
+    usual = steps / schedule(plan, max(1, int(steps))).eval_every
+    most = MOST_EVALUATION * max(left, 0.0)
+    if "eval_every" in plan.settings or usual * evaluation <= most:
+        return usual, math.inf
+    return usual, max(1, int(most / evaluation))
+
+
+def _measured(
+    plan: Plan, task: Task, ranks: Ranks, seconds: float, max_steps: int
+) -> tuple[float, float]:
+    """How many seconds an update takes, and an evaluation, in a run of so many; see `count_steps`.
+
+    Args:
+        plan, task, ranks, seconds: of the run.
+        max_steps: no more updates are made.
+    """
     learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES), ranks)
     learner.prepare()
     timing = min(TIMED_SECONDS, TIMED_SHARE * seconds)
-    update_seconds = seconds_per_update(learner, timing, min(TIMED_UPDATES, max_steps)) / LASTING
-    tokens = READING * timing * plan.tokens_per_step / update_seconds
+    update = seconds_per_update(learner, timing, min(TIMED_UPDATES, max_steps)) / LASTING
+    tokens = READING * timing * plan.tokens_per_step / update
     some = task.beginning(min(TIMED_TOKENS, max(2, math.ceil(tokens))))
     (some_seconds,) = time_calls(lambda: list(learner.scoring(some)), 0.0, 1)
-    evaluation_seconds = some_seconds * (task.val_tokens / some.val_tokens)
-    left = seconds - (clock.now() - begin) - report_seconds(task, evaluation_seconds, seconds)
-    steps = min(left / update_seconds, MAX_STEPS)
-    evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
-    affordable = int((left - evaluations * evaluation_seconds) / update_seconds)
-    return max(1, min(affordable, max_steps)), evaluation_seconds / update_seconds
+    return update, some_seconds * (task.val_tokens / some.val_tokens)
 
 
 def report_seconds(task: Task, evaluation_seconds: float, seconds: float) -> float:

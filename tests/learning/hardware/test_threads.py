@@ -12,8 +12,10 @@ from charrnn.network.stack.cpu import team
 
 PROGRAM = """
 import sys, torch
+from charrnn.learning.hardware import threads
 from charrnn.learning.hardware.threads import in_threads, max_threads
 
+threads.processor_quota = lambda: float(sys.argv[1])
 torch.set_num_threads(3)
 a, b = torch.randn(2, 384, 384)
 with in_threads(max_threads()):
@@ -24,20 +26,25 @@ print(max_threads(), float(error.abs().max()) < 2)
 
 @pytest.mark.skipif(team.openmp() is None, reason="PyTorch has not brought GNU's OpenMP")
 @pytest.mark.parametrize(
-    ("limits", "threads"),
+    ("limits", "quota", "threads"),
     [
-        ({}, 3),
-        ({"OMP_THREAD_LIMIT": "1"}, 1),
-        ({"OMP_THREAD_LIMIT": "2"}, 2),
-        ({"OMP_DYNAMIC": "true"}, 3),
+        ({}, "inf", 3),
+        ({}, "2.5", 2),
+        ({}, "0.5", 1),
+        ({"OMP_THREAD_LIMIT": "1"}, "inf", 1),
+        ({"OMP_THREAD_LIMIT": "2"}, "inf", 2),
+        ({"OMP_DYNAMIC": "true"}, "inf", 3),
     ],
 )
 def test_no_more_threads_are_counted_on_than_there_are(
-    limits: dict[str, str], threads: int
+    limits: dict[str, str], quota: str, threads: int
 ) -> None:
-    """PyTorch counts on as many as it was told, and multiplies wrongly where there are fewer."""
+    """PyTorch counts on as many as it was told, and multiplies wrongly where there are fewer.
+
+    Of a quota, as containers have, it knows nothing.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM, quota],
         env=os.environ | limits,
         capture_output=True,
         text=True,

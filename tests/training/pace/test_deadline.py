@@ -143,6 +143,25 @@ def _losses(folder: Path) -> list[tuple[Any, ...]]:
     ]
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.5, 0.5])
+def test_a_run_whose_evaluation_takes_a_third_of_its_minutes_evaluates_once(
+    factor: float, text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    """It made a single update, or was corrected to a few that were each evaluated."""
+    changed(machine, 0.2 * 60 * MINUTES, factor)
+    path, share = tmp_path / "model", 2000 / len(text.read_text())
+    finished = whole(text, path, minutes=MINUTES, val_frac=share)
+    assert machine.seconds == pytest.approx(60 * MINUTES, rel=0.08)
+    assert bool(finished.corrections) == (factor != 1)
+    assert [step for step, *_ in _losses(path)] == [finished.steps]
+    config = read_run(path).config
+    assert config.eval_every == config.steps > 50
+    *_, again = train(repeat=path, out=tmp_path / "again")
+    assert isinstance(again, Finished)
+    assert _losses(path) == _losses(tmp_path / "again")
+    assert weights(path) == weights(tmp_path / "again")
+
+
 def test_a_run_that_is_killed_goes_on_with_its_corrections(
     text: Path, tmp_path: Path, machine: Machine
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -184,7 +185,7 @@ def test_a_full_gpu_reaches_what_is_guessed(monkeypatch: pytest.MonkeyPatch) -> 
     ("budget", "given", "measured"),
     [
         ({"minutes": 0.3}, {}, True),
-        ({"minutes": 0.3}, {"hidden_size": 9}, False),  # it decides nothing
+        ({"minutes": 0.3}, {"hidden_size": 9}, True),  # it decides the dropout
         ({"minutes": 0.01}, {}, False),
         ({"steps": 3, "minutes": 0.3}, {}, False),  # another time it might come out otherwise
         ({"epochs": 0.1}, {}, False),
@@ -212,6 +213,15 @@ def test_a_run_that_is_not_for_minutes_is_planned_alike_each_time(
     )
 
 
+def _small_run() -> tuple[Plan, LanguageModelling]:
+    ids = np.zeros(5000, np.uint8)
+    task = LanguageModelling(ids, ids[:4096], CharTokenizer("ab"))
+    shape = ModelConfig(cell="rnn", vocab_size=2, embed_size=5, hidden_size=6, num_layers=1)
+    settings = {"batch_size": 3, "seq_length": 8, "learning_rate": 0.01, "val_frac": 0.1}
+    sizes = {"val_tokens": 4096, "tokens_per_step": 24, "steps_per_epoch": 208}
+    return Plan(shape, settings | {"weight_decay": 0.0}, reasons="", notes=(), **sizes), task
+
+
 @pytest.mark.parametrize(("update", "tokens"), [(0.001, 4096), (0.05, 247)])
 def test_the_evaluation_that_is_timed_takes_no_longer_than_the_updates_that_are(
     update: float, tokens: int, monkeypatch: pytest.MonkeyPatch
@@ -225,14 +235,46 @@ def test_the_evaluation_that_is_timed_takes_no_longer_than_the_updates_that_are(
 
     monkeypatch.setattr(Learner, "scoring", timed)
     monkeypatch.setattr(pacing, "seconds_per_update", lambda *_: update)
-    ids = np.zeros(5000, np.uint8)
-    task = LanguageModelling(ids, ids[:4096], CharTokenizer("ab"))
-    shape = ModelConfig(cell="rnn", vocab_size=2, embed_size=5, hidden_size=6, num_layers=1)
-    settings = {"batch_size": 3, "seq_length": 8, "learning_rate": 0.01, "val_frac": 0.1}
-    sizes = {"val_tokens": 4096, "tokens_per_step": 24, "steps_per_epoch": 208}
-    plan = Plan(shape, settings | {"weight_decay": 0.0}, reasons="", notes=(), **sizes)
+    plan, task = _small_run()
     pacing.count_steps(plan, Budget(minutes=0.1), task, clock.now(), ALONE)
     assert set(read) == {tokens}
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "updates", "evaluations"),
+    [(30.0, 1066, 2), (62.0, 1046, 1), (100.0, 666, 1), (170.0, 1, 1)],
+)
+def test_evaluations_leave_time_for_updates(
+    evaluation: float, updates: int, evaluations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where three would have taken all the minutes, a single update was made."""
+    monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, evaluation))
+    monkeypatch.setattr(clock, "now", lambda: 8.0)
+    plan, task = _small_run()
+    config, in_updates, notes = pacing.count_steps(plan, Budget(minutes=3), task, 0.0, ALONE)
+    assert config.steps == pytest.approx(updates, abs=1)
+    assert config.eval_every == math.ceil(config.steps / evaluations)
+    assert in_updates == pytest.approx(evaluation / 0.1)
+    once = f"takes about {evaluation:.0f} s of 180, so it is done once, at the end; give a shorter "
+    assert [once in note for note in notes] == [True] * (evaluations == 1)
+
+
+def test_how_often_the_user_evaluates_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 62.0))
+    plan, task = _small_run()
+    plan = replace(plan, settings=plan.settings | {"eval_every": 900})
+    config, _, notes = pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE)
+    assert (config.eval_every, notes) == (900, ())
+
+
+def test_validating_for_longer_than_the_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But in a run so short that little is measured."""
+    monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 200.0))
+    plan, task = _small_run()
+    with pytest.raises(UsageError, match=r"about 200 s, and the run has 180 s; .* --validation"):
+        pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE)
+    short = pacing.count_steps(plan, Budget(minutes=0.01), task, clock.now(), ALONE)
+    assert (short.config.steps, short.notes) == (1, ())
 
 
 @pytest.mark.parametrize("base", [False, True])
