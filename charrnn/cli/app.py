@@ -18,8 +18,9 @@ from typer.core import TyperCommand, TyperGroup
 
 import charrnn
 from charrnn.errors import CharRNNError, ReadWriteError, first_line, is_of_disk, printable
+from charrnn.outputs import STANDARD_OUTPUT
 from charrnn.terminal.options import option_names
-from charrnn.terminal.output import STANDARD_OUTPUT, say, set_up_streams
+from charrnn.terminal.output import say, set_up_streams
 from charrnn.threads.quota import share_processors
 
 __all__ = ["app", "main"]

@@ -17,11 +17,9 @@ from typing import Any, TextIO
 
 import msgspec
 
-from charrnn.errors import not_written
-from charrnn.outputs import descriptor
+from charrnn.outputs import STANDARD_OUTPUT, descriptor, not_put_out
 
 __all__ = [
-    "STANDARD_OUTPUT",
     "OutputFile",
     "answer_in_batches",
     "beside",
@@ -35,7 +33,6 @@ __all__ = [
     "write",
 ]
 
-STANDARD_OUTPUT = "standard output"  # the file that an error of it names
 BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
 
 # What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
@@ -200,13 +197,14 @@ class OutputFile:
             place = path if number is None else os.dup(number)
             self._file = open(place, "a" if number is None else "w", **how)  # noqa: PTH123, SIM115
         except OSError as error:
-            raise not_written(path, error, "--output") from None
+            raise not_put_out(path, error, "--output") from None
 
     def write(self, text: str) -> None:
         """Write `text`.
 
         Raises:
             CharRNNError: if that fails; names `--output`.
+            BrokenPipeError: if it is standard output, whose reader has left.
         """
         try:
             # no pipe, no device, and no log to which others write as well
@@ -216,7 +214,7 @@ class OutputFile:
             self._file.write(text)
             self._file.flush()
         except OSError as error:
-            raise not_written(self.path, error, "--output") from None
+            raise not_put_out(self.path, error, "--output") from None
 
     def flush(self) -> None:
         """Nothing: each text is flushed as it is written."""
