@@ -151,7 +151,9 @@ def _failures_said() -> Iterator[None]:
         else:
             raise
         raise typer.Exit(1) from None
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
         say("charrnn: memory ran out; free some, then try again")
         raise typer.Exit(1) from None
     except OSError as error:
@@ -167,6 +169,15 @@ def _failures_said() -> Iterator[None]:
         raise typer.Exit(failure.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory has run out, which PyTorch says in its own way."""
+    if sys.modules.get("torch") is None:
+        return isinstance(error, MemoryError)
+    from charrnn.training.memory import lacks_memory
+
+    return lacks_memory(error)
 
 
 def _packages_of(error: BaseException) -> set[str]:
