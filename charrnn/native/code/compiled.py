@@ -86,19 +86,15 @@ def cached(key: object, make: Callable[[], bytes]) -> bytes:
 def entries() -> dict[Path, os.stat_result]:
     """The files and what was found of each, the least recently used first.
 
-    Those of earlier versions, which nobody reads, come before. Folders, links and pipes are none
-    of them. Other processes may delete a file at any time.
+    Folders, links and pipes are none of them. Other processes may delete a file at any time.
     """
-    folder, found = _folder(), dict[Path, os.stat_result]()
-    # The latter are ids of long texts, which earlier versions kept.
-    for path in (*folder.glob("*.o"), *folder.parent.glob("*.ids")):
+    found = dict[Path, os.stat_result]()
+    for path in _folder().glob("*.o"):
         with suppress(FileNotFoundError):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
                 found[path] = status
-    return dict(
-        sorted(found.items(), key=lambda entry: (entry[0].suffix == ".o", entry[1].st_mtime_ns))
-    )
+    return dict(sorted(found.items(), key=lambda entry: entry[1].st_mtime_ns))
 
 
 def clear() -> tuple[int, list[OSError]]:
@@ -186,7 +182,7 @@ def _delete_least_recent(keep: Path) -> None:
 
 def _delete_abandoned() -> None:
     """Delete the incomplete files of crashed processes."""
-    for path in (*_folder().glob(".*.new"), *_folder().parent.glob(".*.new")):
+    for path in _folder().glob(".*.new"):
         with suppress(OSError):
             if path.stat().st_mtime < time.time() - ABANDONED:
                 path.unlink()

@@ -269,13 +269,6 @@ def test_what_is_no_file_is_none_of_its_own(code: Path) -> None:
     assert len(list(code.iterdir())) == 3, "a user's own are left alone"
 
 
-def test_ids_that_an_earlier_version_has_left_are_cleared(code: Path) -> None:
-    ids = code.parent / "0.ids"
-    ids.touch()
-    assert compiled.clear() == (2, [])
-    assert not ids.exists()
-
-
 def test_half_made_files_of_crashed_processes_go(another_process: Callable[[], Keep]) -> None:
     """When the next code is kept."""
     another_process()(3)
