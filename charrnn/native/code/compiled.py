@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import charrnn
@@ -56,8 +57,10 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
             return code.name.encode() + b"\0" + code.object_code()
 
         name = f"{make.__module__}.{make.__qualname__}"
-        key = (name, arguments, target, machine.compiler(), source_digest())
-        symbol, _, object_code = cached(key, whole).partition(b"\0")
+        digest = source_digest()
+        key = (name, arguments, target, machine.compiler(), digest)
+        found = whole() if digest is None else cached(key, whole)
+        symbol, _, object_code = found.partition(b"\0")
         return machine.load(object_code, symbol.decode())
 
     @functools.wraps(make)
@@ -119,13 +122,22 @@ def _folder() -> Path:
 
 
 @functools.cache
-def source_digest() -> str:
-    """A fingerprint of the Python code that the machine code is made by."""
+def source_digest() -> str | None:
+    """A fingerprint of the Python code that the machine code is made by.
+
+    None where that code can't be read, as in a copy of the package that is frozen or a .zip.
+    """
     package = Path(charrnn.__file__).parent
-    digest = hashlib.sha256((package / "config.py").read_bytes())  # which has sizes of blocks
-    for room in ("cells", "native"):
-        for path in sorted((package / room).rglob("*.py")):
+    rooms = [sorted((package / room).rglob("*.py")) for room in ("cells", "native")]
+    if not all(rooms):
+        return None
+    digest = hashlib.sha256()
+    try:
+        # `config` has sizes of blocks.
+        for path in (package / "config.py", *chain(*rooms)):
             digest.update(path.read_bytes())
+    except OSError:
+        return None
     return digest.hexdigest()
 
 

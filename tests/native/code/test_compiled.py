@@ -98,6 +98,21 @@ def test_code_is_made_anew_when_what_makes_it_has_changed(
     assert made == [3, 3]
 
 
+def test_code_of_which_nobody_knows_what_it_is_made_by_is_not_kept(
+    another_process: Callable[[], Keep], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a frozen copy of the package, which has no sources."""
+    monkeypatch.setattr(charrnn, "__file__", str(tmp_path / "charrnn" / "__init__.py"))
+    monkeypatch.setattr(compiled, "source_digest", compiled.source_digest.__wrapped__)
+    for room in ("", "cells", "native"):
+        (tmp_path / "charrnn" / room).mkdir()
+        assert result(another_process()(3)) == 3
+    (tmp_path / "charrnn" / "config.py").touch()
+    assert result(another_process()(3)) == 3
+    assert made == [3] * 4
+    assert compiled.entries() == {}
+
+
 @pytest.mark.parametrize("changed", ["config.py", "cells/gradients.py", "native/vectors.py"])
 def test_all_that_code_is_made_by_counts(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
