@@ -24,6 +24,7 @@ from itertools import chain
 from pathlib import Path
 
 import charrnn
+from charrnn.errors import ReadWriteError
 from charrnn.native import processor
 from charrnn.native.code import machine
 from charrnn.native.code.machine import Code
@@ -78,7 +79,10 @@ def cached(key: object, make: Callable[[], bytes]) -> bytes:
         key: its `repr` says all that the result depends on.
         make: compiles.
     """
-    path = _folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.o"
+    try:
+        path = _folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.o"
+    except ReadWriteError:
+        return make()
     content = _read(path)
     if content is None:
         content = make()

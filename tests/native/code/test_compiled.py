@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 import charrnn
@@ -18,7 +19,7 @@ from charrnn.native.code import compiled, machine
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.text import cache
-from tests.commands import run
+from tests.commands import refused, run, run_here
 from tests.conftest import PROCESSORS, Processor
 
 Keep = Callable[[int], int]
@@ -190,6 +191,23 @@ def test_where_nothing_can_be_kept_code_is_compiled(another_process: Callable[[]
     assert result(another_process()(3)) == 3
     assert result(another_process()(3)) == 3
     assert made == [3, 3]
+
+
+def test_without_a_home_folder_code_is_compiled_and_the_command_says_what_to_set(
+    another_process: Callable[[], Keep], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container whose user has no entry: what needed code ended in a traceback."""
+
+    def fail(_: str) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_cache_path", fail)
+    assert result(another_process()(3)) == 3
+    assert result(another_process()(3)) == 3
+    assert made == [3, 3]
+    said = "there is no home folder, which would hold caches; choose a place for caches with XDG_"
+    for option in ((), ("--all",), ("--clear",)):
+        refused(run_here(tmp_path, "cache", *option), 74, said)
 
 
 def test_the_least_recently_used_code_gives_way(
