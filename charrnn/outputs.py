@@ -20,8 +20,16 @@ from charrnn.errors import UsageError, not_written
 from charrnn.in_use import once_free
 from charrnn.signals import tidied
 
-__all__ = ["PICTURES", "descriptor", "output_file", "refuse_inputs"]
+__all__ = [
+    "PICTURES",
+    "STANDARD_OUTPUT",
+    "descriptor",
+    "not_put_out",
+    "output_file",
+    "refuse_inputs",
+]
 
+STANDARD_OUTPUT = "standard output"  # the file that an error of it names
 # Regular files may stand behind these, but they are open already: another would not be seen.
 STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
 # Where a folder takes no other file, or lets none go, such as one mounted by itself.
@@ -46,6 +54,7 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
 
     Raises:
         CharRNNError: if it can't be written.
+        BrokenPipeError: if it is standard output, whose reader has left.
     """
     try:
         if (number := descriptor(path)) is not None:
@@ -75,7 +84,7 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
             finally:
                 remove()
     except OSError as error:
-        raise not_written(path, error, option) from None
+        raise not_put_out(path, error, option) from None
 
 
 def _opened(new: Path, place: Path, mode: int | None) -> BinaryIO:
@@ -109,10 +118,18 @@ def descriptor(path: Path) -> int | None:
     return int(found[1]) if found else STANDARD.get(str(path))
 
 
+def not_put_out(path: Path, error: OSError, option: str) -> Exception:
+    """The error for an output that fails; of standard output, that its reader has left."""
+    if descriptor(path) == 1 and isinstance(error, BrokenPipeError):
+        error.filename = STANDARD_OUTPUT
+        return error
+    return not_written(path, error, option)
+
+
 def refuse_inputs(
     path: Path | None, option: str, inputs: Iterable[str | Path] = (), use: str = "is read"
 ) -> None:
-    """Check that nothing is written over what is read, nor over a file of a model.
+    """Check that an output has a name, and goes over nothing that is read and no file of a model.
 
     Args:
         path: where an output goes, if there is one.
@@ -121,10 +138,13 @@ def refuse_inputs(
         use: what the inputs are, for errors: they are what …
 
     Raises:
-        UsageError: if it would be.
+        UsageError: if not.
     """
     if path is None or descriptor(path) is not None:
         return
+    if str(path) == STANDARD_INPUT:
+        advice = "name one; standard output is /dev/stdout"
+        raise UsageError(f"{option} is -, which is not the name of a file", advice)
     try:
         place = Path(os.path.realpath(path))
     except OSError:  # the working folder was deleted: told by what writes there

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 
 __all__ = ["STOPPING", "noted", "postponed", "tidied"]
@@ -15,7 +16,9 @@ __all__ = ["STOPPING", "noted", "postponed", "tidied"]
 # not have that.
 HANG_UP = getattr(signal, "SIGHUP", None)
 STOPPING = (signal.SIGINT, signal.SIGTERM, *([HANG_UP] if HANG_UP else []))
-
+# Seconds in which a signal that comes again is the same wish: `timeout` sends it to a process and
+# then to its group, and a launcher passes on what its workers have received as well.
+ECHO = 0.5
 
 Handler = Callable[[int, FrameType | None], object] | int  # an int for one of the system's
 
@@ -24,10 +27,11 @@ Handler = Callable[[int, FrameType | None], object] | int  # an int for one of t
 def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     """Note the first of these signals; let the next have its usual effect.
 
-    Only the end of a terminal is no second wish: the system tells of it, and the shell once more.
-    Signals that are ignored, as Ctrl-C is in a shell's background, stay ignored; those handled by
-    something other than Python, in a program it is embedded in, are left to it. Python lets only
-    the main thread handle signals: in another thread nothing is noted.
+    The same signal at once is no second wish, see `ECHO`, nor is the end of a terminal: the system
+    tells of it, and the shell once more. Signals that are ignored, as Ctrl-C is in a shell's
+    background, stay ignored; those handled by something other than Python, in a program it is
+    embedded in, are left to it. Python lets only the main thread handle signals: in another thread
+    nothing is noted.
 
     Yields:
         received: empty until a signal arrives, then its number.
@@ -38,13 +42,16 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
         return
     usual = {number: signal.getsignal(number) for number in numbers}
     usual = {number: now for number, now in usual.items() if now not in (signal.SIG_IGN, None)}
+    first = 0.0  # when it came
 
     # It stays in place after the first: what would restore another is interrupted by the next.
     def note(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         handler = usual[signal.Signals(number)]
         if not received:
+            first = monotonic()
             received.append(number)
-        elif number == HANG_UP:
+        elif number == HANG_UP or (number == received[0] and monotonic() < first + ECHO):
             return
         elif callable(handler):
             handler(number, frame)

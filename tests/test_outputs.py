@@ -333,3 +333,30 @@ def test_a_log_behind_standard_output_keeps_what_is_in_it(
         assert process.returncode == 0, said
         alone = (home / "alone").read_bytes()
         assert log.read_bytes() == OLD * (mode == "ab") + NEW + alone + OLD
+
+
+@pytest.mark.parametrize(
+    "command", ["sample verse -n 9 -o", "eval verse verse.txt --html", "export verse --js"]
+)
+def test_a_reader_of_dev_stdout_that_has_seen_enough_is_no_error(command: str, home: Path) -> None:
+    process = start(home, *command.split(), "/dev/stdout")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process:
+        assert b"Broken pipe" not in process.stderr.read()
+        assert process.wait(120) == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["sample verse -n 9 -o", "eval verse verse.txt --html", "export verse --js"]
+)
+def test_a_sign_for_standard_output_is_not_taken_for_a_name(command: str, home: Path) -> None:
+    option = command.split()[-1].replace("-o", "--output")
+    found = f"charrnn: {option} is -, which is not the name of a file; "
+    refused(
+        run_here(home, *command.split(), "-"),
+        2,
+        f"{found}name one; standard output is /dev/stdout\n",
+    )
+    assert not (home / "-").exists()

@@ -12,10 +12,18 @@ from typing import Any
 
 import pytest
 
+from charrnn import signals
 from charrnn.cli.app import app
 from charrnn.signals import STOPPING, noted, postponed
 
 
+@pytest.fixture
+def no_echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each signal is a wish of its own, however soon it comes."""
+    monkeypatch.setattr(signals, "ECHO", 0)
+
+
+@pytest.mark.usefixtures("no_echo")
 def test_the_first_signal_is_noted_and_the_next_has_its_usual_effect() -> None:
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -59,8 +67,9 @@ def test_a_signal_that_comes_before_all_are_watched_is_the_first(
 def test_the_second_signal_ends_a_process_that_does_not_handle_it() -> None:
     code = (
         "import signal\n"
-        "from charrnn.signals import noted\n"
-        "with noted(signal.SIGTERM) as received:\n"
+        "from charrnn import signals\n"
+        "signals.ECHO = 0\n"
+        "with signals.noted(signal.SIGTERM) as received:\n"
         "    signal.raise_signal(signal.SIGTERM)\n"
         "    print(received == [signal.SIGTERM], flush=True)\n"
         "    signal.raise_signal(signal.SIGTERM)\n"
@@ -69,6 +78,27 @@ def test_the_second_signal_ends_a_process_that_does_not_handle_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "True\n"
     assert done.returncode not in (0, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_same_signal_at_once_is_no_second_wish(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`timeout` sends it twice, and a run once ended unsaved."""
+    now, heard = [0.0], list[int]()
+    monkeypatch.setattr(signals, "monotonic", lambda: now[0])
+    usual = signal.signal(number, lambda number, _: heard.append(number))
+    try:
+        with noted(number) as received:
+            for moment in (100.0, 100.0, 100.4):
+                now[0] = moment
+                signal.raise_signal(number)
+                assert (received, heard) == ([number], [])
+            now[0] = 100.6
+            signal.raise_signal(number)
+            assert (received, heard) == ([number], [number])
+    finally:
+        signal.signal(number, usual)
 
 
 def test_a_closed_terminal_is_no_second_wish_to_stop() -> None:
@@ -85,6 +115,7 @@ def test_a_closed_terminal_is_no_second_wish_to_stop() -> None:
         signal.signal(signal.SIGHUP, usual)
 
 
+@pytest.mark.usefixtures("no_echo")
 def test_ctrl_c_is_raised_at_the_end_but_handlers_are_called_at_once() -> None:
     usual, done = signal.signal(signal.SIGINT, signal.default_int_handler), list[str]()
 

@@ -18,8 +18,9 @@ from typer.core import TyperCommand, TyperGroup
 
 import charrnn
 from charrnn.errors import CharRNNError, ReadWriteError, first_line, is_of_disk, printable
+from charrnn.outputs import STANDARD_OUTPUT
 from charrnn.terminal.options import option_names
-from charrnn.terminal.output import STANDARD_OUTPUT, say, set_up_streams
+from charrnn.terminal.output import say, set_up_streams
 from charrnn.threads.quota import share_processors
 
 __all__ = ["app", "main"]
@@ -150,7 +151,9 @@ def _failures_said() -> Iterator[None]:
         else:
             raise
         raise typer.Exit(1) from None
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
         say("charrnn: memory ran out; free some, then try again")
         raise typer.Exit(1) from None
     except OSError as error:
@@ -166,6 +169,15 @@ def _failures_said() -> Iterator[None]:
         raise typer.Exit(failure.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory has run out, which PyTorch says in its own way."""
+    if sys.modules.get("torch") is None:
+        return isinstance(error, MemoryError)
+    from charrnn.training.memory import lacks_memory
+
+    return lacks_memory(error)
 
 
 def _packages_of(error: BaseException) -> set[str]:

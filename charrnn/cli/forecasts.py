@@ -112,12 +112,13 @@ def _outlook(history: list[float], answer: Forecast) -> Outlook:
 
 
 def _is_given() -> bool:
-    """Whether standard input is a file or a pipe, and not a terminal or nothing at all."""
+    """Whether standard input is a file, pipe or socket, and not a terminal or nothing at all."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError, AttributeError):
         return False
-    return stat.S_ISREG(mode) or stat.S_ISFIFO(mode)
+    # Node gives a program a socket where others give a pipe.
+    return any(is_one(mode) for is_one in (stat.S_ISREG, stat.S_ISFIFO, stat.S_ISSOCK))
 
 
 def _series(

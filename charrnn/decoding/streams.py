@@ -47,13 +47,10 @@ class Arriving:
         """What has come, up to `size` bytes; none only at the end."""
         try:
             waits = not select.select([self._file], [], [], 0)[0]
-            seems_ended = waits and not os.get_blocking(self._file.fileno())
         except OSError:  # Windows asks sockets alone
-            waits, seems_ended = True, False
+            waits = True
         if waits:
             self._before_waiting()
-        if seems_ended:
-            select.select([self._file], [], [])
         return self._file.read1(min(size, CHUNK))  # type: ignore[attr-defined,no-any-return]
 
 

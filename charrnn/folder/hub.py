@@ -89,36 +89,49 @@ def download(name: str, revision: str | None, files: Sequence[str]) -> Path:
 
 
 def imported(name: str) -> ModuleType:
-    """`huggingface_hub`, which shows no bars and logs nothing.
+    """`huggingface_hub`; what is asked of it is kept `quiet`.
 
     Raises:
         CharRNNError: if it is not installed.
     """
-    import logging
-
     try:
         import huggingface_hub as hub
-        from huggingface_hub.utils.logging import set_verbosity
-        from huggingface_hub.utils.tqdm import disable_progress_bars
+        import huggingface_hub.utils
     except ImportError:
         advice = "pip install huggingface_hub"
         raise CharRNNError(
             f"{name} needs huggingface_hub, which is not installed", advice
         ) from None
-    disable_progress_bars()
-    set_verbosity(logging.CRITICAL)  # the error tells it
     return hub
 
 
 @contextmanager
+def quiet(hub: ModuleType) -> Iterator[None]:
+    """Let the library show no bars and log nothing, and leave it afterwards as it was."""
+    import logging
+
+    logger = logging.getLogger("huggingface_hub")
+    level, bars = logger.level, not hub.utils.are_progress_bars_disabled()
+    logger.setLevel(logging.CRITICAL)  # the error tells it
+    hub.utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            hub.utils.enable_progress_bars()
+
+
+@contextmanager
 def calling_the_hub(name: str, hub: ModuleType) -> Iterator[None]:
-    """Tell what goes wrong with the hub in one line.
+    """Tell what goes wrong with the hub in one line, and no more.
 
     Raises:
         CharRNNError: for whatever it is.
     """
     try:
-        yield
+        with quiet(hub):
+            yield
     except hub.errors.HFValidationError as error:
         raise UsageError(f"{name}: {first_line(error)}", "check the name") from None
     except hub.errors.GatedRepoError:

@@ -17,6 +17,9 @@ from charrnn.folder.untrusted import read_bytes
 __all__ = ["FolderLock", "locked", "refuse_locked"]
 
 HOLDER = f"{LOCK}.holder"  # holds the number of the process that has the lock
+# The folders that are locked here, and by which process: a copy of it has none of the locks. That
+# the holder has its number says little: the first process of another container has it, too.
+HELD = set[tuple[int, str]]()
 
 
 class FolderLock:
@@ -35,6 +38,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self._process = os.getpid()
+        self._held = (self._process, os.path.realpath(folder))
         self._files = (folder / HOLDER, folder / LOCK)
         self._lock = FileLock(folder / LOCK, thread_local=False)  # any thread may be the last
         self._holders, self._counting = 1, threading.Lock()
@@ -47,9 +51,11 @@ class FolderLock:
         except Timeout:
             raise _locked_error(folder) from None
         except OSError as error:
-            self._lock.release()
+            if self._lock.is_locked:
+                self._unlock()
             advice = "make room or check the disk and its permissions"
             raise ReadWriteError(f"{folder}: {error.strerror}", advice) from None
+        HELD.add(self._held)
 
     def hold(self) -> None:
         """Hold it as well, while somebody else does."""
@@ -64,6 +70,10 @@ class FolderLock:
             self._holders -= 1
             if self._holders:
                 return
+        HELD.discard(self._held)
+        self._unlock()
+
+    def _unlock(self) -> None:
         for file in self._files:
             with suppress(OSError):
                 file.unlink()
@@ -96,12 +106,12 @@ def refuse_locked(folder: Path) -> None:
 
 
 def _locked_error(folder: Path) -> LockedError:
+    if (os.getpid(), os.path.realpath(folder)) in HELD:
+        advice = "leave that loop, or wait until its last save is written"
+        return LockedError(f"this program is already training a model in {folder}", advice)
     holder = ""
     with suppress(CharRNNError, OSError, ValueError):
-        number = int(read_bytes(folder / HOLDER))
-        if number == os.getpid():
-            advice = "leave that loop, or wait until its last save is written"
-            return LockedError(f"this program is already training a model in {folder}", advice)
-        holder = f" by process {number}"
+        if (number := int(read_bytes(folder / HOLDER))) != os.getpid():
+            holder = f" by process {number}"
     found = f"a model is already being trained in {folder}{holder}"
     return LockedError(found, "wait until it ends, or stop it")

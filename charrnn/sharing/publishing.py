@@ -17,7 +17,7 @@ from charrnn.config import HUB
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder import card
 from charrnn.folder.files import write_files
-from charrnn.folder.hub import calling_the_hub, folder_name, imported, repository
+from charrnn.folder.hub import calling_the_hub, folder_name, imported, quiet, repository
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.folder.untrusted import refuse_links
@@ -158,7 +158,8 @@ def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) 
     path = model.path / CARD
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        own = hub.ModelCard(text or card.markdown(model), ignore_metadata_errors=True)
+        with quiet(hub):
+            own = hub.ModelCard(text or card.markdown(model), ignore_metadata_errors=True)
     except UnicodeDecodeError:
         raise BadDataError(f"{path} is not UTF-8", "save it as UTF-8") from None
     except (ValueError, YAMLError):

@@ -41,7 +41,8 @@ def unit_values(model: Model, ids: Ids, layer: int, unit: int, quantity: str) ->
 
 def show_unit(model: Model, ids: Ids, layer: int, unit: int, quantity: str) -> None:
     """A text coloured by a unit; where there are no colours, a line with its value a character."""
-    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    colours = sys.stdout.isatty() and not plain
     shown, ends, at = cells(model.tokenizer, ids), line_ends(model.tokenizer, ids), 0
     try:
         for values in unit_values(model, ids, layer, unit, quantity):

@@ -44,10 +44,12 @@ __all__ = [
     "with_settings",
 ]
 
-# What is meant as the name of a file, whether it is there or not.
+# What is meant as the name of a file, whether it is there or not. With spaces in it, that is so of
+# tables alone: a sentence, which is a text, may end with other names.
 FILE_NAME = re.compile(
     r"\S+\.(txt|conll|csv|tsv|jsonl?|ndjson|parquet|x?html?|srt|vtt|epub|docx"
-    r"|gz|bz2|xz|zstd?|zip|tar|tgz|tbz2|txz)",
+    r"|gz|bz2|xz|zstd?|zip|tar|tgz|tbz2|txz)"
+    r"|\S.*\S\.(conll|csv|tsv|jsonl|ndjson|parquet)",
     re.IGNORECASE,
 )
 

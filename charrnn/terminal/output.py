@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import os
+import select
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,11 +17,9 @@ from typing import Any, TextIO, TypeVar
 
 import msgspec
 
-from charrnn.errors import not_written
-from charrnn.outputs import descriptor
+from charrnn.outputs import STANDARD_OUTPUT, descriptor, not_put_out
 
 __all__ = [
-    "STANDARD_OUTPUT",
     "OutputFile",
     "answer_in_batches",
     "beside",
@@ -37,7 +36,6 @@ __all__ = [
 
 Text = TypeVar("Text")
 
-STANDARD_OUTPUT = "standard output"  # the file that an error of it names
 BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
 
 # What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
@@ -55,7 +53,8 @@ def set_up_streams() -> None:
     reads about it.
     """
     if sys.stdin is not None:
-        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+        sys.stdin = _through(sys.stdin, _Input)
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[attr-defined]
     sys.stdout, sys.stderr = (stream or _nowhere() for stream in (sys.stdout, sys.stderr))
     sys.stdout, sys.stderr = _through(sys.stdout, _Output), _through(sys.stderr, _Messages)
     for stream, name in ((sys.stdout, STANDARD_OUTPUT), (sys.stderr, "standard error")):
@@ -70,12 +69,24 @@ def _nowhere() -> TextIO:
     return open(nowhere, "w", encoding="utf-8", closefd=False)
 
 
+class _Input(io.FileIO):
+    """Standard input, which is waited for where it does not block."""
+
+    def readinto(self, buffer: Any) -> int:
+        while (count := super().readinto(buffer)) is None:
+            select.select([self], [], [])
+        return count
+
+    # Those of `FileIO` do not call `readinto`.
+    read, readall = io.RawIOBase.read, io.RawIOBase.readall  # type: ignore[assignment]
+
+
 class _Output(io.FileIO):
     """Standard output, whose errors name it."""
 
     def write(self, data: Any) -> int:
         try:
-            return super().write(data)
+            return _written(self, data)
         except OSError as error:
             error.filename = STANDARD_OUTPUT
             raise
@@ -86,24 +97,30 @@ class _Messages(io.FileIO):
 
     def write(self, data: Any) -> int:
         try:
-            return super().write(data)
+            return _written(self, data)
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
             return len(data)
 
 
+def _written(file: io.FileIO, data: Any) -> int:
+    """How many bytes were written; a file that does not block is waited for."""
+    while (count := io.FileIO.write(file, data)) is None:
+        select.select([], [file], [])
+    return count
+
+
 def _through(stream: Any, kind: type[io.FileIO]) -> TextIO:
-    """`stream`, with its bytes written by a `kind`; as it is where it is no file to Python."""
+    """`stream`, with its bytes read or written by a `kind`; as it is if it is no file to Python."""
     buffer: Any = getattr(stream, "buffer", None)
-    unbuffered = getattr(buffer, "raw", buffer)
-    if not isinstance(unbuffered, io.FileIO):
+    if not isinstance(getattr(buffer, "raw", buffer), io.FileIO):
         return stream  # type: ignore[no-any-return]
-    raw: Any = kind(stream.fileno(), "w", closefd=False)
+    raw: Any = kind(stream.fileno(), "r" if kind is _Input else "w", closefd=False)
     return io.TextIOWrapper(
-        raw if buffer is unbuffered else io.BufferedWriter(raw),  # so it is with PYTHONUNBUFFERED
+        # With PYTHONUNBUFFERED as well: Python drops what a system call has not taken.
+        (io.BufferedReader if kind is _Input else io.BufferedWriter)(raw),
         encoding=stream.encoding,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        line_buffering=stream.line_buffering or stream.write_through,
     )
 
 
@@ -183,13 +200,14 @@ class OutputFile:
             place = path if number is None else os.dup(number)
             self._file = open(place, "a" if number is None else "w", **how)  # noqa: PTH123, SIM115
         except OSError as error:
-            raise not_written(path, error, "--output") from None
+            raise not_put_out(path, error, "--output") from None
 
     def write(self, text: str) -> None:
         """Write `text`.
 
         Raises:
             CharRNNError: if that fails; names `--output`.
+            BrokenPipeError: if it is standard output, whose reader has left.
         """
         try:
             # no pipe, no device, and no log to which others write as well
@@ -199,7 +217,7 @@ class OutputFile:
             self._file.write(text)
             self._file.flush()
         except OSError as error:
-            raise not_written(self.path, error, "--output") from None
+            raise not_put_out(self.path, error, "--output") from None
 
     def flush(self) -> None:
         """Nothing: each text is flushed as it is written."""

@@ -19,15 +19,23 @@ __all__ = ["check", "location", "mapped", "writing"]
 
 
 def location() -> Path:
-    """The folder of the cache, which may not exist yet."""
-    return platformdirs.user_cache_path("charrnn")
+    """The folder of the cache, which may not exist yet.
+
+    Raises:
+        ReadWriteError: if the user has no home folder that it could be in.
+    """
+    try:
+        return platformdirs.user_cache_path("charrnn")
+    except RuntimeError:
+        advice = f"choose a place for caches with {_variable()}"
+        raise ReadWriteError("there is no home folder, which would hold caches", advice) from None
 
 
 def check() -> None:
     """Check that the folder can be read, if there is one, and that nothing else is in its place.
 
     Raises:
-        ReadWriteError: if not.
+        ReadWriteError: if not, or if there is no home folder.
     """
     with _errors_with_advice(), suppress(FileNotFoundError):
         os.scandir(location()).close()
@@ -71,9 +79,12 @@ def _errors_with_advice() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        windows = sys.platform == "win32"
-        variable = "WIN_PD_OVERRIDE_LOCAL_APPDATA" if windows else "XDG_CACHE_HOME"
         raise ReadWriteError(
             f"{location()}: {error.strerror}",
-            f"make room there, or choose another place for caches with {variable}",
+            f"make room there, or choose another place for caches with {_variable()}",
         ) from None
+
+
+def _variable() -> str:
+    """The variable that says where caches go."""
+    return "WIN_PD_OVERRIDE_LOCAL_APPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"

@@ -9,10 +9,12 @@ the text is stored first: in memory while it is short, then in an anonymous temp
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +79,7 @@ class Spool:
         self._form: Form = ""  # of Unicode, in which the text is taken
         self.record_count, self.is_undivided = 0, False
         self._sizes: list[int] = []  # of the stored pieces, in bytes
-        self._file = SpooledTemporaryFile(IN_MEMORY, dir=str(cache.location()))  # noqa: SIM115
+        self._file: BinaryIO = io.BytesIO()
         try:
             if isinstance(corpus, Corpus):
                 self.name = corpus.name
@@ -117,7 +119,13 @@ class Spool:
 
     def _write(self, data: bytes) -> None:
         self._sizes.append(len(data))
-        with nullcontext() if self._fits_in_memory else cache.writing():
+        if self._fits_in_memory:
+            self._file.write(data)
+            return
+        with cache.writing() as folder:
+            if isinstance(self._file, io.BytesIO):
+                data = self._file.getvalue() + data
+                self._file = TemporaryFile(dir=folder)  # noqa: SIM115
             self._file.write(data)
             self._file.flush()
 

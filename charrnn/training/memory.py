@@ -14,11 +14,11 @@ __all__ = ["memory_errors"]
 
 
 @contextmanager
-def memory_errors(path: Path | None = None, *, is_settled: bool = False) -> Iterator[None]:
+def memory_errors(path: Path, *, is_settled: bool = False) -> Iterator[None]:
     """Say what to do when there is not enough memory.
 
     Args:
-        path: of the model folder, to say that what was saved there stays; None to say nothing.
+        path: of the model folder, to say that what was saved there stays.
         is_settled: whether the run goes on, or is made again, with settings that can't be changed.
 
     Raises:
@@ -30,7 +30,6 @@ def memory_errors(path: Path | None = None, *, is_settled: bool = False) -> Iter
         if not lacks_memory(error):
             raise
         way = "free some, or train anew under another --name with" if is_settled else "choose"
-        advice = f"{way} a smaller --batch-size, --seq-length or --rnn-size"
-        if path is not None:
-            advice += "; what was saved is there" if is_saved(path) else "; nothing was saved"
+        saved = "what was saved is there" if is_saved(path) else "nothing was saved"
+        advice = f"{way} a smaller --batch-size, --seq-length or --rnn-size; {saved}"
         raise CharRNNError("there is not enough memory", advice) from None

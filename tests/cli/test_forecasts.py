@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,17 @@ def test_the_series_of_the_training_go_on_where_there_is_no_standard_input(place
     out, err = process.communicate(timeout=120)
     assert [json.loads(line)["series"] for line in out.splitlines()] == ["a", "b"]
     assert err == b""
+
+
+def test_series_that_come_by_a_socket_are_read(place: Path) -> None:
+    """Those of the training went on in their place, without a word, where Node started it."""
+    ours, theirs = socket.socketpair()
+    process = commands.start(place, "predict", "m", "--plain", stdin=theirs)
+    theirs.close()
+    with ours:
+        ours.sendall(b"5 4 3\n")
+    out, err = process.communicate(timeout=120)
+    assert (out.count(b"\n"), err) == (1, b"")
 
 
 def test_series_shorter_than_a_season_cost_no_other_series_its_answer(

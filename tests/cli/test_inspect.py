@@ -61,9 +61,11 @@ def test_a_terminal_has_colours_unless_nobody_wants_them(
         if abs(abs(value) - 0.05) > 1e-4:
             assert bool(background) == (abs(value) > 0.05)
             assert bool(underlined) == (value < -0.05)
-    monkeypatch.setenv("NO_COLOR", "1")
-    numbers = in_terminal(desk, *arguments, streams=["stdout"])
-    assert "\x1b" not in numbers
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            numbers = in_terminal(desk, *arguments, streams=["stdout"])
+        assert "\x1b" not in numbers
     assert numbers == run(desk, *arguments).stdout
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import TINY, refused, start
+from tests.commands import TINY, refused, run_here, start
 
 # Runs `charrnn` where a package can't be imported, or Ctrl-C comes just then.
 WITHOUT = """
@@ -80,6 +80,27 @@ def test_a_pytorch_that_cannot_be_loaded_is_said_in_one_line(home: Path) -> None
         assert done.stderr == (
             f"charrnn: PyTorch could not be loaded: {reason}; free memory, or install it again\n"
         )
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("charrnn.evaluation.losses.load_networks", ("eval", "verse", "verse.txt")),
+        ("charrnn.inside.backwards.norms_back", ("inspect", "verse", "verse.txt", "--gradients")),
+    ],
+)
+def test_memory_that_pytorch_does_not_get_is_told_in_one_line(
+    function: str, arguments: tuple[str, ...], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(reason)
+
+    monkeypatch.setattr(function, fail)
+    reason = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+    refused(run_here(home, *arguments), 1, "charrnn: memory ran out; free some, then try again\n")
+    reason = "a mistake of ours"
+    with pytest.raises(RuntimeError, match=reason):
+        run_here(home, *arguments)
 
 
 # Runs `charrnn` as if all of it was to write "text", and its packages had things to do at the end.

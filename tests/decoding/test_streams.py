@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import Reading
 from charrnn.decoding.pieces import read_text
-from charrnn.decoding.streams import Arriving
 from tests.text.reading import PARTS, READINGS, Parts, outcome
 
 
@@ -20,19 +18,3 @@ def test_what_arrives_is_read_as_a_file_is_however_it_is_cut(
 ) -> None:
     at_once = outcome(lambda: read_text("x", io.BytesIO(b"".join(parts)), reading))
     assert outcome(lambda: read_text("x", Parts(parts), reading)) == at_once
-
-
-def test_what_does_not_block_is_waited_for() -> None:
-    """Until something came, it was taken for empty."""
-    theirs, ours = os.pipe()
-    os.set_blocking(theirs, False)
-    coming = [b"two\n", b"one\n"]
-
-    def write() -> None:
-        if coming:
-            os.write(ours, coming.pop())
-        else:
-            os.close(ours)
-
-    with os.fdopen(theirs, "rb") as file:
-        assert read_text("x", Arriving(file, write), Reading()) == ("one\ntwo\n", ())

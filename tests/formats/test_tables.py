@@ -566,12 +566,13 @@ def test_an_open_quotation_mark_takes_no_memory(monkeypatch: pytest.MonkeyPatch)
 
 def test_callers_loggers_bars_and_limits_stay_as_they_are() -> None:
     code = """
-import csv, logging, sys
-import datasets
-from charrnn import read_corpus
+import contextlib, csv, logging, sys
+import datasets, huggingface_hub
+from charrnn import MissingInputError, load, read_corpus
 def state():
     return (datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity(),
             datasets.config.HF_UPDATE_DOWNLOAD_COUNTS, csv.field_size_limit(),
+            huggingface_hub.utils.are_progress_bars_disabled(),
             *(logging.getLogger(name).level for name in ("datasets", "huggingface_hub", "")))
 logging.getLogger("huggingface_hub").setLevel(logging.INFO)
 datasets.logging.set_verbosity_info()
@@ -579,6 +580,9 @@ before = state()
 for source in sys.argv[1:]:
     read_corpus([source])
     assert state() == before, (source, before, state())
+with contextlib.suppress(MissingInputError):
+    load("hf://owner/model")
+assert state() == before, ("a model", before, state())
 """
     Path("a.csv").write_text("text\none\n")
     write_jsonl("owner/name/train.jsonl")

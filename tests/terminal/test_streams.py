@@ -1,20 +1,30 @@
-"""What becomes of a command when nobody reads what it writes, or the disk takes no more."""
+"""What becomes of a command whose streams nobody reads, take no more, or do not block."""
 
 from __future__ import annotations
 
+import array
 import fcntl
+import io
 import os
 import pty
+import resource
+import select
 import signal
 import subprocess
 import termios
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from charrnn import load, resume
-from tests.commands import TINY, run, start
+from charrnn import Reading, load, resume
+from charrnn.decoding.pieces import read_text
+from charrnn.decoding.streams import Arriving
+from charrnn.terminal import output
+from tests.commands import TINY, run, start, wait_until
 
 FULL = Path("/dev/full")
 TRAINING = ("train", "verse.txt", "--steps", 12, "--name", "new", *TINY)
@@ -127,3 +137,100 @@ def test_a_reader_that_has_seen_enough_is_no_error_for_any_command(
     with process:
         assert process.stderr.read() == b""
         assert process.wait(120) == 0
+
+
+def test_a_last_line_that_does_not_fit_is_told_also_where_nothing_is_buffered(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops what a system call has not taken."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    command = ("sample", "verse", "-n", 500, "--json")
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100, 100))
+    with (home / "cut.json").open("wb") as cut:
+        process = start(home, *command, stdout=cut, limit=limit)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 74
+    assert said.decode() == (
+        "charrnn: standard output: File too large; make room or check the disk, then try again\n"
+    )
+
+
+@pytest.mark.parametrize("kind", [output._Output, output._Messages])
+def test_output_that_does_not_block_is_waited_for(
+    kind: type[io.FileIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that was full ended a command with a traceback."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, bytes(4096))
+    found = bytearray()
+
+    def read(*_: object) -> None:
+        found.extend(os.read(ours, 4096))
+
+    monkeypatch.setattr(select, "select", read)
+    with os.fdopen(theirs, "w") as file:
+        stream = output._through(file, kind)
+        stream.write("verse" * 10_000)
+        stream.flush()
+    monkeypatch.undo()
+    with os.fdopen(ours, "rb") as rest:
+        found += rest.read()
+    assert found.lstrip(b"\0") == b"verse" * 10_000
+
+
+def _as_it_comes(file: BinaryIO, write: Callable[[], object]) -> bytes:
+    text, _ = read_text("x", Arriving(file, write), Reading())
+    return text.encode()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        _as_it_comes,
+        lambda file, _: read_text("x", file, Reading())[0].encode(),
+        lambda file, _: file.read(),
+        lambda file, _: b"".join(file),
+    ],
+)
+def test_input_that_does_not_block_is_waited_for(
+    read: Callable[[BinaryIO, Callable[[], object]], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until something came, it was taken for empty, or ended in a traceback."""
+    theirs, ours = os.pipe()
+    os.set_blocking(theirs, False)
+    coming = [b"two\n", b"one\n"]
+
+    def write(*_: object) -> None:
+        if coming:
+            os.write(ours, coming.pop())
+        else:
+            os.close(ours)
+
+    if read is not _as_it_comes:
+        monkeypatch.setattr(select, "select", write)
+    with os.fdopen(theirs) as file:
+        assert read(output._through(file, output._Input).buffer, write) == b"one\ntwo\n"
+
+
+def test_a_prompt_that_comes_in_parts_is_whole(home: Path) -> None:
+    """By a pipe that does not block, as some programs leave theirs."""
+    theirs, ours = os.pipe()
+    os.set_blocking(theirs, False)
+    process = start(home, "sample", "verse", "--prompt-file", "-", "-n", 5, stdin=theirs)
+    os.write(ours, b"The clerk ")
+
+    def is_read() -> bool:
+        left = array.array("i", [0])
+        fcntl.ioctl(theirs, termios.FIONREAD, left)
+        return left[0] == 0
+
+    wait_until(is_read, process)
+    os.write(ours, b"has lost")
+    for one in (theirs, ours):
+        os.close(one)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out.startswith(b"The clerk has lost")

@@ -6,18 +6,18 @@ import io
 import os
 import subprocess
 import sys
-import tempfile
 import unicodedata
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
+from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading, train
 from charrnn import read_corpus as read
 from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
@@ -200,6 +200,21 @@ class TestTemporaryFiles:
         with pytest.raises(ReadWriteError, match="caches/charrnn: Not a directory; make room"):
             spooled(Corpus("x", "ab"))
 
+    def test_without_a_home_folder_it_is_said_where_they_could_be(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A short text needs none: it ended in a traceback, too."""
+
+        def fail(_: str) -> Path:
+            raise RuntimeError("could not determine the home directory")
+
+        monkeypatch.setattr(platformdirs, "user_cache_path", fail)
+        with pytest.raises(ReadWriteError, match=r"no home folder.*XDG_CACHE_HOME"):
+            spooled(Corpus("x", "ab"))
+        monkeypatch.setattr(spool, "IN_MEMORY", 1000)
+        text = Corpus("x", "one line\n" * 99)
+        train(text, out="model", steps=2, hidden_size=8).finish(progress=False)
+
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
     @pytest.mark.parametrize("whole", [0, 1])
     def test_a_full_disk_is_told_in_a_line(
@@ -211,7 +226,7 @@ class TestTemporaryFiles:
         def made(*args: Any, **options: Any) -> Any:
             return files.pop() if files else Path("/dev/full").open("r+b", buffering=0)
 
-        monkeypatch.setattr(tempfile, "TemporaryFile", made)
+        monkeypatch.setattr(spool, "TemporaryFile", made)
         monkeypatch.setattr(cache, "TemporaryFile", made)
         with pytest.raises(ReadWriteError, match="caches/charrnn: No space left on device; make"):
             spooled(Corpus("x", "ab"))

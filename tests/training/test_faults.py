@@ -179,6 +179,7 @@ def watched(*numbers):
         signals.append(received)
         yield received
 charrnn.signals.noted = watched
+charrnn.signals.ECHO = 0
 def evaluated():
     if os.path.exists("model/metrics.jsonl"):
         with open("model/metrics.jsonl") as file:

@@ -30,8 +30,11 @@ from tests.conftest import VERSE
     ],
     ids=["Python", "CUDA", "CPU", "cuDNN", "cuBLAS", "cuDNN 9", "driver"],
 )
-def test_whoever_lacks_memory_the_user_is_told_what_to_make_smaller(error: Exception) -> None:
-    with pytest.raises(CharRNNError, match="not enough memory; choose a smaller"), memory_errors():
+def test_whoever_lacks_memory_the_user_is_told_what_to_make_smaller(
+    error: Exception, tmp_path: Path
+) -> None:
+    said = "not enough memory; choose a smaller"
+    with pytest.raises(CharRNNError, match=said), memory_errors(tmp_path):
         raise error
 
 

@@ -306,14 +306,18 @@ def test_what_nccl_lacks_is_not_told_as_the_end_of_a_process(
 
 @pytest.fixture
 def stopped(tmp_path: Path, verse: Path) -> Callable[..., str]:
-    """Send a signal to torchrun, or to a process that it has started; what is said then."""
+    """Send a signal to torchrun, to a process that it has started, or to all; what is said then."""
 
-    def stop(number: signal.Signals, rank: int | None) -> str:
+    def stop(number: signal.Signals, rank: int | str) -> str:
         options = (*OPTIONS, "--steps", 100_000, "--eval-every", 50_000, "--out", "model")
         process = torchrun(tmp_path, "-m", "charrnn", "train", verse, *options)
         wait_until((tmp_path / "model" / STATE).exists, process)
         time.sleep(2)
-        os.kill(process.pid if rank is None else _worker(process.pid, rank), number)
+        workers = [_worker(process.pid, rank) for rank in range(2)]
+        chosen: dict[int | str, list[int]] = {0: workers[:1], 1: workers[1:]}
+        chosen |= {"launcher": [process.pid], "all": [*workers, process.pid]}
+        for one in chosen[rank]:
+            os.kill(one, number)
         _, err = process.communicate(timeout=TIMEOUT)
         return err
 
@@ -331,17 +335,20 @@ def _worker(launcher: int, rank: int) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("rank", [None, 0, 1])
+@pytest.mark.parametrize("rank", ["launcher", 0, 1, "all"])
 def test_a_signal_to_any_process_saves_the_run(
-    number: signal.Signals, rank: int | None, stopped: Callable[..., str], tmp_path: Path
+    number: signal.Signals, rank: int | str, stopped: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Where all have received it, which of them was the first is left to chance."""
+    """Where all have received it, which of them was the first is left to chance.
+
+    `systemctl stop` sends it to all, and torchrun then passes it on to its processes once more.
+    """
     said = stopped(number, rank)
     lines = [line for line in said.splitlines() if "--resume model" in line]
     assert len(lines) == 1
     elsewhere = "another process of this run was asked to stop; all is saved" in lines[0]
     here = lines[0] == "stopped; continue with: charrnn train --resume model"
-    assert (here, elsewhere)[rank or 0] if rank is not None else here or elsewhere
+    assert (here, elsewhere)[rank] if isinstance(rank, int) else here or elsewhere
     model = tmp_path / "model"
     assert read_run(model).progress.step > 0, "it was saved when it was stopped, not only at first"
     assert next(iter(charrnn.resume(model)))

@@ -20,9 +20,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import charrnn
+from charrnn.errors import ReadWriteError
 from charrnn.native import processor
 from charrnn.native.code import machine
 from charrnn.native.code.machine import Code
@@ -56,8 +58,10 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
             return code.name.encode() + b"\0" + code.object_code()
 
         name = f"{make.__module__}.{make.__qualname__}"
-        key = (name, arguments, target, machine.compiler(), source_digest())
-        symbol, _, object_code = cached(key, whole).partition(b"\0")
+        digest = source_digest()
+        key = (name, arguments, target, machine.compiler(), digest)
+        found = whole() if digest is None else cached(key, whole)
+        symbol, _, object_code = found.partition(b"\0")
         return machine.load(object_code, symbol.decode())
 
     @functools.wraps(make)
@@ -75,7 +79,10 @@ def cached(key: object, make: Callable[[], bytes]) -> bytes:
         key: its `repr` says all that the result depends on.
         make: compiles.
     """
-    path = _folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.o"
+    try:
+        path = _folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.o"
+    except ReadWriteError:
+        return make()
     content = _read(path)
     if content is None:
         content = make()
@@ -86,19 +93,15 @@ def cached(key: object, make: Callable[[], bytes]) -> bytes:
 def entries() -> dict[Path, os.stat_result]:
     """The files and what was found of each, the least recently used first.
 
-    Those of earlier versions, which nobody reads, come before. Folders, links and pipes are none
-    of them. Other processes may delete a file at any time.
+    Folders, links and pipes are none of them. Other processes may delete a file at any time.
     """
-    folder, found = _folder(), dict[Path, os.stat_result]()
-    # The latter are ids of long texts, which earlier versions kept.
-    for path in (*folder.glob("*.o"), *folder.parent.glob("*.ids")):
+    found = dict[Path, os.stat_result]()
+    for path in _folder().glob("*.o"):
         with suppress(FileNotFoundError):
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
                 found[path] = status
-    return dict(
-        sorted(found.items(), key=lambda entry: (entry[0].suffix == ".o", entry[1].st_mtime_ns))
-    )
+    return dict(sorted(found.items(), key=lambda entry: entry[1].st_mtime_ns))
 
 
 def clear() -> tuple[int, list[OSError]]:
@@ -123,13 +126,22 @@ def _folder() -> Path:
 
 
 @functools.cache
-def source_digest() -> str:
-    """A fingerprint of the Python code that the machine code is made by."""
+def source_digest() -> str | None:
+    """A fingerprint of the Python code that the machine code is made by.
+
+    None where that code can't be read, as in a copy of the package that is frozen or a .zip.
+    """
     package = Path(charrnn.__file__).parent
-    digest = hashlib.sha256((package / "config.py").read_bytes())  # which has sizes of blocks
-    for room in ("cells", "native"):
-        for path in sorted((package / room).rglob("*.py")):
+    rooms = [sorted((package / room).rglob("*.py")) for room in ("cells", "native")]
+    if not all(rooms):
+        return None
+    digest = hashlib.sha256()
+    try:
+        # `config` has sizes of blocks.
+        for path in (package / "config.py", *chain(*rooms)):
             digest.update(path.read_bytes())
+    except OSError:
+        return None
     return digest.hexdigest()
 
 
@@ -186,7 +198,7 @@ def _delete_least_recent(keep: Path) -> None:
 
 def _delete_abandoned() -> None:
     """Delete the incomplete files of crashed processes."""
-    for path in (*_folder().glob(".*.new"), *_folder().parent.glob(".*.new")):
+    for path in _folder().glob(".*.new"):
         with suppress(OSError):
             if path.stat().st_mtime < time.time() - ABANDONED:
                 path.unlink()

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 import charrnn
@@ -18,7 +19,7 @@ from charrnn.native.code import compiled, machine
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.text import cache
-from tests.commands import run
+from tests.commands import refused, run, run_here
 from tests.conftest import PROCESSORS, Processor
 
 Keep = Callable[[int], int]
@@ -98,6 +99,21 @@ def test_code_is_made_anew_when_what_makes_it_has_changed(
     assert made == [3, 3]
 
 
+def test_code_of_which_nobody_knows_what_it_is_made_by_is_not_kept(
+    another_process: Callable[[], Keep], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a frozen copy of the package, which has no sources."""
+    monkeypatch.setattr(charrnn, "__file__", str(tmp_path / "charrnn" / "__init__.py"))
+    monkeypatch.setattr(compiled, "source_digest", compiled.source_digest.__wrapped__)
+    for room in ("", "cells", "native"):
+        (tmp_path / "charrnn" / room).mkdir()
+        assert result(another_process()(3)) == 3
+    (tmp_path / "charrnn" / "config.py").touch()
+    assert result(another_process()(3)) == 3
+    assert made == [3] * 4
+    assert compiled.entries() == {}
+
+
 @pytest.mark.parametrize("changed", ["config.py", "cells/gradients.py", "native/vectors.py"])
 def test_all_that_code_is_made_by_counts(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -175,6 +191,23 @@ def test_where_nothing_can_be_kept_code_is_compiled(another_process: Callable[[]
     assert result(another_process()(3)) == 3
     assert result(another_process()(3)) == 3
     assert made == [3, 3]
+
+
+def test_without_a_home_folder_code_is_compiled_and_the_command_says_what_to_set(
+    another_process: Callable[[], Keep], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container whose user has no entry: what needed code ended in a traceback."""
+
+    def fail(_: str) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_cache_path", fail)
+    assert result(another_process()(3)) == 3
+    assert result(another_process()(3)) == 3
+    assert made == [3, 3]
+    said = "there is no home folder, which would hold caches; choose a place for caches with XDG_"
+    for option in ((), ("--all",), ("--clear",)):
+        refused(run_here(tmp_path, "cache", *option), 74, said)
 
 
 def test_the_least_recently_used_code_gives_way(
@@ -267,13 +300,6 @@ def test_what_is_no_file_is_none_of_its_own(code: Path) -> None:
     assert [*compiled.entries()] == [code / "whole.o"]
     assert compiled.clear() == (1, [])
     assert len(list(code.iterdir())) == 3, "a user's own are left alone"
-
-
-def test_ids_that_an_earlier_version_has_left_are_cleared(code: Path) -> None:
-    ids = code.parent / "0.ids"
-    ids.touch()
-    assert compiled.clear() == (2, [])
-    assert not ids.exists()
 
 
 def test_half_made_files_of_crashed_processes_go(another_process: Callable[[], Keep]) -> None:
