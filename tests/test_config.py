@@ -80,6 +80,17 @@ def test_an_option_is_of_one_setting(command: str) -> None:
         assert setting.shown_default in option.help
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(SampleConfig, "max_new_tokens"), (EvalConfig, "window"), (EvalConfig, "segment")],
+)
+def test_a_number_of_tokens_is_said_to_be_one_of_bytes_for_a_byte_model(
+    kind: type[Settings], name: str
+) -> None:
+    (setting,) = (one for one in settings_of(kind) if one.name == name)
+    assert "(bytes, for a byte model)" in setting.help
+
+
 def value_of(setting: Setting) -> Any:
     """A value that is within the bounds, and not the default."""
     if values := choices(setting.annotation):
