@@ -151,6 +151,8 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
     lines = ["the clerk", "", "quay the on it finds"]
     done = run(desk, "score", "verse", data="\n".join(lines).encode())
     scores = [json.loads(line) for line in done.stdout.splitlines()]
+    (first, *_) = load(desk / "checkpoints" / "verse").score_lines(lines)
+    assert [*scores[0]] == [*first.facts()], "the names that eval --json gives"
     assert [score["characters"] for score in scores] == [len(line) for line in lines]
     assert all(math.isfinite(value) for score in scores for value in score.values())
 
