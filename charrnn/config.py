@@ -310,8 +310,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     seed: Annotated[
         Count,
         about(
-            "Seed of weights, lanes and dropout; equal seeds train equal models if they are "
-            "computed alike, as --repeat sees to."
+            "Seed of weights, lanes and dropout, and of which records or examples validate; equal "
+            "seeds train equal models if they are computed alike, as --repeat sees to."
         ),
     ] = 0
     device: Annotated[DeviceName, about("Where to train.")] = "auto"

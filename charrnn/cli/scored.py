@@ -193,7 +193,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         )
     if trained:
         parts = {(one.training_tokens(text.distinct), one.seed) for one in trained}
-        text = text.split(*the_one(parts, spool.name))[1]
+        text = text.split(*the_one(parts, spool.name, ", which --seed chooses"))[1]
     return spool.name, text
 
 
