@@ -208,8 +208,8 @@ def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None
     sized = {"hidden_size": 256}
     often = plan_of(100_000, 60, Budget(epochs=60), sized, speed=90e9).settings["weight_decay"]
     rarely = plan_of(tokens, 60, Budget(epochs=1), sized, speed=90e9).settings["weight_decay"]
-    decays = f"{often} or {rarely}, by the text, and less in long runs"
-    decays += f"; to forecast {series.WEIGHT_DECAY}"
+    decays = f"{often} or {rarely}, by the text, and less in runs of many updates "
+    decays += f"or at a high learning rate; to forecast {series.WEIGHT_DECAY}"
     assert shown["weight_decay"] == decays
     assert shown["minutes"] == f"{Budget().minutes:g}"
     assert shown["val_frac"].startswith(f"{made.val_tokens / tokens:g},")

@@ -224,6 +224,7 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, un
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{read}, {learning_rate_in_words(settings)}, {dropout_in_words(model)}, "
+        f"{read}, {learning_rate_in_words(settings)}, weight decay {settings['weight_decay']:g}, "
+        f"{dropout_in_words(model)}, "
         f"chosen for {counted(shares.train, f'training {unit}')}{records}"
     )
