@@ -284,7 +284,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         NonNegative,
         about(
             "Weight decay, on weight matrices.",
-            unset="0.05 or 0.15, by the text, and less in long runs; to forecast 0.5",
+            unset="0.05 or 0.15, by the text, and less in runs of many updates or at a high "
+            "learning rate; to forecast 0.5",
         ),
     ]
     grad_clip: Annotated[Positive, about("Maximum norm of the gradient.")] = 1.0
@@ -310,8 +311,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     seed: Annotated[
         Count,
         about(
-            "Seed of weights, lanes and dropout; equal seeds train equal models if they are "
-            "computed alike, as --repeat sees to."
+            "Seed of weights, lanes and dropout, and of which records or examples validate; equal "
+            "seeds train equal models if they are computed alike, as --repeat sees to."
         ),
     ] = 0
     device: Annotated[DeviceName, about("Where to train.")] = "auto"

@@ -126,13 +126,17 @@ class EvalConfig(Settings, frozen=True, kw_only=True):
             unset="carried",
         ),
     ] = None
-    window: Annotated[Width, about("Characters per window.")] = 256
+    window: Annotated[Width, about("Characters per window (bytes, for a byte model).")] = 256
     random_windows: Annotated[
         Size | None, about("Score this many windows at random places, instead of all.")
     ] = None
     seed: Annotated[Count, about("Seed of the random windows.")] = 0
     segment: Annotated[
-        Width, about("Dynamic evaluation: characters scored before each adaptation.")
+        Width,
+        about(
+            "Dynamic evaluation: characters scored before each adaptation (bytes, for a "
+            "byte model)."
+        ),
     ] = 32
     rate: Annotated[
         NonNegative, about("Dynamic evaluation: how far the weights move each time.")

@@ -80,6 +80,17 @@ def test_an_option_is_of_one_setting(command: str) -> None:
         assert setting.shown_default in option.help
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(SampleConfig, "max_new_tokens"), (EvalConfig, "window"), (EvalConfig, "segment")],
+)
+def test_a_number_of_tokens_is_said_to_be_one_of_bytes_for_a_byte_model(
+    kind: type[Settings], name: str
+) -> None:
+    (setting,) = (one for one in settings_of(kind) if one.name == name)
+    assert "(bytes, for a byte model)" in setting.help
+
+
 def value_of(setting: Setting) -> Any:
     """A value that is within the bounds, and not the default."""
     if values := choices(setting.annotation):
@@ -197,8 +208,8 @@ def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None
     sized = {"hidden_size": 256}
     often = plan_of(100_000, 60, Budget(epochs=60), sized, speed=90e9).settings["weight_decay"]
     rarely = plan_of(tokens, 60, Budget(epochs=1), sized, speed=90e9).settings["weight_decay"]
-    decays = f"{often} or {rarely}, by the text, and less in long runs"
-    decays += f"; to forecast {series.WEIGHT_DECAY}"
+    decays = f"{often} or {rarely}, by the text, and less in runs of many updates "
+    decays += f"or at a high learning rate; to forecast {series.WEIGHT_DECAY}"
     assert shown["weight_decay"] == decays
     assert shown["minutes"] == f"{Budget().minutes:g}"
     assert shown["val_frac"].startswith(f"{made.val_tokens / tokens:g},")

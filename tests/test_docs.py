@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import runpy
@@ -258,6 +259,33 @@ def test_each_promise_names_its_test() -> None:
 def test_the_table_of_scaling_is_computed() -> None:
     table = runpy.run_path(str(ROOT / "benchmarks" / "scaling_table.py"))["table"]()
     assert "\n".join(table) in PAGES["docs/scaling.md"], "run benchmarks/scaling_table.py"
+
+
+def measured_together() -> Iterator[str]:
+    """What three models and these together have reached, as the table of tasks shows it."""
+    for path in sorted((ROOT / "benchmarks" / "results").glob("tasks*.json")):
+        for row in json.loads(path.read_text("utf-8")).values():
+            own = [one for one in row["figures"] if one["who"].startswith("charrnn")]
+            shown = [
+                f"{one['value']:.1f}" if one["metric"] == "MAPE" else f"{one['value'] / 100:.3f}"
+                for one in own
+            ]
+            for last in (k for k, one in enumerate(own) if "these together" in one["who"]):
+                yield f"{', '.join(shown[last - 3 : last])}; together {shown[last]}"
+
+
+def test_the_figures_of_models_together_are_those_that_were_measured() -> None:
+    page = PAGES["docs/results.md"].replace("**", "")
+    shown = re.findall(r"\d[\d., ]+; together [\d.]+", page)
+    assert len(shown) == 10
+    assert {*shown} - {*measured_together()} == set()
+
+
+def test_the_figure_before_those_of_three_seeds_is_their_median() -> None:
+    page = PAGES["docs/results.md"].replace("**", "")
+    found = re.findall(r"([\d.]+) \(([\d.]+), ([\d.]+), ([\d.]+)\)", page)
+    assert len(found) == 12
+    assert [of for of in found if of[0] != sorted(of[1:])[1]] == []
 
 
 def test_the_torch_without_cuda_is_the_one_that_is_pinned() -> None:

@@ -111,7 +111,9 @@ def evaluate(
     if per_char:
         _write_characters(found, told)
     elif json:
-        facts = {"models": models, "text": found.text, "protocol": found.protocol}
+        facts: dict[str, Any] = {"models": models, "text": found.text}
+        facts |= {"protocol": found.protocol, "validation": validation}
+        facts |= {"unknown": unknown, "dynamic": asked.dynamic}
         write(encode_json(facts | found.score.facts() | {"settings": config}), told)
     else:
         for label, value in _rows(found).items():

@@ -33,7 +33,7 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
         record = msgspec.to_builtins(found.record)
         parameters = sum(weight.size for weight in found.weights.values())
         kept = {"path": str(found.path), "parameters": parameters, "evaluation": found.evaluation}
-        write(encode_json(kept | record | {"files": sizes}))
+        write(encode_json(kept | record | {"metrics": found.metrics, "files": sizes}))
         return
     rows = {"model": str(found.path)} | card.facts(found)
     rows["files"] = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())

@@ -172,19 +172,20 @@ def refuse_own_set(records: list[ModelRecord], name: str) -> None:
         raise UsageError(found, "give that set as the text, and leave --validation out")
 
 
-def the_one(parts: set[Part], name: str) -> Part:
+def the_one(parts: set[Part], name: str, why: str = "") -> Part:
     """The part of a text that all models were trained on.
 
     Args:
         parts: what each model says that it was; at least one.
         name: of the text.
+        why: a clause that says what has chosen them, if that is known.
 
     Raises:
         UsageError: if it differs from model to model.
     """
     if len(parts) > 1:
         raise UsageError(
-            f"the models were trained on different parts of {name}",
+            f"the models were trained on different parts of {name}{why}",
             "take them one by one, or a text that none has seen",
         )
     return next(iter(parts))

@@ -52,14 +52,7 @@ def score(
     def answer(some: list[str]) -> None:
         nonlocal scored, changed, characters
         for found in loaded.score_lines(some, unknown, first=scored + 1):
-            facts = {
-                "nats": found.nats,
-                "nats_per_char": found.nats_per_char,
-                "bits_per_char": found.bits_per_char,
-                "perplexity": found.perplexity,
-                "characters": found.characters,
-            }
-            write(encode_json(facts))
+            write(encode_json(found.facts()))
         scored += len(some)
         if unknown != "error":
             read = [as_trained(text, loaded.tokenizer) for text in some]

@@ -11,6 +11,7 @@ from charrnn.cli.parts import refuse_own_set, say_changed, the_one, trained_on
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.output import say, say_new
+from charrnn.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +116,10 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
         nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
     score = text_score(nats, text, config, tokenizer)
     protocol = str(config.protocol or ("records" if is_list else "carried"))
-    protocol += f" of {config.window}" * (protocol == "windows")
+    if protocol == "windows":
+        number = config.random_windows
+        windows = "windows" if number is None else counted(number, "random window")
+        protocol = f"{windows} of {config.window}"
     protocol += ", dynamic" * bool(asked.dynamic)
     ids = text.written() if isinstance(text, Records) else text
     return ScoredText(name, protocol, tokenizer, ids, nats, score, reverse)
@@ -189,7 +193,7 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         )
     if trained:
         parts = {(one.training_tokens(text.distinct), one.seed) for one in trained}
-        text = text.split(*the_one(parts, spool.name))[1]
+        text = text.split(*the_one(parts, spool.name, ", which --seed chooses"))[1]
     return spool.name, text
 
 

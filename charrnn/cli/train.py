@@ -44,8 +44,8 @@ RepeatOption = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="Make this run again: same settings, same updates and, with the same version of "
-        "charrnn, same weights to the bit.",
+        help="Make this run again: same settings, same updates and, with the same machine, "
+        "charrnn, PyTorch, extras and number of threads, same weights to the bit.",
     ),
 ]
 ValidationOption = Annotated[

@@ -20,7 +20,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import is_hidden
 from charrnn.cells.rules import CELLS
 from charrnn.checkpoints import STATE
-from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
+from charrnn.config import BudgetName, DeviceName, Reading, Size, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import reread_during_saves
 from charrnn.folder.reading import can_start_others, read_record, read_tokenizer, saved_step
@@ -76,6 +76,9 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         budget: what the run was given, which makes another one longer; None in older runs.
         processes: how many shared the latest updates.
         device: what computed the latest updates; None in older runs, which did not say.
+        threads: in how many of PyTorch's the processor could compute these, before any were left to
+            other programs; likewise.
+        moved: whether it has gone on where numbers are rounded otherwise than where it began.
     """
 
     step: int
@@ -92,6 +95,8 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     budget: BudgetName | None = None
     processes: Annotated[int, Meta(ge=1)] = 1
     device: DeviceName | None = None
+    threads: Size | None = None
+    moved: bool = False
     validation: tuple[str, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from typing import cast
 
 import msgspec
 import numpy as np
+import torch
 
 from charrnn.arrays import Weights
 from charrnn.checkpoints import CARD, CONFIG, METRICS, STATE, WEIGHTS
@@ -28,6 +29,7 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import READING_RULES, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.hardware.threads import max_threads
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.learning.task import Scored, Task
@@ -60,6 +62,7 @@ class Recorder:
         best: the one that the task ranks first.
         best_weights: the weights then.
         stale: how many evaluations have passed since.
+        moved: whether it has gone on where numbers are rounded otherwise than where it began.
         saved_step: after which update the weights in the folder were saved.
     """
 
@@ -75,6 +78,7 @@ class Recorder:
     best: Evaluation | None = None
     best_weights: Weights | None = None
     stale: int = 0
+    moved: bool = False
     saved_step: int | None = None
 
     def restore(self, run: RunState) -> None:
@@ -84,6 +88,7 @@ class Recorder:
         self.best_weights, self.saved_step = run.best_weights, run.saved_step
         self.watch = Stopwatch(progress.seconds)
         self.minutes, self.budget = progress.minutes, progress.budget
+        self.moved = progress.moved
 
     def is_due(self, learner: Learner) -> bool:
         """Whether an evaluation is due that has not been made yet."""
@@ -186,12 +191,15 @@ class Recorder:
         self.keep_settings(learner)
 
     def keep_settings(self, learner: Learner) -> None:
-        """Save the run with the settings that it has now.
+        """Save the run with the settings and the PyTorch that it has now.
 
         Raises:
             CharRNNError: as `save`.
         """
-        self.record = msgspec.structs.replace(self.record, training=learner.config)
+        version = str(torch.__version__)
+        self.record = msgspec.structs.replace(
+            self.record, training=learner.config, torch_version=version
+        )
         self.save(learner, self._description_files(self.record))
 
     def save(self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})) -> None:
@@ -262,6 +270,8 @@ class Recorder:
             budget=self.budget,
             processes=learner.ranks.count,
             device=cast(DeviceName, learner.device.type),
+            threads=max_threads(),
+            moved=self.moved,
         )
 
     def _model_files(self, folder: ModelFolder) -> dict[str, bytes]:

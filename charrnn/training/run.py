@@ -88,9 +88,9 @@ def train(
         init_from: a language model whose weights the run starts from; its vocabulary may grow. A
             task takes two, if one of them was trained with `reverse`.
         repeat: an earlier run to make again: its settings and its number of updates, corrected
-            when it was. With the same corpus, on one machine with one number of threads, the
-            weights are the same to the bit. No settings can be given, and `reading` only where the
-            folder no longer tells.
+            when it was. With the same corpus, machine, charrnn, PyTorch, extras and number of
+            threads, the weights are the same to the bit. No settings can be given, and `reading`
+            only where the folder no longer tells.
         tokenizer: whether a token is a character or a byte of UTF-8.
         reading: encoding and columns of the sources.
         settings: any of `ModelConfig`, `TrainConfig` and `TaskSettings`; what is left open is

@@ -45,6 +45,19 @@ def test_validation_is_what_training_said(desk: Path) -> None:
     assert facts["nats_per_char"] == pytest.approx(summary["val_nats"], abs=1e-4)
 
 
+def test_json_tells_what_was_scored_and_how(desk: Path) -> None:
+    """The part for validation could not be told from the whole text."""
+    command = ("eval", "verse", "verse.txt", "--json")
+    adapted = run(desk, *command, "--validation", "--dynamic", "verse.txt")
+    windows = ("--protocol", "windows", "--window", 30, "--random-windows", 20)
+    drawn = run(desk, *command, *windows, "--unknown", "skip")
+    names = ("protocol", "validation", "unknown", "dynamic")
+    assert [[json.loads(one.stdout)[name] for name in names] for one in (adapted, drawn)] == [
+        ["carried, dynamic", True, "error", ["verse.txt"]],
+        ["20 random windows of 30", False, "skip", []],
+    ]
+
+
 def test_the_text_that_was_trained_on_is_known_by_its_content(desk: Path) -> None:
     """Moved, renamed, compressed, in an archive, as it comes."""
     whole = (desk / "verse.txt").read_bytes()
@@ -151,6 +164,8 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
     lines = ["the clerk", "", "quay the on it finds"]
     done = run(desk, "score", "verse", data="\n".join(lines).encode())
     scores = [json.loads(line) for line in done.stdout.splitlines()]
+    (first, *_) = load(desk / "checkpoints" / "verse").score_lines(lines)
+    assert [*scores[0]] == [*first.facts()], "the names that eval --json gives"
     assert [score["characters"] for score in scores] == [len(line) for line in lines]
     assert all(math.isfinite(value) for score in scores for value in score.values())
 
@@ -270,7 +285,8 @@ def test_a_text_that_can_be_read_only_once_is_read_only_once(desk: Path) -> None
         found = run(desk, "eval", "verse", source, *options, "--json", data=whole)
         assert found.returncode == 0, found.stderr
         facts, wanted = json.loads(found.stdout), json.loads(expected.stdout)
-        assert facts | {"text": ""} == wanted | {"text": ""}
+        names = {"text": "", "dynamic": []}  # of the sources
+        assert facts | names == wanted | names
 
 
 def test_weights_are_read_once_whatever_is_to_be_known_of_their_training(

@@ -402,6 +402,14 @@ def test_validation_is_what_training_said(desk: Path) -> None:
         assert "the list that was trained on" in done.stderr
 
 
+def test_models_of_other_seeds_have_other_records_for_validation(desk: Path) -> None:
+    options = ("--seed", 1, "--name", "reseeded", "--steps", 3, *TINY)
+    assert run(desk, "train", "names.txt", *options).returncode == 0
+    done = run(desk, "eval", "names", "reseeded", "names.txt", "--validation")
+    assert done.returncode == 2
+    assert "different parts of names, which --seed chooses; take them one by one" in done.stderr
+
+
 def test_a_row_may_have_blank_lines(desk: Path) -> None:
     with (desk / "cards.csv").open(newline="") as file:
         rows = [row[0] for row in csv.reader(file)][1:]

@@ -233,6 +233,9 @@ def test_info_shows_the_card(home: Path) -> None:
     facts = json.loads(run(home, "info", "verse", "--json").stdout)
     assert facts["model"]["hidden_size"] == 12
     assert facts["evaluation"]["step"] == 30
+    lines = (home / "checkpoints" / "verse" / "metrics.jsonl").read_text().splitlines()
+    assert facts["metrics"] == [json.loads(line) for line in lines]
+    assert facts["evaluation"] in facts["metrics"]
     assert facts["files"]["model.safetensors"] > 1000
 
 

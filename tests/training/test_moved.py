@@ -73,6 +73,51 @@ def test_a_run_that_goes_on_on_another_device_says_so(
     assert "before, on mps now: other units are dropped" in note
 
 
+@pytest.mark.parametrize(
+    ("what", "note"),
+    [
+        ("threads", "1 thread before, 16 now: that changes rounding and nothing else"),
+        ("PyTorch", f"PyTorch 1.0 before, {torch.__version__} now: that may change rounding"),
+        ("engine", "is not available here, so its results will differ in the last digits"),
+    ],
+    ids=["threads", "PyTorch", "engine"],
+)
+def test_a_run_that_went_on_elsewhere_says_so_and_that_it_cant_be_made_again(
+    what: str, note: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder tells of its last part alone, and `--repeat` made another run of it silently."""
+    path = _stopped(text, tmp_path / "model")
+    warning = f"{path} was computed in more than one way"
+    run = train(repeat=path, out=tmp_path / "before")
+    assert not any(" before, " in one or warning in one for one in run.notes)
+    with monkeypatch.context() as there:
+        if what == "threads":
+            there.setattr("charrnn.training.beginning.moved.max_threads", lambda: 16)
+        elif what == "engine":
+            _change(path, engine="persistent")  # of a GPU
+        else:
+            config = json.loads((path / "config.json").read_text()) | {"torch_version": "1.0"}
+            write_files(path, {"config.json": json.dumps(config).encode()})
+        run = resume(path)
+        consume(run, 15)
+    assert any(note in one for one in run.notes)
+    state = read_run(path)
+    assert (state.progress.moved, state.record.torch_version) == (True, torch.__version__)
+    assert not any(" before, " in one for one in resume(path).notes), "said once"
+    again = train(repeat=path, out=tmp_path / "again")
+    assert any(one.startswith(warning) for one in again.notes)
+    consume(again, 2)
+    assert not read_run(tmp_path / "again").progress.moved
+
+
+def test_older_runs_do_not_say_how_many_threads_they_had(text: Path, tmp_path: Path) -> None:
+    run = read_run(_stopped(text, tmp_path / "model"))
+    assert run.progress.threads == torch.get_num_threads()
+    for threads, told in ((None, 0), (torch.get_num_threads() + 1, 1)):
+        progress = msgspec.structs.replace(run.progress, threads=threads)
+        assert len(moved(run.record, progress).notes) == told
+
+
 @pytest.mark.usefixtures("without_bf16")
 def test_a_run_in_bfloat16_goes_on_in_fp32_where_that_is_emulated(
     cell: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -101,6 +146,7 @@ def test_a_run_in_bfloat16_goes_on_in_fp32_where_that_is_emulated(
     *_, finished = again
     assert isinstance(finished, Finished)
     assert content(path) == content(tmp_path / "whole")
+    assert read_run(path).progress.moved
 
 
 @pytest.mark.usefixtures("without_bf16")
@@ -162,7 +208,7 @@ def test_where_a_run_was_before_tells_whether_bfloat16_was_chosen_here(
     settings = {"precision": "bf16", "engine": engine, "device": "auto"}
     config = msgspec.structs.replace(run.config, **settings)
     progress = None if before is None else msgspec.structs.replace(run.progress, device=before)
-    found = moved(config, run.record.model, progress)
+    found = moved(msgspec.structs.replace(run.record, training=config), progress)
     assert found.config.precision == precision
     assert (LACKING in found.notes) == (precision == "fp32")
     assert any("on cuda before" in note for note in found.notes) == (before == "cuda")
@@ -175,7 +221,8 @@ def test_bfloat16_stays_where_the_machine_has_it(
     run = read_run(_stopped(text, tmp_path / "model"))
     config = msgspec.structs.replace(run.config, precision="bf16", engine="persistent")
     progress = msgspec.structs.replace(run.progress, device="cuda")
-    assert moved(config, run.record.model, progress).config == config
+    record = msgspec.structs.replace(run.record, training=config)
+    assert moved(record, progress).config == config
 
 
 @pytest.mark.parametrize(("processes", "kept"), [(1, True), (2, False)])
@@ -186,7 +233,7 @@ def test_several_processes_have_all_their_threads_again(
     run = read_run(_stopped(text, tmp_path / "model"))
     config = msgspec.structs.replace(run.config, threads=(Threads(step=4, count=1),))
     monkeypatch.setattr("charrnn.training.beginning.moved.processes", lambda: Ranks(0, processes))
-    found = moved(config, run.record.model, run.progress)
+    found = moved(msgspec.structs.replace(run.record, training=config), run.progress)
     assert (found.config == config) is kept
     assert found.config.threads == (config.threads if kept else ())
     assert any("in 1 thread before" in note for note in found.notes) is not kept

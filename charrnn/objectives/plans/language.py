@@ -61,7 +61,6 @@ DROPOUTS = (
     (6, (0.1, 0.0), (0.1, 0.0), (0.05, 0.0)),
     (12, (0.2, 0.0), (0.2, 0.0), (0.1, 0.0)),
     (60, (0.3, 0.2), (0.3, 0.2), (0.15, 0.1)),
-    (180, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
     (300, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
     (400, (0.5, 0.3), (0.5, 0.3), (0.25, 0.25)),
     (1_000, (0.5, 0.5), (0.5, 0.3), (0.25, 0.25)),
@@ -225,6 +224,7 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, un
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{read}, {learning_rate_in_words(settings)}, {dropout_in_words(model)}, "
+        f"{read}, {learning_rate_in_words(settings)}, weight decay {settings['weight_decay']:g}, "
+        f"{dropout_in_words(model)}, "
         f"chosen for {counted(shares.train, f'training {unit}')}{records}"
     )

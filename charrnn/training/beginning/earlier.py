@@ -59,7 +59,7 @@ def stopped(place: Place, sources: Sources | None, validation: Sources | None) -
     _refuse_other_validation(validation, record, folder)
     text, held = _sources_before(progress, (sources, validation), folder, "resume")
     data = _read_again(text, held, progress.reading, record, run.tokenizer, folder)
-    here = moved(run.config, record.model, progress)
+    here = moved(record, progress)
     return StoppedRun(
         data=data,
         origin=origin_of(text, progress.reading, held),
@@ -116,8 +116,12 @@ def repeated(
     (text, held), reading, progress = _sources_and_reading(
         folder, record, tokenizer, (sources, validation), reading
     )
-    here = moved(config, record.model, progress)
+    here = moved(record, progress)
     data = _read_again(text, held, reading, record, tokenizer, folder)
+    notes = data.notes + here.notes
+    if progress is not None and progress.moved:
+        ways = "more than one way (device, processes, threads or PyTorch)"
+        notes += (f"{folder} was computed in {ways}: it can't be made again to the bit",)
     return NewRun(
         data=data,
         origin=origin_of(text, reading, held),
@@ -127,7 +131,7 @@ def repeated(
         budget=Budget(steps=config.steps),
         bases=bases,
         place=out,
-        notes=data.notes + here.notes,
+        notes=notes,
         seconds=clock.now() - begin,
     )
 

@@ -1,6 +1,6 @@
 """A run that goes on, or is made again, elsewhere than where it was before.
 
-here = moved(config, model, progress)    # its settings here, and what changes
+here = moved(record, progress)    # its settings here, and what changes
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import msgspec
 import torch
 
 from charrnn.config import DeviceName, ModelConfig, TrainConfig
+from charrnn.folder.record import ModelRecord
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.hardware.devices import choose_device, choose_precision, device_here
 from charrnn.learning.hardware.ranks import processes
+from charrnn.learning.hardware.threads import max_threads
 from charrnn.network.stack.choice import candidates
 from charrnn.words import counted
 
@@ -32,21 +34,24 @@ class Moved(NamedTuple):
     notes: tuple[str, ...]
 
 
-def moved(config: TrainConfig, model: ModelConfig, progress: RunProgress | None) -> Moved:
+def moved(record: ModelRecord, progress: RunProgress | None) -> Moved:
     """How a run is computed here; on the machine that it was begun on as it was there.
 
     Args:
-        config, model: the settings of its training, and of the network.
+        record: its `config.json`.
         progress: how far it has come; None if nothing is known of that.
 
     Raises:
         UsageError: as `choose_device` for `auto`.
     """
+    config, model = record.training, record.model
+    assert config is not None, "what goes on was trained"
     here = msgspec.structs.replace(config, device=device_here(config.device))
     device = choose_device(here.device)
     before = (progress and progress.device) or config.device
     notes = () if progress is None else processes().changed_from(progress.processes)
-    if here.threads and progress is not None and progress.processes != processes().count:
+    others = progress is not None and progress.processes != processes().count
+    if here.threads and others:
         # One process alone had left processors to other programs; several have other threads.
         left = counted(here.threads[-1].count, "thread")
         here = msgspec.structs.replace(here, threads=())
@@ -54,11 +59,25 @@ def moved(config: TrainConfig, model: ModelConfig, progress: RunProgress | None)
     if before not in ("auto", device.type):
         change = "other units are dropped, and numbers rounded otherwise"
         notes += (f"on {before} before, on {device.type} now: {change}",)
+    elif device.type == "cpu" and progress is not None and not others:
+        notes += _changed_threads(progress.threads)
+    if record.torch_version not in (None, version := str(torch.__version__)):
+        versions = f"PyTorch {record.torch_version} before, {version} now"
+        notes += (f"{versions}: that may change rounding",)
     if _lacks_bf16(config, model, device, before):
         able = candidates(model.cell, model.hidden_size, device, torch.float32)
         here = msgspec.structs.replace(here, precision="fp32", engine=able[0])
         notes += ("in bf16 before, in fp32 now: this machine has no bfloat16",)
     return Moved(here, notes)
+
+
+def _changed_threads(before: int | None) -> tuple[str, ...]:
+    """What to know where a run could have another number of threads before, if it tells."""
+    now = max_threads()
+    if before is None or before == now:
+        return ()
+    numbers = f"{counted(before, 'thread')} before, {now:,} now"
+    return (f"{numbers}: that changes rounding and nothing else",)
 
 
 def _lacks_bf16(

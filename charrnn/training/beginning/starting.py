@@ -221,7 +221,8 @@ class StoppedRun:
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.place.path)  # as it is now that no other run can go on with it
-        config = moved(run.config, run.record.model, run.progress).config
+        here = moved(run.record, run.progress)
+        config = here.config
         ranks = _begin(self.place, self.data, is_settled=True)
         task = self.data.task(config)
         learner = Learner(task, run.record.model, config, ranks)
@@ -234,6 +235,7 @@ class StoppedRun:
             origin = origin._replace(validation=before.validation)
         recorder = Recorder(self.place, run.record, task, origin, Saver(lock))
         recorder.restore(run)
+        recorder.moved |= bool(here.notes) or learner.engine != config.engine
         learner.prepare()
         summary = f"resumed after {run.progress.step:,} of {config.steps:,} updates"
         yield _started(learner, recorder, self.origin, self.notes, summary)
@@ -241,7 +243,7 @@ class StoppedRun:
             advice = _over(self.place, self.data.task_record)
             yield from report(learner, recorder, None, advice)
             return
-        if config != run.config:
+        if here.notes or config != run.config:
             recorder.keep_settings(learner)
         yield from loop(learner, recorder, deadline_of(learner, recorder))
 

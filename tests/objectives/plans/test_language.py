@@ -170,6 +170,7 @@ def test_weights_decay_less_in_a_long_run() -> None:
     def decay(tokens: int, budget: Budget, **given: Any) -> float:
         made = plan(tokens, 60, budget, {"hidden_size": 128, **given})
         found: float = made.settings["weight_decay"]
+        assert f", weight decay {found:g}, dropout " in made.reasons
         return found
 
     epoch = 2_700_000 / 2048  # updates
