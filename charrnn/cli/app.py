@@ -175,7 +175,7 @@ def _lacks_memory(error: Exception) -> bool:
     """Whether memory has run out, which PyTorch says in its own way."""
     if sys.modules.get("torch") is None:
         return isinstance(error, MemoryError)
-    from charrnn.training.memory import lacks_memory
+    from charrnn.learning.hardware.devices import lacks_memory
 
     return lacks_memory(error)
 
