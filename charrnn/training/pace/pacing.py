@@ -90,7 +90,8 @@ def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ran
     if is_long and evaluation >= seconds:
         found = f"validating takes about {evaluation:,.0f} s, and the run has {seconds:,.0f} s"
         raise UsageError(found, SHORTER_VALIDATION)
-    left = seconds - (clock.now() - begin) - report_seconds(task, evaluation, seconds)
+    closing = report_seconds(task, evaluation, seconds)
+    left = max(seconds - (clock.now() - begin) - closing, 0.0)  # reading may have taken all
     usual, possible = _evaluations(plan, left, update, evaluation)
     evaluations = min(usual, possible)
     spare = min(evaluation, EVALUATION_SHARE * seconds)
@@ -116,7 +117,7 @@ def _evaluations(plan: Plan, left: float, update: float, evaluation: float) -> t
     """
     steps = min(left / update, MAX_STEPS)
     usual = steps / schedule(plan, max(1, int(steps))).eval_every
-    most = MOST_EVALUATION * max(left, 0.0)
+    most = MOST_EVALUATION * left
     if "eval_every" in plan.settings or usual * evaluation <= most:
         return usual, math.inf
     return usual, max(1, int(most / evaluation))

@@ -259,6 +259,16 @@ def test_evaluations_leave_time_for_updates(
     assert [once in note for note in notes] == [True] * (evaluations == 1)
 
 
+def test_where_reading_took_all_the_minutes_an_update_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Evaluations in less than no time made room for a hundred thousand."""
+    monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 30.0))
+    monkeypatch.setattr(clock, "now", lambda: 200.0)
+    plan, task = _small_run()
+    assert pacing.count_steps(plan, Budget(minutes=3), task, 0.0, ALONE).config.steps == 1
+
+
 def test_how_often_the_user_evaluates_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 62.0))
     plan, task = _small_run()
