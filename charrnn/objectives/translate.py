@@ -6,10 +6,11 @@ Translating ──batches──▶ sources (T, B), targets (S, B) ──cost─�
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -182,10 +183,12 @@ class Translating(TextTask[Pair, Batch]):
 
     Args:
         smoothing: in validation, of the wanted probabilities.
+        translated: see `task_config.Translate`.
     """
 
     task_record: Translate
     smoothing: float
+    translated: int = Translate.translated
     higher_is_better: ClassVar[bool] = False
     answered_at_once: ClassVar[int] = 64  # a search takes some hundredths of a second for each
 
@@ -197,8 +200,14 @@ class Translating(TextTask[Pair, Batch]):
     @property
     def metric(self) -> str:
         """See `Task`; the report's is of searches with several paths, and of more pairs."""
-        first = self.task_record.translated
+        first = self.translated
         return f"{ERRORS} (greedy{f', first {first:,}' if len(self.val) > first else ''})"
+
+    def beginning(self, tokens: int) -> Self:
+        """See `Task`; the same share of those that are translated, which takes most of the time."""
+        some = super().beginning(tokens)
+        translated = min(self.translated, len(self.val)) * len(some.val) / max(len(self.val), 1)
+        return replace(some, translated=math.ceil(translated))
 
     def tokens_of(self, example: Pair) -> int:
         """See `TextTask`."""
@@ -245,7 +254,7 @@ class Translating(TextTask[Pair, Batch]):
             count += int(cost.number)
             yield
         translator = Translator(self.folder(network.config, network.weights()))
-        pairs = self.val[: self.task_record.translated]
+        pairs = self.val[: self.translated]
         answers = translator.predict([pair.source for pair in pairs], num_beams=1)
         texts = [answer.text for answer in answers]
         errors = character_error_rate(texts, nearest_targets(texts, pairs, self.val))
@@ -278,7 +287,7 @@ class Translating(TextTask[Pair, Batch]):
     @property
     def reporting(self) -> float:
         """See `Task`; of each pair, several paths are followed, and of more pairs."""
-        return BEAMS * len(self.reported) / len(self.val[: self.task_record.translated])
+        return BEAMS * len(self.reported) / len(self.val[: self.translated])
 
     def judged(
         self,

@@ -249,6 +249,25 @@ def test_validation_is_the_cost_of_all_and_greedy_answers(rules: int, smoothing:
     assert scoring.result.score == rate
 
 
+def test_of_some_pairs_the_same_share_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that an evaluation translates, scaled up with the pairs, was said to take hours."""
+    data = data_of()
+    few = data.task(settings())
+    pairs = list(few.val)[:3]
+    many, few = replace(few, val=pairs * 400), replace(few, val=pairs)
+    network, read = network_of(many, data), list[int]()
+
+    def predict(_: Translator, texts: Sequence[str], **_given: Any) -> list[Translation]:
+        read.append(len(texts))
+        return [Translation(text, 0.0) for text in texts]
+
+    monkeypatch.setattr(Translator, "predict", predict)
+    for task in (many, many.beginning(many.val_tokens // 4), few, few.beginning(few.val_tokens)):
+        for _ in Scoring(task, network):
+            pass
+    assert read == [300, 75, 3, 3]
+
+
 def test_what_the_score_of_an_evaluation_is_of_is_said() -> None:
     """It stood under the name of the report's, which is of wider searches and more pairs."""
     some = data_of().task(settings())
