@@ -50,7 +50,7 @@ from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, report
 from charrnn.training.memory import memory_errors
 from charrnn.training.pace.deadline import Deadline
-from charrnn.training.pace.pacing import Counted, count_steps
+from charrnn.training.pace.pacing import Counted, count_steps, report_seconds
 from charrnn.training.pace.trial import with_fastest_engine
 from charrnn.training.recorder import Recorder
 from charrnn.training.saver import Saver
@@ -174,8 +174,7 @@ class NewRun:
             learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
         yield _started(learner, recorder, self.origin, notes, reasons)
-        deadline = deadline_of(learner, recorder, counted.evaluation_in_updates)
-        yield from loop(learner, recorder, deadline)
+        yield from loop(learner, recorder, deadline_of(learner, recorder, counted))
 
 
 @dataclass(frozen=True)
@@ -271,22 +270,27 @@ def _begin(place: Place, data: Data, *, is_settled: bool) -> Ranks:
 
 
 def deadline_of(
-    learner: Learner, recorder: Recorder, evaluation_in_updates: float = 0.0
+    learner: Learner, recorder: Recorder, counted: Counted | None = None
 ) -> Deadline | None:
     """When the run should end; None if its number of updates is given.
 
     Args:
         learner, recorder: of the run.
-        evaluation_in_updates: how many updates take as long as an evaluation; 0 if not measured.
+        counted: how its updates were counted; None if that was before it was stopped.
     """
     if recorder.minutes is None:
         return None
     batches, task = learner.batches, learner.task
     max_steps = task.max_epochs * batches.steps_per_epoch
-    estimate = SCORING_COST * task.val_tokens / batches.tokens_per_step
     seconds = 60 * recorder.minutes
+    if counted is not None and counted.evaluation_in_updates:
+        in_updates, closing = counted.evaluation_in_updates, counted.closing
+    else:
+        in_updates = SCORING_COST * task.val_tokens / batches.tokens_per_step
+        update = learner.seconds / max(learner.step, 1)
+        closing = report_seconds(task, in_updates * update, seconds)
     passed = recorder.watch.read()
-    return Deadline(seconds, max_steps, evaluation_in_updates or estimate, learner.step, passed)
+    return Deadline(seconds, max_steps, in_updates, learner.step, passed, closing)
 
 
 def _started(

@@ -39,10 +39,11 @@ class Deadline:
         max_steps: no more updates than these, however fast they are.
         evaluation_in_updates: how many updates take as long as an evaluation.
         step, passed: updates made, and seconds passed, when it begins to watch.
+        closing: seconds that the last save and the report will take, which the run waits for; an
+            evaluation tells better.
 
     Attributes:
         pace: seconds per update of late; 0 before it is known.
-        closing: seconds that the last save and the report will take, which the run waits for.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Deadline:
         evaluation_in_updates: float,
         step: int = 0,
         passed: float = 0.0,
+        closing: float = 0.0,
     ) -> None:
         self.seconds = seconds
         self.max_steps = max_steps
         self.evaluation_in_updates = evaluation_in_updates
-        self.pace = self.closing = 0.0
+        self.closing = closing
+        self.pace = 0.0
         self._paces: list[float] = []  # of one span after the other, since it began
         self.begin(step, passed)
 

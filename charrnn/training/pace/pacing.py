@@ -54,11 +54,13 @@ class Counted(NamedTuple):
     Attributes:
         config: its settings.
         evaluation_in_updates: how many updates take as long as an evaluation; 0 if not measured.
+        closing: seconds that are kept for the report; likewise.
         notes: what the user should know.
     """
 
     config: TrainConfig
     evaluation_in_updates: float = 0.0
+    closing: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -104,7 +106,7 @@ def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ran
         if is_long and possible == 1:
             once = f"validating takes about {evaluation:,.0f} s of {seconds:,.0f}"
             notes = (f"{once}, so it is done once, at the end; {SHORTER_VALIDATION}",)
-    return Counted(schedule(plan, steps), evaluation / update, notes)
+    return Counted(schedule(plan, steps), evaluation / update, closing, notes)
 
 
 def _evaluations(plan: Plan, left: float, update: float, evaluation: float) -> tuple[float, float]:

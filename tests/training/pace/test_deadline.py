@@ -23,7 +23,10 @@ from charrnn.folder.reading import read_model
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.optimizer import learning_rate
+from charrnn.objectives.language import LanguageModelling
+from charrnn.training.beginning import starting
 from charrnn.training.pace.deadline import Deadline
+from charrnn.training.pace.pacing import REPORT_SHARE
 from tests.commands import refused, run, run_here
 from tests.conftest import VERSE, small_training
 from tests.training.machines import Machine
@@ -160,6 +163,28 @@ def test_a_run_whose_evaluation_takes_a_third_of_its_minutes_evaluates_once(
     assert isinstance(again, Finished)
     assert _losses(path) == _losses(tmp_path / "again")
     assert weights(path) == weights(tmp_path / "again")
+
+
+def test_the_time_of_the_report_is_kept_before_the_first_evaluation(
+    text: Path, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that evaluates once was corrected into it; one that goes on knows it, too."""
+    begun, known = list[Deadline](), starting.deadline_of
+
+    def deadline_of(*given: Any) -> Deadline | None:
+        deadline = known(*given)
+        assert deadline is not None
+        begun.append(deadline)
+        assert deadline.closing == pytest.approx(REPORT_SHARE * 60 * MINUTES)
+        return deadline
+
+    monkeypatch.setattr(LanguageModelling, "reporting", 9.0)
+    monkeypatch.setattr(starting, "deadline_of", deadline_of)
+    share = 2000 / len(text.read_text())
+    given_ = SMALL | {"minutes": MINUTES, "val_frac": share}
+    assert any(isinstance(event, Progress) for event in train(text, out=tmp_path / "m", **given_))
+    assert any(isinstance(event, Progress) for event in resume(tmp_path / "m"))
+    assert len(begun) == 2
 
 
 def test_a_run_that_is_killed_goes_on_with_its_corrections(

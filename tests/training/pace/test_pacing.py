@@ -251,7 +251,10 @@ def test_evaluations_leave_time_for_updates(
     monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, evaluation))
     monkeypatch.setattr(clock, "now", lambda: 8.0)
     plan, task = _small_run()
-    config, in_updates, notes = pacing.count_steps(plan, Budget(minutes=3), task, 0.0, ALONE)
+    config, in_updates, closing, notes = pacing.count_steps(
+        plan, Budget(minutes=3), task, 0.0, ALONE
+    )
+    assert closing == 0
     assert config.steps == pytest.approx(updates, abs=1)
     assert config.eval_every == math.ceil(config.steps / evaluations)
     assert in_updates == pytest.approx(evaluation / 0.1)
@@ -273,7 +276,7 @@ def test_how_often_the_user_evaluates_stays(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 62.0))
     plan, task = _small_run()
     plan = replace(plan, settings=plan.settings | {"eval_every": 900})
-    config, _, notes = pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE)
+    config, *_, notes = pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE)
     assert (config.eval_every, notes) == (900, ())
 
 
