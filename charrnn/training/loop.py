@@ -11,7 +11,7 @@ from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.threads import max_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.training.events import Event, Progress, Reporting
-from charrnn.training.pace.deadline import Deadline
+from charrnn.training.pace.deadline import Deadline, evaluates_once
 from charrnn.training.pace.neighbours import Neighbours, usage
 from charrnn.training.pace.pacing import REPORT_SHARE, report_seconds
 from charrnn.training.recorder import Recorder
@@ -21,6 +21,7 @@ __all__ = ["is_over", "loop", "report"]
 
 MAX_SKIPPED = 5  # updates in a row whose gradients are not finite
 REPORT_SECONDS = 0.25  # between two Progress events
+SAVED_SHARE = 0.1  # of the minutes, between two saves of a run that has no evaluations to save at
 INTERRUPTED_SECONDS = 2.0  # how long Ctrl-C waits for a save that is under way
 
 
@@ -74,6 +75,7 @@ def _train(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> I
     """Update, evaluate and save until there is nothing left to do."""
     watch = recorder.watch
     ticks = _Ticks(REPORT_SECONDS)
+    saves = _Ticks(math.inf if deadline is None else SAVED_SHARE * deadline.seconds)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
     available = max_threads() if alone and learner.device.type == "cpu" else 1
     neighbours = Neighbours(available, threads_at(learner.step, learner.config), usage())
@@ -103,6 +105,8 @@ def _train(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> I
             if available > 1 and neighbours.adapt(usage()):
                 recorder.change_threads(learner, neighbours.threads)
                 deadline.begin(learner.step, watch.read())
+        if evaluates_once(config) and saves.due():
+            recorder.begin_save(learner)
         if ticks.due():
             recorder.saver.check()
             yield _progress(learner)

@@ -118,7 +118,7 @@ class Recorder:
         if better:
             self.best, self.best_weights = evaluation, weights
         self.stale = 0 if better else self.stale + 1
-        self.saver.begin(self._snapshot(learner))
+        self.begin_save(learner)
         sample = self.task.sample(self.record.model, weights, learner.step)
         metric = evaluation.measure or self.task.metric
         return Evaluated(evaluation=evaluation, best=better, sample=sample, metric=metric)
@@ -214,6 +214,14 @@ class Recorder:
             ReadWriteError: if writing fails, or the save before did; likewise.
         """
         self._snapshot(learner, more)()
+
+    def begin_save(self, learner: Learner) -> None:
+        """Begin to save the run as it is now, while training goes on.
+
+        Raises:
+            CharRNNError: as `save`.
+        """
+        self.saver.begin(self._snapshot(learner))
 
     def _snapshot(
         self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})

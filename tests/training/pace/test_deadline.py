@@ -165,6 +165,26 @@ def test_a_run_whose_evaluation_takes_a_third_of_its_minutes_evaluates_once(
     assert weights(path) == weights(tmp_path / "again")
 
 
+def test_a_run_that_evaluates_once_is_saved_on_its_way(
+    text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    """One that was killed in its last minute had lost all the others."""
+    path, share = tmp_path / "model", 2000 / len(text.read_text())
+    saved = [0]
+    for event in train(text, out=path, **SMALL | {"minutes": MINUTES, "val_frac": share}):
+        if isinstance(event, Progress) and saved[-1] < (step := read_run(path).progress.step):
+            saved.append(step)
+            shutil.copytree(path, tmp_path / f"killed-{step}")
+    assert isinstance(event, Finished)
+    assert not event.corrections
+    assert len(saved) > 4
+    assert max(np.diff([*saved, event.steps])) < event.steps / 4
+    *_, finished = resume(tmp_path / f"killed-{saved[2]}")
+    assert isinstance(finished, Finished)
+    assert finished.seconds == pytest.approx(60 * MINUTES, rel=0.08)
+    assert weights(tmp_path / f"killed-{saved[2]}") == weights(path)
+
+
 def test_the_time_of_the_report_is_kept_before_the_first_evaluation(
     text: Path, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
