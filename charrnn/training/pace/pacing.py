@@ -45,7 +45,6 @@ PROBE_SECONDS = 0.3
 REPORT_SHARE = 0.03  # of the run's minutes, at most, for the report at the end
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 MOST_EVALUATION = 0.5  # of the time that is left, beside which there is enough for updates
-SHORTER_VALIDATION = "give a shorter --validation, a smaller --val-frac or more --minutes"
 
 
 class Counted(NamedTuple):
@@ -91,7 +90,7 @@ def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ran
     is_long = trial.is_long_in_minutes(budget)  # of a shorter run little is measured, and badly
     if is_long and evaluation >= seconds:
         found = f"validating takes about {evaluation:,.0f} s, and the run has {seconds:,.0f} s"
-        raise UsageError(found, SHORTER_VALIDATION)
+        raise UsageError(found, _less_validation(task))
     closing = report_seconds(task, evaluation, seconds)
     left = max(seconds - (clock.now() - begin) - closing, 0.0)  # reading may have taken all
     usual, possible = _evaluations(plan, left, update, evaluation)
@@ -105,8 +104,14 @@ def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ran
         plan = replace(plan, settings=plan.settings | {"eval_every": every})
         if is_long and possible == 1:
             once = f"validating takes about {evaluation:,.0f} s of {seconds:,.0f}"
-            notes = (f"{once}, so it is done once, at the end; {SHORTER_VALIDATION}",)
+            notes = (f"{once}, so it is done once, at the end; {_less_validation(task)}",)
     return Counted(schedule(plan, steps), evaluation / update, closing, notes)
+
+
+def _less_validation(task: Task) -> str:
+    """What to do where validating takes too long; forecasters have no validation set."""
+    own = "" if task.tokenizer is None else "a shorter --validation, "
+    return f"give {own}a smaller --val-frac or more --minutes"
 
 
 def _evaluations(plan: Plan, left: float, update: float, evaluation: float) -> tuple[float, float]:

@@ -286,6 +286,9 @@ def test_validating_for_longer_than_the_run_is_refused(monkeypatch: pytest.Monke
     plan, task = _small_run()
     with pytest.raises(UsageError, match=r"about 200 s, and the run has 180 s; .* --validation"):
         pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE)
+    numbers: Any = replace(task, tokenizer=None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"has 180 s; give a smaller --val-frac or more --minutes"):
+        pacing.count_steps(plan, Budget(minutes=3), numbers, clock.now(), ALONE)
     short = pacing.count_steps(plan, Budget(minutes=0.01), task, clock.now(), ALONE)
     assert (short.config.steps, short.notes) == (1, ())
 
