@@ -145,5 +145,8 @@ class Deadline:
 
 
 def evaluates_once(config: TrainConfig) -> bool:
-    """Whether a run evaluates at its end alone, whenever that will be."""
+    """Whether a run evaluates at its end alone, whenever that will be.
+
+    One whose user asked for an evaluation after just as many updates as were planned is such a run.
+    """
     return config.eval_every == config.steps
