@@ -432,6 +432,7 @@ def test_who_can_not_have_the_gpu_scores_on_the_processor(monkeypatch: pytest.Mo
         raise UsageError("this process was forked", "choose --device cpu")
 
     _, model = _make("gru")
+    monkeypatch.setattr(f"{LOSSES}.choose_device", lambda _: torch.device("cpu"))
     before = charrnn.evaluate(model, "abba")
     monkeypatch.setattr(f"{LOSSES}.choose_device", refuse)
     assert charrnn.evaluate(model, "abba") == before
