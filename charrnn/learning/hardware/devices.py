@@ -11,6 +11,7 @@ import torch
 from charrnn.config import CellName, DeviceName, Precision, ProductPrecision
 from charrnn.errors import UsageError, first_line, warn
 from charrnn.learning.hardware.ranks import processes
+from charrnn.learning.hardware.threads import max_threads
 from charrnn.network.stack.cpu import kernels
 
 __all__ = [
@@ -165,4 +166,4 @@ def speed(device: torch.device, precision: ProductPrecision, cell: CellName) -> 
         each = 150e9 if precision == "bf16" else 65e9
     else:
         each = 45e9
-    return each * min(torch.get_num_threads(), MAX_THREADS) * SHARES[cell]
+    return each * min(max_threads(), MAX_THREADS) * SHARES[cell]

@@ -140,3 +140,14 @@ def test_random_numbers_for_an_apple_gpu_are_drawn_by_the_processor() -> None:
     output, state = stack(torch.empty((7, 2, 3), device="meta"), generator=generator)
     (emptied,) = reset_some_lanes(state, 0.5, generator)
     assert output.device == emptied.device == torch.device("meta")
+
+
+def test_the_speed_that_is_guessed_is_that_of_the_threads_of_updates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PyTorch's own count knows nothing of a quota of processor time."""
+    found = []
+    for count in (1, 3):
+        monkeypatch.setattr(devices, "max_threads", lambda count=count: count)
+        found.append(devices.speed(torch.device("cpu"), "fp32", "lstm"))
+    assert found[1] == 3 * found[0]
