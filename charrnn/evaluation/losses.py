@@ -23,7 +23,7 @@ from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, text_score
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelFolder
-from charrnn.learning.hardware.devices import choose_device, keep_bits, lacks_memory
+from charrnn.learning.hardware.devices import choose_device, keep_bits, lacks_memory, warn_of_gpu
 from charrnn.models.mixture import Mixture, same_direction
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
@@ -112,9 +112,8 @@ def load_networks(
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
     reverse = same_direction(found)
-    with own_modes(), _memory_errors():
-        device = _device()
-        networks = [_network(model, device) for model in found]
+    with own_modes(), _memory_errors("free some"):
+        networks = _loaded(found)
     return networks, tokenizer, reverse, found[0].records_kind
 
 
@@ -128,6 +127,18 @@ def _device() -> torch.device:
     return device
 
 
+def _loaded(models: Sequence[ModelFolder | Predictor]) -> list[AnyNetwork]:
+    """Their networks, on the processor where another program fills the GPU."""
+    device = _device()
+    try:
+        return [_network(model, device) for model in models]
+    except RuntimeError as error:
+        if device.type == "cpu" or not lacks_memory(error):
+            raise
+    warn_of_gpu("its memory is full")
+    return [_network(model, torch.device("cpu")) for model in models]
+
+
 def _network(model: ModelFolder | Predictor, device: torch.device) -> AnyNetwork:
     if isinstance(model, Mixture):
         return [_network(part, device) for part in model.models]
@@ -138,7 +149,7 @@ def _network(model: ModelFolder | Predictor, device: torch.device) -> AnyNetwork
 
 
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def _memory_errors(advice: str) -> Iterator[None]:
     """Say what to do when there is not enough memory, as on a GPU that others use, too.
 
     Raises:
@@ -149,7 +160,6 @@ def _memory_errors() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
-        advice = "free some; to leave a GPU alone, set CUDA_VISIBLE_DEVICES="
         raise CharRNNError("there is not enough memory", advice) from None
 
 
@@ -184,8 +194,17 @@ def mixed_surprisals(
     if training_ids is not None and len(training_ids) < 2:
         found = "the text to adapt from has fewer than two tokens that the model knows"
         raise UsageError(found, "name the text that the model was trained on")
-    with own_modes(), _memory_errors():
+    advice = "free some"
+    if _is_on_gpu(networks):  # PyTorch looks at the variable once
+        advice += "; to leave a GPU alone, set CUDA_VISIBLE_DEVICES= before Python starts"
+    with own_modes(), _memory_errors(advice):
         return _mixed(networks, text, config, training_ids, progress)
+
+
+def _is_on_gpu(networks: Sequence[AnyNetwork]) -> bool:
+    """Whether the first is, and so all of them."""
+    first = networks[0]
+    return first.device.type == "cuda" if isinstance(first, CharRNN) else _is_on_gpu(first)
 
 
 def _mixed(

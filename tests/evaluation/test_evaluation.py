@@ -25,6 +25,7 @@ from charrnn.errors import UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.losses import load_networks, mixed_surprisals
 from charrnn.evaluation.surprisals import surprisals, targets
+from charrnn.learning.hardware import devices
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.scoring.heatmap import page
 from charrnn.scoring.lanes import CHUNK
@@ -438,17 +439,46 @@ def test_who_can_not_have_the_gpu_scores_on_the_processor(monkeypatch: pytest.Mo
     assert charrnn.evaluate(model, "abba") == before
 
 
-@pytest.mark.parametrize("step", [f"{LOSSES}.surprisals", "charrnn.CharRNN.to"])
-def test_who_lacks_memory_to_evaluate_is_told(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _out_of_memory(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+
+@pytest.mark.parametrize("step", ["surprisals", "_network"])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_who_lacks_memory_to_evaluate_is_told(
+    device: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Others may use the GPU, too."""
-
-    def fail(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-
     _, model = _make("gru")
-    monkeypatch.setattr(step, fail)
-    with pytest.raises(CharRNNError, match=r"not enough memory; .* set CUDA_VISIBLE_DEVICES="):
+    monkeypatch.setattr(f"{LOSSES}.choose_device", lambda _: torch.device("cpu"))
+    monkeypatch.setattr(CharRNN, "device", torch.device(device))
+    monkeypatch.setattr(f"{LOSSES}.{step}", _out_of_memory)
+    with pytest.raises(CharRNNError, match="there is not enough memory; free some") as error:
         charrnn.evaluate(model, "abba")
+    gpu = "; to leave a GPU alone, set CUDA_VISIBLE_DEVICES= before Python starts"
+    is_on_gpu = device == "cuda" and step == "surprisals"
+    assert error.value.advice == "free some" + gpu * is_on_gpu
+
+
+def test_where_another_program_fills_the_gpu_the_processor_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, model = _make("gru")
+    monkeypatch.setattr(f"{LOSSES}.choose_device", lambda _: torch.device("cpu"))
+    before = charrnn.evaluate(model, "abba")
+    monkeypatch.setattr(f"{LOSSES}.choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(f"{LOSSES}.keep_bits", lambda _: None)
+
+    def to(network: CharRNN, device: torch.device) -> CharRNN:
+        if device.type == "cuda":
+            _out_of_memory()
+        return network
+
+    monkeypatch.setattr(CharRNN, "to", to)
+    devices.warn_of_gpu.cache_clear()
+    with pytest.warns(UserWarning, match="computing on the processor, .* its memory is full"):
+        assert charrnn.evaluate(model, "abba") == before
+    assert charrnn.evaluate(model, "abba") == before, "it warns once"
 
 
 def test_the_name_of_a_file_is_not_scored_for_its_text() -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "keep_bits",
     "lacks_memory",
     "speed",
+    "warn_of_gpu",
 ]
 
 DTYPES: dict[ProductPrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -73,7 +74,7 @@ def choose_device(name: DeviceName) -> torch.device:
                     "end what else uses the GPU, or install a PyTorch that is made for it "
                     "(pytorch.org)",
                 )
-            _warn_of_gpu(reason)
+            warn_of_gpu(reason)
             name = "cpu"
     return torch.device(name)
 
@@ -129,7 +130,7 @@ def _is_for_processors() -> bool:
 
 
 @cache
-def _warn_of_gpu(reason: str) -> None:
+def warn_of_gpu(reason: str) -> None:
     """Say once why the processor computes."""
     warn(f"computing on the processor, since the GPU can't be used: {reason}")
 
