@@ -81,6 +81,7 @@ class _Sums:
         self.code = code = Code("sums_of_rows", SUMS)
         thread, threads = thread_number(code), thread_count(code)
         self.product = Vectors(code, 1, columns, thread, threads, "bf16")
+        assert strip % self.product.lanes == 0, "a strip is whole groups of rows"
         self.width, self.strip_width = columns * code.lanes, strip
         self.strip = code["room"] + thread * (code["N"] + strip) * (DEPTH * 2)
         self.panels = self.strip + DEPTH * strip * 2
