@@ -204,8 +204,8 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
             how = "is not validated, and trained on as far as it goes"
             which = f"1 of {len(series):,} series has {values}: it"
         notes.append(f"{which} {how}")
-    few = "a season and a horizon"
-    notes += too_short(unlearnt, season + horizon, few, "forecasts of but nothing learnt from")
+    few = "a season and a horizon (forecasts need only a season)"
+    notes += too_short(unlearnt, season + horizon, few, "nothing learnt from")
     notes += too_short(shorter, season, "a whole season", "nothing learnt from and no forecast of")
 
 

@@ -573,8 +573,8 @@ def test_short_series_are_told() -> None:
     data = data_of(40, 3)
     (said,) = data.notes
     assert said == (
-        "forecasts of but nothing learnt from series s1: it has fewer than 4 values, a season and "
-        "a horizon"
+        "nothing learnt from series s1: it has fewer than 4 values, a season and a horizon "
+        "(forecasts need only a season)"
     )
     assert {place.series for place in data.task(settings()).places} == {0}
     assert data_of(40, 30).notes == ()
