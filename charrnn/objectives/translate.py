@@ -187,7 +187,6 @@ class Translating(TextTask[Pair, Batch]):
     task_record: Translate
     smoothing: float
     higher_is_better: ClassVar[bool] = False
-    answered_at_once: ClassVar[int] = 64  # a search takes some hundredths of a second for each
 
     @property
     def max_epochs(self) -> int:
