@@ -120,6 +120,7 @@ def _through(stream: Any, kind: type[io.FileIO]) -> TextIO:
         # With PYTHONUNBUFFERED as well: Python drops what a system call has not taken.
         (io.BufferedReader if kind is _Input else io.BufferedWriter)(raw),
         encoding=stream.encoding,
+        newline=None if os.name == "nt" else "\n",  # as Python has it
         line_buffering=stream.line_buffering or stream.write_through,
     )
 
