@@ -24,7 +24,7 @@ __all__ = [
     "PICTURES",
     "STANDARD_OUTPUT",
     "descriptor",
-    "not_put_out",
+    "output_error",
     "output_file",
     "refuse_inputs",
 ]
@@ -84,7 +84,7 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
             finally:
                 remove()
     except OSError as error:
-        raise not_put_out(path, error, option) from None
+        raise output_error(path, error, option) from None
 
 
 def _opened(new: Path, place: Path, mode: int | None) -> BinaryIO:
@@ -118,7 +118,7 @@ def descriptor(path: Path) -> int | None:
     return int(found[1]) if found else STANDARD.get(str(path))
 
 
-def not_put_out(path: Path, error: OSError, option: str) -> Exception:
+def output_error(path: Path, error: OSError, option: str) -> Exception:
     """The error for an output that fails; of standard output, that its reader has left."""
     if descriptor(path) == 1 and isinstance(error, BrokenPipeError):
         error.filename = STANDARD_OUTPUT

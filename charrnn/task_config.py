@@ -85,6 +85,11 @@ class Tag(_Record, frozen=True, kw_only=True, tag="tag"):
     rules: Annotated[int, Meta(ge=1, le=3)] = 1
 
     @property
+    def division(self) -> int:
+        """The rules by which texts are divided: the newest do that as those before."""
+        return min(self.rules, 2)
+
+    @property
     def types(self) -> int:
         """How many types of spans there are."""
         return (self.tags - 1) // 2

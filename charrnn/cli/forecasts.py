@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from charrnn.tasks.series.windows import Values
 
 __all__ = ["show_forecasts"]
+
+WAIT = 5  # seconds for something to come by a socket
 
 
 def show_forecasts(
@@ -82,7 +85,7 @@ def _read(
     notes: list[str],
 ) -> list[Series]:
     """The series to go on with, none for those of training; `notes` gets what to say of them."""
-    read = inputs or [STANDARD_INPUT] * _is_given()
+    read = inputs or [STANDARD_INPUT] * _is_given(notes)
     series = _series(model, read, reading, label_column, notes)
     if inputs and not series:
         raise BadDataError("standard input is empty", "give a series, or leave - out")
@@ -111,14 +114,25 @@ def _outlook(history: list[float], answer: Forecast) -> Outlook:
     return Outlook(answer.series, shown, answer.forecast, answer.lower, answer.upper)
 
 
-def _is_given() -> bool:
-    """Whether standard input is a file, pipe or socket, and not a terminal or nothing at all."""
+def _is_given(notes: list[str]) -> bool:
+    """Whether standard input is a file, a pipe, or a socket by which something comes.
+
+    Not a terminal or nothing at all; `notes` gets what to say of a socket that stays silent.
+    """
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError, AttributeError):
         return False
-    # Node gives a program a socket where others give a pipe.
-    return any(is_one(mode) for is_one in (stat.S_ISREG, stat.S_ISFIFO, stat.S_ISSOCK))
+    if not stat.S_ISSOCK(mode):
+        return stat.S_ISREG(mode) or stat.S_ISFIFO(mode)
+    # Node gives a program a socket where others give a pipe, and may never end it.
+    if select.select([sys.stdin], [], [], WAIT)[0]:
+        return True
+    notes.append(
+        f"nothing came by standard input, a socket, in {WAIT} seconds: the series of the training "
+        "go on; end it to have them at once"
+    )
+    return False
 
 
 def _series(

@@ -193,7 +193,9 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
         )
     if trained:
         parts = {(one.training_tokens(text.distinct), one.seed) for one in trained}
-        text = text.split(*the_one(parts, spool.name, ", which --seed chooses"))[1]
+        seeds = {seed for _, seed in parts}
+        why = ", which the --seed of the training chooses" if len(seeds) > 1 else ""
+        text = text.split(*the_one(parts, spool.name, why))[1]
     return spool.name, text
 
 

@@ -33,14 +33,16 @@ OUTSIDE = "O"
 TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
 # A word is what stands between spaces, without the marks that open and close it, which are words
 # of their own; in writing without spaces each character is one, with the marks of its sound.
-UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-WORD = re.compile(rf"[{UNSPACED}][\u3099\u309a]*|[^\s{UNSPACED}]+")
-# Between two of these there is no space: of that writing, and of its punctuation.
-CLOSE = re.compile(rf"[{UNSPACED}\u3000-\u303f\uff00-\uffef·‘’“”—…]{{2}}")
+HAN_AND_KANA = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{HAN_AND_KANA}][\u3099\u309a]*|[^\s{HAN_AND_KANA}]+")
+# Between two of these there is no space: of that writing, of its punctuation, and of marks that
+# other writing has as well, which are of the writing that stands before or behind them.
+OF_UNSPACED = re.compile(rf"[{HAN_AND_KANA}\u3000-\u303f\uff00-\uffef]")
+OF_ANY = "·‘’“”—…"
 # By which new runs divide and join texts. By the first, OPENING and CLOSING alone stood apart;
 # before the third, there was a space between any two words.
 WORD_RULES = 3
-OLDER_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+OLDER_WORD = re.compile(rf"[{HAN_AND_KANA}]|[^\s{HAN_AND_KANA}]+")
 OF_WORDS = "@#%&*/\\_-'"  # punctuation to Unicode, and yet part of @ann, 5% and 's
 OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
 
@@ -85,11 +87,18 @@ def joined(
     """Words with a space between them, but where their writing has none; see `Tag.rules`."""
     text, places = "", list[tuple[int, int]]()
     for word in words:
-        if text and (rules < 3 or not CLOSE.fullmatch(text[-1] + word[0])):
+        if text and (rules < 3 or not _touch(text, word)):
             text += " "
         places.append((len(text), len(text) + len(word)))
         text += word
     return Tagged(text, places, in_bio(tags), place)
+
+
+def _touch(text: str, word: str) -> bool:
+    """Whether a word follows a text without a space."""
+    if not all(one in OF_ANY or OF_UNSPACED.match(one) for one in (text[-1], word[0])):
+        return False
+    return OF_UNSPACED.search(text.rstrip(OF_ANY)[-1:] + word[0]) is not None
 
 
 def in_bio(tags: Sequence[str]) -> list[str]:

@@ -99,7 +99,6 @@ class ExampleTask(ABC, Generic[Batch]):
     extra: Mapping[str, bytes]
     reset_share: ClassVar[None] = None
     higher_is_better: ClassVar[bool] = True  # of the scores
-    answered_at_once: ClassVar[int] = 512  # examples, in a report
 
     @property
     @abstractmethod
@@ -160,7 +159,7 @@ class ExampleTask(ABC, Generic[Batch]):
     ) -> Generator[int, None, Report]:
         """See `Task`; each piece is from all over the examples, which may be in some order."""
         model, examples, answers = self.model(folder), self.reported, dict[int, Any]()
-        pieces = math.ceil(len(examples) / self.answered_at_once)
+        pieces = math.ceil(len(examples) / model.answered_at_once)
         for first in range(pieces):
             places = range(first, len(examples), pieces)
             some = model.answers([examples[k] for k in places])

@@ -190,7 +190,6 @@ class Translating(TextTask[Pair, Batch]):
     smoothing: float
     translated: int = Translate.translated
     higher_is_better: ClassVar[bool] = False
-    answered_at_once: ClassVar[int] = 64  # a search takes some hundredths of a second for each
 
     @property
     def max_epochs(self) -> int:

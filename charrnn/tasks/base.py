@@ -37,10 +37,10 @@ class TaskModel(ABC, Generic[Example]):
 
     Attributes:
         facts: what there is to know: label to value, for people; of several what they share.
-        answered_together: how many examples are answered at once in an evaluation.
+        answered_at_once: how many examples are, in an evaluation and in a report of training.
     """
 
-    answered_together: ClassVar[int] = 4096
+    answered_at_once: ClassVar[int] = 512
 
     def __init__(self, *folders: ModelFolder) -> None:
         (first, *others), paths = [card.facts(one) for one in folders], [f.path for f in folders]
@@ -81,8 +81,8 @@ class TaskModel(ABC, Generic[Example]):
         notes: list[str] = []
         examples = self._read(listed(sources), reading or Reading(), label_column, notes)
         answers = list[Any]()
-        for first in range(0, len(examples), self.answered_together):
-            some = self.answers(examples[first : first + self.answered_together])
+        for first in range(0, len(examples), self.answered_at_once):
+            some = self.answers(examples[first : first + self.answered_at_once])
             answers += some
             if progress is not None:
                 progress(len(some) / len(examples))

@@ -126,7 +126,7 @@ class Tagger(TaskModel[Tagged]):
         self._networks = [_Network(folder) for folder in folders]
         first = self._networks[0]
         self.types = shared("labels", folders, [one.labels.labels for one in self._networks])
-        shared("rules of words", folders, [one.task.rules for one in self._networks])
+        shared("rules of words", folders, [one.task.division for one in self._networks])
         self.task, self.tags, self.usual = first.task, first.tags, first.labels.words
 
     @checked

@@ -44,12 +44,12 @@ __all__ = [
     "with_settings",
 ]
 
-# What is meant as the name of a file, whether it is there or not. With spaces in it, that is so of
-# tables alone: a sentence, which is a text, may end with other names.
+# What is meant as the name of a file, whether it is there or not. Of two or three words, that is so
+# of tables alone: a sentence, which is a text, may end with a name.
 FILE_NAME = re.compile(
     r"\S+\.(txt|conll|csv|tsv|jsonl?|ndjson|parquet|x?html?|srt|vtt|epub|docx"
     r"|gz|bz2|xz|zstd?|zip|tar|tgz|tbz2|txz)"
-    r"|\S.*\S\.(conll|csv|tsv|jsonl|ndjson|parquet)",
+    r"|\S+(\s+\S+){1,2}\.(conll|csv|tsv|jsonl|ndjson|parquet)",
     re.IGNORECASE,
 )
 

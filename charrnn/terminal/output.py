@@ -17,7 +17,7 @@ from typing import Any, TextIO, TypeVar
 
 import msgspec
 
-from charrnn.outputs import STANDARD_OUTPUT, descriptor, not_put_out
+from charrnn.outputs import STANDARD_OUTPUT, descriptor, output_error
 
 __all__ = [
     "OutputFile",
@@ -120,6 +120,7 @@ def _through(stream: Any, kind: type[io.FileIO]) -> TextIO:
         # With PYTHONUNBUFFERED as well: Python drops what a system call has not taken.
         (io.BufferedReader if kind is _Input else io.BufferedWriter)(raw),
         encoding=stream.encoding,
+        newline=None if os.name == "nt" else "\n",  # as Python has it
         line_buffering=stream.line_buffering or stream.write_through,
     )
 
@@ -200,7 +201,7 @@ class OutputFile:
             place = path if number is None else os.dup(number)
             self._file = open(place, "a" if number is None else "w", **how)  # noqa: PTH123, SIM115
         except OSError as error:
-            raise not_put_out(path, error, "--output") from None
+            raise output_error(path, error, "--output") from None
 
     def write(self, text: str) -> None:
         """Write `text`.
@@ -217,7 +218,7 @@ class OutputFile:
             self._file.write(text)
             self._file.flush()
         except OSError as error:
-            raise not_put_out(self.path, error, "--output") from None
+            raise output_error(self.path, error, "--output") from None
 
     def flush(self) -> None:
         """Nothing: each text is flushed as it is written."""

@@ -201,7 +201,7 @@ class Spool:
     def _in_form(self, form: Form) -> Iterator[list[str]]:
         """The records, some at a time, or the pieces of a story."""
         if self.division.end is None:
-            found = ([piece] for piece in (self._lines() if form else self._stored_pieces()))
+            found = ([piece] for piece in (self._words() if form else self._stored_pieces()))
         else:
             parts = split(self._stored_pieces(), self.division.kind, self._documents.starts)
             found = (list(filter(_is_filled, records)) for records in parts)
@@ -209,14 +209,17 @@ class Spool:
             return found
         return ([in_form(form, one) for one in some] for some in found)
 
-    def _lines(self) -> Iterator[str]:
-        """The text in pieces of whole lines, lest a mark be parted from its letter."""
-        rest = ""
+    def _words(self) -> Iterator[str]:
+        """The text in pieces of whole words, lest a mark be parted from its letter."""
+        rest = list[str]()
         for piece in self._stored_pieces():
-            lines, end, rest = (rest + piece).rpartition("\n")
-            yield lines + end
-        if rest:
-            yield rest
+            end = max(piece.rfind("\n"), piece.rfind(" ")) + 1
+            if end:
+                yield "".join([*rest, piece[:end]])
+                rest.clear()
+            rest.append(piece[end:])
+        if any(rest):
+            yield "".join(rest)
 
     def _survey(self, *, chosen: bool) -> list[str]:
         """Look through the records once; returns what the user should know of them."""

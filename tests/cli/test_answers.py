@@ -412,13 +412,14 @@ def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path, column: s
 
 @pytest.mark.parametrize("model", ["reviews", "airline"])
 def test_a_file_that_is_not_there_is_no_text(desk: Path, model: str) -> None:
-    for name in ("new-review.txt", "new reviews.csv"):
+    for name in ("new-review.txt", "new reviews.csv", "my new reviews.csv"):
         done = commands.run_here(desk, "predict", model, name)
         commands.refused(done, 66, f"charrnn: there is no file {name}; ")
 
 
 def test_a_sentence_that_ends_with_the_name_of_a_file_is_a_text(desk: Path) -> None:
-    assert commands.run_here(desk, "predict", "reviews", "It is in notes.txt").returncode == 0
+    for text in ("It is in notes.txt", "Please send me sales.csv"):
+        assert commands.run_here(desk, "predict", "reviews", text).returncode == 0
 
 
 @pytest.mark.parametrize(

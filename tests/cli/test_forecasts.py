@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import charrnn
+from charrnn.cli import forecasts
 from tests import commands
 
 
@@ -95,6 +97,22 @@ def test_series_that_come_by_a_socket_are_read(place: Path) -> None:
         ours.sendall(b"5 4 3\n")
     out, err = process.communicate(timeout=120)
     assert (out.count(b"\n"), err) == (1, b"")
+
+
+def test_a_socket_by_which_nothing_comes_is_not_waited_for(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Node ends none that it gave: a command waited forever, without a word."""
+    monkeypatch.setattr(forecasts, "WAIT", 0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, theirs.makefile() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        model = charrnn.load(place / "m")
+        assert isinstance(model, charrnn.Forecaster)
+        forecasts.show_forecasts(model, [], charrnn.Reading(), None, None, None, plain=True)
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 2
+    assert err.startswith("nothing came by standard input, a socket, in 0 seconds: the series of ")
 
 
 def test_series_shorter_than_a_season_cost_no_other_series_its_answer(

@@ -403,11 +403,15 @@ def test_validation_is_what_training_said(desk: Path) -> None:
 
 
 def test_models_of_other_seeds_have_other_records_for_validation(desk: Path) -> None:
-    options = ("--seed", 1, "--name", "reseeded", "--steps", 3, *TINY)
-    assert run(desk, "train", "names.txt", *options).returncode == 0
-    done = run(desk, "eval", "names", "reseeded", "names.txt", "--validation")
-    assert done.returncode == 2
-    assert "different parts of names, which --seed chooses; take them one by one" in done.stderr
+    for name, option, why in (
+        ("reseeded", ("--seed", 1), ", which the --seed of the training chooses"),
+        ("smaller", ("--val-frac", 0.2), ""),  # of the same seed
+    ):
+        options = (*option, "--name", name, "--steps", 3, *TINY)
+        assert run(desk, "train", "names.txt", *options).returncode == 0
+        done = run(desk, "eval", "names", name, "names.txt", "--validation")
+        assert done.returncode == 2
+        assert f"different parts of names{why}; take them one by one" in done.stderr
 
 
 def test_a_row_may_have_blank_lines(desk: Path) -> None:

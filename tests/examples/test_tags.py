@@ -94,6 +94,11 @@ def test_words_make_the_text_that_is_divided_into_them(text: str) -> None:
         assert [one.text[a:b] for a, b in one.words] == words
 
 
+def test_marks_of_any_writing_are_of_that_before_them() -> None:
+    words = ["他", "说", "：", "“", "‘", "好", "。", "’", "”", "…"]
+    assert joined(words, ["O"] * len(words), "").text == "".join(words)
+
+
 def test_words_of_other_writing_have_a_space_between_them() -> None:
-    words = ["(", "Ann", "“", "Lee", "”", ")", "’s", "…"]
+    words = ["(", "Ann", "“", "Lee", "…", "”", "—", "Bo", "”", ")", "’s", "…"]
     assert joined(words, ["O"] * len(words), "").text == " ".join(words)

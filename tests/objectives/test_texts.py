@@ -229,7 +229,7 @@ def test_a_report_that_has_to_end_early_is_on_examples_from_all_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A file may be in the order of its labels."""
-    monkeypatch.setattr(classify.Classifying, "answered_at_once", 5)
+    monkeypatch.setattr(Classifier, "answered_at_once", 5)
     data, task = task_of("classify")
     network = network_of(task, model_of(data, "gru"))
     found = task.folder(model_of(data, "gru"), weights_of(network))

@@ -115,7 +115,7 @@ def test_examples_are_answered_in_pieces_and_that_is_told(
     model: Any = charrnn.load(desk / "NFC" / task)
     path, shares = desk / "NFC" / FILES[task], list[float]()
     whole = model.evaluate(path)
-    monkeypatch.setattr(type(model), "answered_together", 5)
+    monkeypatch.setattr(type(model), "answered_at_once", 5)
     pieces = model.evaluate(path, progress=shares.append)
     assert (pieces.scores, pieces.baselines) == (whole.scores, whole.baselines)
     assert shares == [5 / 12, 5 / 12, 2 / 12]

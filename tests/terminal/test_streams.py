@@ -215,6 +215,14 @@ def test_input_that_does_not_block_is_waited_for(
         assert read(output._through(file, output._Input).buffer, write) == b"one\ntwo\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Python itself changes line ends there")
+def test_line_ends_stay_as_they_come(tmp_path: Path) -> None:
+    """As Python itself leaves those of standard input."""
+    (tmp_path / "a").write_bytes(b"one\r\ntwo\rthree\n")
+    with (tmp_path / "a").open() as file:
+        assert list(output._through(file, output._Input)) == ["one\r\n", "two\rthree\n"]
+
+
 def test_a_prompt_that_comes_in_parts_is_whole(home: Path) -> None:
     """By a pipe that does not block, as some programs leave theirs."""
     theirs, ours = os.pipe()

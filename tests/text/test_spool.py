@@ -21,8 +21,9 @@ from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading, train
 from charrnn import read_corpus as read
 from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
-from charrnn.text import cache, spool
+from charrnn.text import cache, spool, tokenizer
 from charrnn.text.spool import Spool
+from charrnn.text.tokenizer import Form
 
 RAW = Reading(errors="surrogateescape")
 
@@ -152,6 +153,26 @@ def test_a_story_is_encoded_in_the_form_that_it_has(length: str) -> None:
     assert spooled(Corpus("x", decomposed))[1].size == len(decomposed)
     with pytest.raises(UsageError, match="does not know a character of the text"):
         spooled(Corpus("x", decomposed), CharTokenizer(" e\u0074\u00e9"))
+
+
+def test_a_text_of_one_line_is_taken_in_another_form_in_pieces(
+    cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that came before was put together again with each stored piece."""
+    monkeypatch.setattr(spool, "PIECE", 7)
+    taken = list[str]()
+
+    def in_form(form: Form, text: str) -> str:
+        taken.append(text)
+        return tokenizer.in_form(form, text)
+
+    monkeypatch.setattr(spool, "in_form", in_form)
+    known = "Thé tidë is läte. " * 9 + "x" * 30
+    with closing(Spool(Corpus("a", unicodedata.normalize("NFD", known)), Reading())) as text:
+        assert text.take_known_form(CharTokenizer.from_text(known)) == "NFC"
+        taken.clear()
+        assert len(text.encode(CharTokenizer.from_text(known))) == len(known)
+    assert max(map(len, taken)) < 45
 
 
 @pytest.mark.parametrize("records", ["none", "lines", "blocks"])

@@ -13,7 +13,6 @@ import pytest
 from charrnn import Finished, Reporting, resume, train
 from charrnn.examples.pairs import Pair
 from charrnn.folder.reading import read_folder
-from charrnn.objectives.translate import Translating
 from charrnn.tasks.translate import Translator
 from charrnn.terminal.progress import Interrupted, show
 from tests.training.machines import Machine
@@ -32,7 +31,7 @@ MINUTES = 0.3
 
 @pytest.fixture(autouse=True)
 def _small_pieces(report_each_update: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Translating, "answered_at_once", AT_ONCE)
+    monkeypatch.setattr(Translator, "answered_at_once", AT_ONCE)
 
 
 @pytest.fixture

@@ -205,6 +205,10 @@ def test_a_run_of_a_tagger_goes_on_with_its_words_as_they_were(
     assert asked == [[(0, 3)], [(0, 1), (1, 2), (2, 3)]]
     with pytest.raises(UsageError, match="different rules of words"):
         load(["stopped", "new"])
+    monkeypatch.setattr("charrnn.objectives.tag.WORD_RULES", 2)  # that divide as the newest
+    consume(train("a.jsonl", out="second", **settings))
+    both: Any = load(["second", "new"])
+    assert both.predict(["¿a؟"])
 
 
 def test_a_killed_process_goes_on_from_its_last_save(

@@ -59,14 +59,14 @@ def thresholds(
     def worth(part: int, own: NDArray[np.intp], rest: _Rest, value: float) -> tuple[float, float]:
         tried = offsets.copy()
         tried[part] = value
-        said[near] = rest.beside(own, close[:, own] - (tried @ parts)[own])
+        said[near] = rest.beside(own, close[:, own] - np.float32(value))
         spans = _f1(_spans(said, firsts), there) * there.number
         return spans - PRICE * float(np.abs(tried).sum()), -abs(value)
 
     for _ in range(ROUNDS):
         before = offsets.copy()
         for part in (0, *range(3, len(parts))):
-            own = np.flatnonzero(parts[part])  # (T,), tags that have it; the others stay
+            own = np.flatnonzero(parts[part])  # (T,), its tags, which no other offset moves
             others = close - offsets @ parts  # (N, K)
             others[:, own] = -np.inf
             rest = _Rest(others.argmax(-1), others.max(-1))
