@@ -6,8 +6,7 @@ evaluate("checkpoints/novel", text).bits_per_char
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,7 +22,13 @@ from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, text_score
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelFolder
-from charrnn.learning.hardware.devices import choose_device, keep_bits, lacks_memory, warn_of_gpu
+from charrnn.learning.hardware.devices import (
+    choose_device,
+    keep_bits,
+    lacks_memory,
+    memory_told,
+    warn_of_gpu,
+)
 from charrnn.models.mixture import Mixture, same_direction
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
@@ -112,7 +117,7 @@ def load_networks(
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
     reverse = same_direction(found)
-    with own_modes(), _memory_errors("free some"):
+    with own_modes(), memory_told(lambda: "free some"):
         networks = _loaded(found)
     return networks, tokenizer, reverse, found[0].records_kind
 
@@ -146,21 +151,6 @@ def _network(model: ModelFolder | Predictor, device: torch.device) -> AnyNetwork
         return CharRNN.from_weights(model.config, model.weights).to(device)
     assert isinstance(model, ModelFolder), "there is no other kind of model"
     return CharRNN.from_folder(model).to(device)
-
-
-@contextmanager
-def _memory_errors(advice: str) -> Iterator[None]:
-    """Say what to do when there is not enough memory, as on a GPU that others use, too.
-
-    Raises:
-        CharRNNError: in place of what PyTorch or Python raises then.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not lacks_memory(error):
-            raise
-        raise CharRNNError("there is not enough memory", advice) from None
 
 
 def mixed_surprisals(
@@ -197,7 +187,7 @@ def mixed_surprisals(
     advice = "free some"
     if _is_on_gpu(networks):  # PyTorch looks at the variable once
         advice += "; to leave a GPU alone, set CUDA_VISIBLE_DEVICES= before Python starts"
-    with own_modes(), _memory_errors(advice):
+    with own_modes(), memory_told(lambda: advice):
         return _mixed(networks, text, config, training_ids, progress)
 
 

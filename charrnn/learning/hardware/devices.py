@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 
 from charrnn.config import CellName, DeviceName, Precision, ProductPrecision
-from charrnn.errors import UsageError, first_line, warn
+from charrnn.errors import CharRNNError, UsageError, first_line, warn
 from charrnn.learning.hardware.ranks import processes
 from charrnn.learning.hardware.threads import max_threads
 from charrnn.network.stack.cpu import kernels
@@ -21,6 +23,7 @@ __all__ = [
     "device_here",
     "keep_bits",
     "lacks_memory",
+    "memory_told",
     "speed",
     "warn_of_gpu",
 ]
@@ -121,6 +124,24 @@ def lacks_memory(error: Exception) -> bool:
     """Whether an error of Python's or PyTorch's says that memory has run out."""
     known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     return known or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+@contextmanager
+def memory_told(advice: Callable[[], str]) -> Iterator[None]:
+    """Say what to do when there is not enough memory.
+
+    Args:
+        advice: asked for when that is so.
+
+    Raises:
+        CharRNNError: in place of what PyTorch or Python raises then.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        raise CharRNNError("there is not enough memory", advice()) from None
 
 
 def _is_for_processors() -> bool:
