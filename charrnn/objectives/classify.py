@@ -30,7 +30,7 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
+from charrnn.objectives.batches.rows import TextBatches, added, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import Needs, longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
@@ -45,7 +45,7 @@ from charrnn.scoring.batches import places_alike
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
-from charrnn.tasks.texts import ENDS, as_ids
+from charrnn.tasks.texts import ENDS, as_ids, corpus_of
 from charrnn.text.records import PAD
 from charrnn.text.tokenizer import in_form
 from charrnn.words import twins

@@ -33,7 +33,7 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import start_capitals
-from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
+from charrnn.objectives.batches.rows import TextBatches, added, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import Needs, plan_of
 from charrnn.objectives.request import Request, Speed
@@ -51,7 +51,7 @@ from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.thresholds import thresholds
 from charrnn.tasks.nets.viterbi import best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import ENDS, as_ids, with_words
+from charrnn.tasks.texts import ENDS, as_ids, corpus_of, with_words
 from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Form, in_form
 from charrnn.words import twins

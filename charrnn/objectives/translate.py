@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
 import msgspec
@@ -21,13 +20,13 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.pairs import Pair, read_pairs
-from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
+from charrnn.folder.record import Evaluation, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
 from charrnn.objectives.base import TextData, TextTask, shown
-from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
+from charrnn.objectives.batches.rows import TextBatches, padded, vocabulary_of
 from charrnn.objectives.plans.pairs import MAX_EPOCHS, longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request, Speed
@@ -42,7 +41,14 @@ from charrnn.tasks.answers import Translation
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
-from charrnn.tasks.translate import BEAMS, ERRORS, Translator, nearest_targets, report_of
+from charrnn.tasks.translate import (
+    BEAMS,
+    ERRORS,
+    Translator,
+    corpus_of_pairs,
+    nearest_targets,
+    report_of,
+)
 from charrnn.text.records import PAD
 from charrnn.text.tokenizer import in_form
 
@@ -151,17 +157,9 @@ def read(request: Request) -> TranslateData:
             longest_source=1 + max(len(pair.source) for pair in pairs),
             longest_target=1 + max(len(pair.target) for pair in pairs),
         ),
-        corpus=corpora_of(request, pairs, validation, _corpus),
+        corpus=corpora_of(request, pairs, validation, corpus_of_pairs),
         notes=tuple(notes),
     )
-
-
-def _corpus(files: Sequence[str | Path], pairs: Sequence[Pair]) -> CorpusRecord:
-    """What the model folder says of pairs."""
-    targets = [pair.target for pair in pairs]
-    corpus = corpus_of(files, [pair.source for pair in pairs], "\0".join(targets))
-    characters = corpus.characters + sum(map(len, targets))
-    return msgspec.structs.replace(corpus, characters=characters)
 
 
 def plan(data: TranslateData, request: Request, speed: Speed) -> Plan:

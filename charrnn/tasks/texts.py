@@ -5,8 +5,10 @@ A character that the vocabulary lacks is U+FFFD, which stands for some character
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from itertools import accumulate, chain, islice, pairwise
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,8 +17,9 @@ from charrnn.arrays import Ids
 from charrnn.checkpoints import LABELS
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.folder.record import Labels, ModelFolder, labels_of
+from charrnn.folder.record import CorpusRecord, Labels, ModelFolder, labels_of
 from charrnn.task_config import TaskRecord, Translate
+from charrnn.text.corpus import corpus_name
 from charrnn.text.prepared import as_trained
 from charrnn.text.tokenizer import CharTokenizer
 
@@ -29,6 +32,7 @@ __all__ = [
     "as_ids",
     "as_known",
     "columns_for",
+    "corpus_of",
     "cut_note",
     "labels_for",
     "named_column",
@@ -46,6 +50,26 @@ STAND_IN = "\N{REPLACEMENT CHARACTER}"
 FIRST = ("1", "2")
 CUT = r"[\d,]+ texts? (is|are) longer than "  # how a `cut_note` begins
 ADVICE = "get the folder anew from where it was"
+
+
+def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -> CorpusRecord:
+    """What the model folder says of examples.
+
+    Args:
+        sources: where they were read.
+        texts: of all examples.
+        facts: all that is to be learnt of them, as text.
+    """
+    whole = hashlib.sha256()
+    for text in (*texts, facts):
+        whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return CorpusRecord(
+        name=corpus_name(sources),
+        characters=sum(map(len, texts)),
+        sha256=whole.hexdigest(),
+        records="examples",
+        record_count=len(texts),
+    )
 
 
 def as_ids(text: str, tokenizer: CharTokenizer) -> Ids:

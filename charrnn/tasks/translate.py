@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from charrnn.arguments import checked
 from charrnn.array_checks import refuse_diverged
 from charrnn.arrays import Ids, mean_log_probs
-from charrnn.config import Reading, Size
+from charrnn.config import HUB, Reading, Size
 from charrnn.errors import CharRNNError, MissingInputError
 from charrnn.examples.pairs import Pair, read_pairs
-from charrnn.folder.record import ModelFolder
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.scoring.batches import Batch, groups
@@ -34,18 +34,20 @@ from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.edits import character_error_rate, edit_distance, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids, as_known, columns_for, tokenizer_of
+from charrnn.tasks.texts import as_ids, as_known, columns_for, corpus_of, tokenizer_of
 from charrnn.text.prepared import same_vocabulary
 from charrnn.text.scripts import unspaced
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 
-__all__ = ["ERRORS", "Translator", "nearest_targets", "report_of"]
+__all__ = ["ERRORS", "Translator", "corpus_of_pairs", "nearest_targets", "report_of"]
 
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
 GONE = "what it was trained on is no longer there, so nothing is looked up in it"
+CHANGED = "what it was trained on has changed since, so nothing is looked up in it"
+ON_HUB = "what it was trained on is on the hub, so nothing is looked up in it"
 MORE = 1.5  # tokens of a translation for one of the source, beside those in training
 
 
@@ -74,7 +76,7 @@ class Translator(TaskModel[Pair]):
         task = folders[0].record.task
         assert isinstance(task, Translate), "the caller dispatches by task"
         self._tasks = [cast("Translate", folder.record.task) for folder in folders]
-        self.task, self._path = task, folders[0].path
+        self.task, self._path, self._corpus = task, folders[0].path, folders[0].record.corpus
         self._tokenizer = same_vocabulary([tokenizer_of(folder) for folder in folders])
         assert self._tokenizer.end_id is not None, "texts have ends"
         self._end = self._tokenizer.end_id
@@ -189,13 +191,27 @@ class Translator(TaskModel[Pair]):
         origin = origin_of_run(self._path)
         reason = GONE
         try:
-            if origin is not None and not origin.is_gone:
-                return self._read(origin.sources, origin.reading, None, [])
+            if origin is not None and any(one.startswith(HUB) for one in origin.sources):
+                reason = ON_HUB  # nobody has asked to read it there again
+            elif origin is not None and not origin.is_gone:
+                pairs = self._read(origin.sources, origin.reading, None, [])
+                found = corpus_of_pairs(origin.sources, pairs)
+                if self._corpus is None or self._corpus.sha256 == found.sha256:
+                    return pairs
+                reason = CHANGED
         except CharRNNError as error:
             if not isinstance(error, MissingInputError):
                 reason = f"{error.found}, so nothing is looked up in what it was trained on"
         notes.append(reason)
         return []
+
+
+def corpus_of_pairs(files: Sequence[str | pathlib.Path], pairs: Sequence[Pair]) -> CorpusRecord:
+    """What the model folder says of pairs."""
+    targets = [pair.target for pair in pairs]
+    corpus = corpus_of(files, [pair.source for pair in pairs], "\0".join(targets))
+    characters = corpus.characters + sum(map(len, targets))
+    return msgspec.structs.replace(corpus, characters=characters)
 
 
 def report_of(

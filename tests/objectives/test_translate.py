@@ -34,6 +34,7 @@ from charrnn.tasks.nets.decoder import Decoder
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.translate import Translator, report_of
+from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.events import Progress
 from tests.conftest import evaluation, small_training
@@ -555,6 +556,35 @@ def test_why_nothing_is_looked_up_is_told() -> None:
     )
     Path("pairs.tsv").unlink()
     assert "is no longer there" in model.evaluate("test.tsv").notes[0]
+
+
+def test_nothing_is_looked_up_in_pairs_that_were_not_trained_on() -> None:
+    """Those that are tested were added to the file, and then found there."""
+    data_of()
+    Path("test.tsv").write_text("ab\tAB!\n")
+    model = charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL).finish(progress=False)
+    before = Path("pairs.tsv").read_text()
+    for changed in (f"{before}ab\tAB!\n", before.replace("A", "B")):
+        Path("pairs.tsv").write_text(changed)
+        report = model.evaluate("test.tsv")
+        assert list(report.baselines) == ["copy"]
+        assert report.notes[0] == (
+            "what it was trained on has changed since, so nothing is looked up in it"
+        )
+    Path("pairs.tsv").write_text(before)
+    assert "nearest source" in model.evaluate("test.tsv").baselines
+
+
+def test_pairs_on_the_hub_are_not_fetched_to_look_things_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data_of()
+    model = charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL).finish(progress=False)
+    on_hub = Origin(("hf://someone/pairs",), Reading())
+    monkeypatch.setattr("charrnn.tasks.translate.origin_of_run", lambda _: on_hub)
+    report = model.evaluate("pairs.tsv")
+    assert list(report.baselines) == ["copy"]
+    assert report.notes[0] == "what it was trained on is on the hub, so nothing is looked up in it"
 
 
 def test_a_damaged_folder_is_told() -> None:

@@ -5,10 +5,8 @@ rows ──TextBatches──▶ rows of like length, a few characters unknown �
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -20,19 +18,16 @@ from torch.nn.functional import embedding_bag
 from charrnn.arrays import Ids
 from charrnn.config import TrainConfig
 from charrnn.errors import UsageError
-from charrnn.folder.record import CorpusRecord
 from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.groups import Groups
 from charrnn.objectives.request import Request
 from charrnn.tasks.nets.grams import Grams
 from charrnn.tasks.texts import END, STAND_IN
-from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = [
     "TextBatches",
     "added",
-    "corpus_of",
     "in_other_orders",
     "padded",
     "vocabulary_of",
@@ -69,26 +64,6 @@ def vocabulary_of(texts: Iterable[str], request: Request) -> CharTokenizer:
             raise UsageError(found, "start from a model of characters")
         characters.update(base.tokenizer.characters)
     return CharTokenizer("".join(sorted(characters)), END)
-
-
-def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -> CorpusRecord:
-    """What the model folder says of examples.
-
-    Args:
-        sources: where they were read.
-        texts: of all examples.
-        facts: all that is to be learnt of them, as text.
-    """
-    whole = hashlib.sha256()
-    for text in (*texts, facts):
-        whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return CorpusRecord(
-        name=corpus_name(sources),
-        characters=sum(map(len, texts)),
-        sha256=whole.hexdigest(),
-        records="examples",
-        record_count=len(texts),
-    )
 
 
 def padded(rows: Sequence[Ids], device: torch.device) -> tuple[Tensor, Tensor]:
