@@ -96,8 +96,10 @@ def export(
 
 def _warning(folder: ModelFolder) -> str:
     """What else leaves with the model."""
-    corpus = folder.record.corpus
-    text = "its text" if corpus is None else f"{corpus.name} ({corpus.characters:,} characters)"
+    named = [f"{one.name} ({one.characters:,} characters)" for one in folder.record.texts]
+    text = " and ".join(named) or "its text"
+    if folder.record.lacks_bases:
+        text += " and of what the model that it started from had learnt"
     return f"this model has memorised parts of {text}; share it only with people who may read it"
 
 

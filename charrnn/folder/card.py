@@ -64,6 +64,10 @@ def corpus(record: CorpusRecord, task: TaskRecord | None) -> dict[str, str]:
     read = "values" if isinstance(task, Forecast) else "characters"
     backwards = ", read from the end to the beginning" if record.reverse else ""
     found = {"corpus": f"{record.name}, {record.characters:,} {read}{backwards}"}
+    # Only language models start others, so these were all read by the character.
+    before = [f"{one.name}, {one.characters:,} characters" for one in record.texts[1:]]
+    if before:
+        found["corpus"] += f"; before that {' and '.join(before)}"
     if isinstance(task, Forecast):
         found["series"] = f"{record.record_count:,}"
     elif task is not None:

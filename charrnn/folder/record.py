@@ -14,7 +14,7 @@ manifest.json      size and SHA-256 of each of these
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,7 @@ __all__ = [
     "ModelFolder",
     "ModelRecord",
     "description_files",
+    "distinct",
     "extra_files",
     "labels_of",
     "model_files",
@@ -93,6 +94,8 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
         reverse: whether it was read from its end to its beginning.
         validation: the set of the user's own that was validated on; None where that was a part of
             this corpus, which otherwise was all trained on.
+        bases: what the models had learnt from whose weights training started from, and the models
+            before these, the newest first; each without bases of its own.
     """
 
     name: str
@@ -102,6 +105,12 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
     record_count: int = 0
     reverse: bool = False
     validation: CorpusRecord | None = None
+    bases: tuple[CorpusRecord, ...] = ()
+
+    @property
+    def texts(self) -> tuple[CorpusRecord, ...]:
+        """All that the model has learnt from: this corpus, and those before it."""
+        return distinct((self, *self.bases))
 
     @property
     def fingerprint(self) -> str:
@@ -109,6 +118,14 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
         if self.validation is None:
             return self.sha256
         return hashlib.sha256(f"{self.sha256} {self.validation.sha256}".encode()).hexdigest()
+
+
+def distinct(corpora: Iterable[CorpusRecord]) -> tuple[CorpusRecord, ...]:
+    """Each text once, and without its bases."""
+    found = dict[str, CorpusRecord]()
+    for corpus in corpora:
+        found.setdefault(corpus.sha256, msgspec.structs.replace(corpus, bases=()))
+    return tuple(found.values())
 
 
 class ModelRecord(Settings, frozen=True, kw_only=True):
@@ -138,6 +155,17 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     def validation(self) -> CorpusRecord | None:
         """The validation set of the user's own, if it had one."""
         return None if self.corpus is None else self.corpus.validation
+
+    @property
+    def texts(self) -> tuple[CorpusRecord, ...]:
+        """All that it has learnt from, the newest first, as far as is known."""
+        return () if self.corpus is None else self.corpus.texts
+
+    @property
+    def lacks_bases(self) -> bool:
+        """Whether it started from weights of which is not known what they had learnt from."""
+        started = self.training is not None and self.training.base_weights is not None
+        return started and self.corpus is not None and not self.corpus.bases
 
     def training_tokens(self, tokens: int) -> int:
         """How many of its corpus's tokens it was trained on: the first, or all of them."""

@@ -8,6 +8,7 @@ so no random generator is saved. A single file that is renamed into place is alw
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -21,14 +22,14 @@ from charrnn.cells.layout import is_hidden
 from charrnn.cells.rules import CELLS
 from charrnn.checkpoints import STATE
 from charrnn.config import BudgetName, DeviceName, Reading, Size, TrainConfig
-from charrnn.errors import MissingInputError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
 from charrnn.folder.files import reread_during_saves
 from charrnn.folder.reading import can_start_others, read_record, read_tokenizer, saved_step
 from charrnn.folder.record import Evaluation, ModelRecord
 from charrnn.folder.tensors import checked_metadata, read_tensors
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
-from charrnn.text.origin import Origin
+from charrnn.text.origin import Origin, Where
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "RunProgress",
     "RunState",
     "origin_of_run",
+    "places_of",
     "read_run",
     "state_file",
 ]
@@ -72,6 +74,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         metrics: all evaluations.
         sources, reading: where the corpus was read, and how.
         validation: where the user's own validation set was read; empty without one.
+        before: as in `Origin`.
         minutes: those that the run keeps to; None if its number of updates was given.
         budget: what the run was given, which makes another one longer; None in older runs.
         processes: how many shared the latest updates.
@@ -98,12 +101,13 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     threads: Size | None = None
     moved: bool = False
     validation: tuple[str, ...] = ()
+    before: dict[str, Where] = msgspec.field(default_factory=dict)
 
     @property
     def origin(self) -> Origin:
         """Where the corpus was read, and how."""
         reading = msgspec.convert(self.reading, Reading, from_attributes=True)
-        return Origin(self.sources, reading, self.validation)
+        return Origin(self.sources, reading, self.validation, self.before)
 
 
 class RunState(msgspec.Struct, frozen=True):
@@ -166,6 +170,19 @@ def origin_of_run(path: Path) -> Origin | None:
         return _progress(path).origin
     except FileNotFoundError:
         return None
+
+
+def places_of(path: Path, record: ModelRecord) -> dict[str, Where]:
+    """Where the texts of the model at `path` were read, by fingerprint, as far as it tells."""
+    origin = None
+    with suppress(BadDataError, ReadWriteError):  # it can be used whatever its run's state is like
+        origin = origin_of_run(path)
+    if origin is None:
+        return {}
+    found = dict(origin.before)
+    if record.corpus is not None and not origin.is_gone:
+        found[record.corpus.sha256] = (origin.sources, origin.reading)
+    return found
 
 
 def _checked_progress(path: Path, record: ModelRecord, config: TrainConfig) -> RunProgress:

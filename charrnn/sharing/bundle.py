@@ -137,7 +137,7 @@ def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
         "model": folder.record.model,
         "tokenizer": folder.tokenizer,
         "unit": folder.tokenizer.unit,
-        "corpus": folder.record.corpus.name if folder.record.corpus else "",
+        "corpus": " and ".join(one.name for one in folder.record.texts),
         "facts": card.facts(folder),
         "exact": exact,
     }

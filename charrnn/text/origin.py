@@ -5,8 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -19,12 +21,16 @@ from charrnn.words import as_argument
 
 __all__ = [
     "Origin",
+    "Where",
     "is_read_once",
     "origin_of",
     "place_of",
     "reading_for_validation",
     "working_folder",
 ]
+
+
+Where = tuple[tuple[str, ...], Reading]  # the first two of an `Origin`
 
 
 class Origin(NamedTuple):
@@ -35,11 +41,13 @@ class Origin(NamedTuple):
             sets; "-" for what is read once, or a text that was given as a `Corpus`.
         reading: encoding and columns.
         validation: where the user's own validation set was, as `sources`; empty without one.
+        before: where the models that the run started from had read their texts: by fingerprint.
     """
 
     sources: tuple[str, ...]
     reading: Reading
     validation: tuple[str, ...] = ()
+    before: Mapping[str, Where] = MappingProxyType({})
 
     @property
     def is_gone(self) -> bool:

@@ -271,6 +271,7 @@ class Recorder:
             metrics=tuple(self.metrics),
             sources=self.origin.sources,
             validation=self.origin.validation,
+            before=dict(self.origin.before),
             reading=ReadingRecord(
                 **msgspec.structs.asdict(self.origin.reading) | {"rules": READING_RULES}
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -29,6 +30,23 @@ def test_it_writes_each_kind_and_says_what_leaves_with_the_model(home: Path) -> 
     assert re.search(
         r"rounded to bytes, which changes the loss by 0\.00\d\d nats per character", weights
     )
+
+
+def test_what_the_models_before_have_learnt_is_said_to_leave_with_it(home: Path) -> None:
+    """Of one that had begun with `--init-from`, only the last text was named."""
+    (home / "other.txt").write_text((home / "verse.txt").read_text()[:1500])
+    options = ("--steps", 1, "--batch-size", 4, "--seq-length", 16)
+    assert run(home, "train", "other.txt", "--init-from", "verse", *options).returncode == 0
+    command = ("export", "other", "--html", "a.html")
+    found = "this model has memorised parts of other (1,500 characters) and "
+    assert run(home, *command).stderr.startswith(f"{found}verse (2,840 characters); share it")
+    folder = home / "checkpoints" / "other"
+    config = json.loads((folder / "config.json").read_text())
+    del config["corpus"]["bases"]  # as in older folders
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "manifest.json").unlink()
+    older = "of what the model that it started from had learnt; share it"
+    assert f"{found}{older}" in run(home, *command).stderr
 
 
 def test_the_same_model_makes_the_same_page(home: Path) -> None:

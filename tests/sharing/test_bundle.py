@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder.reading import read_model
+from charrnn.folder.record import CorpusRecord
 from charrnn.sharing.bundle import bundle, name_of
 from tests.sharing.travelling import folder_of
 
@@ -29,6 +33,19 @@ def test_a_model_that_has_diverged_makes_no_page(tmp_path: Path) -> None:
     for exact in (False, True):
         with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
             bundle(replace(folder, weights=weights), exact=exact)
+
+
+def test_all_that_a_model_has_learnt_from_is_named(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru")
+    first, last = (CorpusRecord(name=name, characters=7, sha256=name) for name in ("a", "b"))
+    corpus = msgspec.structs.replace(last, bases=(first,))
+    record = msgspec.structs.replace(folder.record, corpus=corpus)
+    made = bundle(replace(folder, record=record))
+    content = zlib.decompress(base64.b85decode(made.text.replace(",", "<")))
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    about = json.loads(header["__metadata__"]["about"])
+    assert about["corpus"] == "b and a"
+    assert about["facts"]["corpus"] == "b, 7 characters; before that a, 7 characters"
 
 
 def test_a_card_that_is_a_link_to_somewhere_else_is_not_put_into_a_page(tmp_path: Path) -> None:

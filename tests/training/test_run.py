@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from charrnn import (
+    CharRNN,
     CharRNNError,
     Corpus,
     Finished,
@@ -24,6 +25,8 @@ from charrnn import (
     train,
 )
 from charrnn.errors import CannotCreateError, LockedError, ReadWriteError
+from charrnn.folder import card
+from charrnn.folder.reading import read_folder, read_record
 from charrnn.folder.resuming import read_run
 from charrnn.learning.learner import Learner
 from tests.conftest import VERSE
@@ -93,6 +96,28 @@ def test_finish_trains_to_the_end_and_returns_the_model() -> None:
     for _ in train(CORPUS, **SMALL, name="followed"):
         pass
     assert weights("checkpoints/followed") == weights("checkpoints/novel")
+
+
+def test_all_that_a_model_has_learnt_from_is_told() -> None:
+    """Of those before it only a SHA-256 of the weights was kept: the last text alone was named."""
+    texts = {name: Corpus(name, VERSE * count) for name, count in (("a", 12), ("b", 13), ("c", 14))}
+    few = SMALL | {"steps": 1}
+    train(texts["a"], **few, out="one").finish(progress=False)
+    for text, name, base in (("b", "two", "one"), ("b", "more", "two"), ("c", "three", "more")):
+        made: dict[str, Any] = {"batch_size": 3, "steps": 1, "out": name, "init_from": base}
+        train(texts[text], **made).finish(progress=False)
+    record = read_record(Path("three"))
+    assert record.corpus is not None
+    assert [text.name for text in record.corpus.bases] == ["b", "a"]
+    sizes = {name: f"{name}, {len(text.text):,} characters" for name, text in texts.items()}
+    told = f"{sizes['c']}; before that {sizes['b']} and {sizes['a']}"
+    assert card.facts(read_folder(Path("three")))["corpus"] == load("three").facts["corpus"] == told
+    assert f"| corpus | {told} |" in Path("three/README.md").read_text()
+    once = f"{sizes['b']}; before that {sizes['a']}"
+    assert load("more").facts["corpus"] == load("two").facts["corpus"] == once
+    assert "bases" not in Path("one/config.json").read_text()
+    CharRNN.from_pretrained("three").save_pretrained("copy", load("three").tokenizer)
+    assert load("copy").facts["corpus"] == told
 
 
 def test_a_link_to_nothing_is_no_free_place() -> None:

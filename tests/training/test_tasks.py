@@ -19,6 +19,7 @@ import charrnn
 from charrnn import CharRNNError, Reading, load, resume, train
 from charrnn.config import TaskName
 from charrnn.errors import UsageError
+from charrnn.folder import card
 from charrnn.folder.reading import read_folder
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.task_config import Classify, Tag, TaskRecord
@@ -306,6 +307,10 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
     assert isinstance(events[0], Started)
     assert "forwards from forwards" in events[0].notes[-1]
     found = read_folder(Path("model"))
+    assert found.record.corpus is not None
+    assert [text.name for text in found.record.corpus.bases] == ["verse"]
+    told = f"; before that verse, {len(VERSE):,} characters"
+    assert card.facts(found)["corpus"].endswith(told)
     for base, stack in zip(bases, ("rnn.", "back."), strict=True):
         weights = read_folder(Path(base)).weights
         for name in weights:

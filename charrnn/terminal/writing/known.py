@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
+import msgspec
+
 from charrnn.config import Reading
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
 from charrnn.folder.reading import find_model, read_record
-from charrnn.folder.record import ModelRecord, reading_for
-from charrnn.folder.resuming import origin_of_run
+from charrnn.folder.record import CorpusRecord, ModelRecord, reading_for
+from charrnn.folder.resuming import origin_of_run, places_of
 from charrnn.terminal.output import say, say_new
 from charrnn.text.corpus import Corpus
+from charrnn.text.division import NONE
+from charrnn.text.origin import Where
 from charrnn.text.spool import Spool
 
 __all__ = ["known_records"]
@@ -23,9 +27,10 @@ def known_records(
     moved: Sequence[str] | Corpus | None = None,
     reading: Reading | None = None,
 ) -> Iterator[str]:
-    """The records of the text that each model was trained on.
+    """The records of the text that each model was trained on, and of those before it.
 
-    Says what of a moved text is left out, and where a text is another one than in training.
+    Says what of a moved text is left out, where a text is another one than in training, and which
+    text of a model that one has started from is not there.
 
     Args:
         models: folders or names, of models of records.
@@ -39,6 +44,7 @@ def known_records(
     said: set[str] = set()
     for path in map(find_model, models):
         record = read_record(path)
+        left = {text.sha256: text for text in record.texts}
         if moved is None:
             spool = _where_it_was(path, record)
         else:
@@ -46,10 +52,49 @@ def known_records(
         with closing(spool):
             if moved is not None:
                 say_new(spool.notes, said)
-            if record.corpus is not None and spool.sha256 != record.corpus.sha256:
+            if record.corpus is not None and spool.sha256 not in left:
                 say(f"{spool.name} is not, or no longer, the text that {path} was trained on")
+                del left[record.corpus.sha256]
+            left.pop(spool.sha256, None)
             for part in spool.records():
                 yield from part
+        yield from _others(path, record, left.values(), said)
+
+
+def _others(
+    path: Path, record: ModelRecord, texts: Iterable[CorpusRecord], said: set[str]
+) -> Iterator[str]:
+    """The records of other texts that a model has learnt from; says which are not compared."""
+    unknown = []
+    if record.lacks_bases:
+        unknown.append(f"{path} does not tell what the model that it started from had learnt")
+    places = places_of(path, record)
+    for text in texts:
+        spool = _found_again(text, record, places.get(text.sha256))
+        if spool is None:
+            unknown.append(
+                f"{text.name}, from which {path} has learnt, too, is not there or has changed"
+            )
+            continue
+        with closing(spool):
+            for part in spool.records():
+                yield from part
+    say_new([f"{found}: records from it may be written" for found in unknown], said)
+
+
+def _found_again(text: CorpusRecord, record: ModelRecord, place: Where | None) -> Spool | None:
+    """A text that the model of `record` has learnt from; None if it is not there or has changed."""
+    if place is None:
+        return None
+    sources, reading = place
+    # A story is divided as the records are that the model writes now.
+    kind = record.texts[0].records if text.records == NONE else text.records
+    with suppress(CharRNNError):
+        spool = Spool(sources, msgspec.structs.replace(reading, records=kind))
+        if spool.sha256 == text.sha256:
+            return spool
+        spool.close()
+    return None
 
 
 def _where_it_was(path: Path, record: ModelRecord) -> Spool:

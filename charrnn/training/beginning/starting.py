@@ -33,10 +33,12 @@ from charrnn.folder.place import Place
 from charrnn.folder.record import (
     FORMAT_VERSION,
     TASK_FORMAT_VERSION,
+    CorpusRecord,
     ModelFolder,
     ModelRecord,
+    distinct,
 )
-from charrnn.folder.resuming import RunProgress, read_run
+from charrnn.folder.resuming import RunProgress, places_of, read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
@@ -44,7 +46,7 @@ from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.objectives.request import Data
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
-from charrnn.text.origin import Origin
+from charrnn.text.origin import Origin, Where
 from charrnn.training.beginning.moved import moved
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, report
@@ -106,6 +108,20 @@ class NewRun:
         return self.settled if isinstance(self.settled, TrainConfig) else schedule(self.settled, 1)
 
     @property
+    def _corpus(self) -> CorpusRecord:
+        """What is learnt from, after all that the bases have learnt from."""
+        texts = distinct(text for base in self.bases for text in base.record.texts)
+        return msgspec.structs.replace(self.data.corpus, bases=texts)
+
+    @property
+    def _before(self) -> dict[str, Where]:
+        """Where the bases have read their texts."""
+        found = dict[str, Where]()
+        for base in self.bases:
+            found |= places_of(base.path, base.record)
+        return found
+
+    @property
     def _is_settled(self) -> bool:
         """Whether its settings can't be changed: it makes an earlier run again."""
         return isinstance(self.settled, TrainConfig)
@@ -163,12 +179,13 @@ class NewRun:
             torch_version=str(torch.__version__),
             model=self.model,
             training=config,
-            corpus=self.data.corpus,
+            corpus=self._corpus,
             task=task.task_record,
         )
         minutes, kind = self.budget.kept_minutes, self.budget.kind
         watch = clock.Stopwatch(clock.now() - begin)
-        recorder = Recorder(place, record, task, self.origin, Saver(lock), watch, minutes, kind)
+        origin = self.origin._replace(before=self._before)
+        recorder = Recorder(place, record, task, origin, Saver(lock), watch, minutes, kind)
         recorder.save(learner)
         if ranks.leads:  # all start from its weights, drawn here or another model's
             learner.restore(learner.tensors(), recorder.progress(learner))
@@ -227,7 +244,8 @@ class StoppedRun:
         learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
         # Where the text was before may be still there.
-        before, origin = run.progress.origin, self.origin
+        before = run.progress.origin
+        origin = self.origin._replace(before=before.before)
         if origin.is_gone:
             origin = origin._replace(sources=before.sources)
         if origin.validation_is_gone:

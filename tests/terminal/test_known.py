@@ -1,0 +1,73 @@
+"""Records that may not be written: of a model's text, and of those that it learnt from before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import Reading, resume, train
+from charrnn.terminal.writing.known import known_records
+
+LISTS = {name: {f"{name} {k}" for k in range(40)} for name in ("clients", "towns", "ships")}
+SMALL: dict[str, Any] = {"batch_size": 4, "seq_length": 16, "steps": 2}
+LINES = Reading(records="lines")
+
+
+@pytest.fixture(autouse=True)
+def _chain() -> None:
+    """Models of three lists, each of which starts from the one before."""
+    shape: dict[str, Any] = {"hidden_size": 8, "embed_size": 6}
+    for name, records in LISTS.items():
+        Path(f"{name}.txt").write_text("".join(f"{record}\n" for record in sorted(records)))
+        for _ in train(f"{name}.txt", out=name, reading=LINES, **SMALL | shape):
+            break  # all is kept by a run that is stopped and goes on
+        for _ in resume(name):
+            pass
+        shape = {"init_from": name}
+
+
+def lost(*names: str) -> str:
+    """What is said of lists that the last model has learnt from, and that are not there."""
+    said = "{}, from which ships has learnt, too, is not there or has changed: "
+    return "".join(f"{said.format(name)}records from it may be written\n" for name in names)
+
+
+def test_the_records_of_the_models_before_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """A model wrote whole records of the list that the one before it was trained on."""
+    assert set(known_records(["ships"])) == set.union(*LISTS.values())
+    assert set(known_records(["clients", "towns"])) == LISTS["clients"] | LISTS["towns"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_list_that_is_not_there_or_has_changed_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("clients.txt").rename("moved.txt")
+    assert set(known_records(["ships", "ships"])) == LISTS["ships"] | LISTS["towns"]
+    assert capsys.readouterr().err == lost("clients")
+    Path("towns.txt").write_text("Another\n")
+    assert set(known_records(["ships"])) == LISTS["ships"]
+    assert capsys.readouterr().err == lost("towns", "clients")
+    # It is named, and what is still where it was is known besides.
+    assert set(known_records(["ships"], ["moved.txt"], LINES)) == LISTS["ships"] | LISTS["clients"]
+    assert capsys.readouterr().err == f"a list of 40 records\n{lost('towns')}"
+    Path("ships/resume/state.safetensors").unlink()
+    assert set(known_records(["ships"], ["ships.txt"], LINES)) == LISTS["ships"]
+    assert capsys.readouterr().err == f"a list of 40 records\n{lost('towns', 'clients')}"
+
+
+def test_an_older_model_that_does_not_tell_what_it_started_from_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = json.loads(Path("ships/config.json").read_text())
+    del config["corpus"]["bases"]
+    Path("ships/config.json").write_text(json.dumps(config))
+    Path("ships/manifest.json").unlink()
+    assert set(known_records(["ships"])) == LISTS["ships"]
+    assert capsys.readouterr().err == (
+        "ships does not tell what the model that it started from had learnt: records from it may "
+        "be written\n"
+    )
