@@ -12,7 +12,7 @@ class Breather {
     return performance.now() - this.since > Breather.WORK;
   }
 
-  async rest() {
+  async rest(signal) {
     // A timer would wait for at least four milliseconds.
     await new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();
@@ -20,6 +20,7 @@ class Breather {
       port2.postMessage(null);
     });
     this.since = performance.now();
+    signal?.throwIfAborted();
   }
 }
 
@@ -60,8 +61,7 @@ class FileModel {
       this.step(place, id);
       if (breather.due) {
         place.logits = place.logits.slice(); // others may use the network meanwhile
-        await breather.rest();
-        signal?.throwIfAborted();
+        await breather.rest(signal);
       }
     }
     place.logits = place.logits.slice();
@@ -83,8 +83,7 @@ class FileModel {
   async placeAfter(text) {
     const ids = this.idsBefore(text);
     const { ids: known, clamps } = this.place;
-    const goesOn = known.length && known.length <= ids.length &&
-      clamps === this.clamps && known.every((id, k) => id === ids[k]);
+    const goesOn = clamps === this.clamps && known.every((id, k) => id === ids[k]);
     const from = goesOn ? this.place : this.beginning();
     const place = { ...from, ids: from.ids.slice(), state: copyOf(from.state) };
     this.place = await this.read(ids.slice(known.length * goesOn), place);
@@ -103,27 +102,23 @@ class FileModel {
   }
 
   /** The surprisal of each token of some ids but the first, in nats. */
-  async surprisals(ids, { signal, clamps = this.clamps } = {}) {
-    const found = [], breather = new Breather();
-    const place = this.beginning(clamps);
+  async surprisals(ids, clamps = this.clamps) {
+    const found = [], breather = new Breather(), place = this.beginning(clamps);
     for (let k = 0; k < ids.length - 1; k++) {
       this.step(place, ids[k]);
       found.push(logSumExp(place.logits) - place.logits[ids[k + 1]]);
-      if (breather.due) {
-        await breather.rest();
-        signal?.throwIfAborted();
-      }
+      if (breather.due) await breather.rest();
     }
     return found;
   }
 
   /** What each character of a text costs: [{text, nats}]; the first costs null: nothing precedes. Of
       records, each is read from the start, and what ends it has its cost, too. */
-  async score(text, signal) {
+  async score(text) {
     const { end, endId } = this.tokenizer;
     if (end === null) {
       const known = this.tokenizer.inKnownForm(text);
-      const nats = await this.surprisals(this.tokenizer.encode(known), { signal });
+      const nats = await this.surprisals(this.tokenizer.encode(known));
       return this.byCharacter(known, [null, ...nats]);
     }
     const found = [];
@@ -133,7 +128,7 @@ class FileModel {
         continue;
       }
       const ids = [endId, ...this.tokenizer.encode(record), endId];
-      const nats = await this.surprisals(ids, { signal });
+      const nats = await this.surprisals(ids);
       found.push(...this.byCharacter(this.tokenizer.inKnownForm(record), nats), { text: end, nats: nats.at(-1) });
     }
     found.at(-1).text = ""; // what ended the last is not in the text
@@ -171,8 +166,7 @@ class FileModel {
         place.logits = place.logits.slice();
         if (waiting) yield waiting;
         waiting = "";
-        await breather.rest();
-        signal?.throwIfAborted();
+        await breather.rest(signal);
       }
     }
     if (!ending.ended) waiting += ending.feed("", true); // half of a character is not shown
@@ -183,7 +177,7 @@ class FileModel {
   async selfTest() {
     const { ids, log_probs: exact, log_probs_here: here } = Object.fromEntries(
       ["ids", "log_probs", "log_probs_here"].map((name) => [name, this.tensors[`test.${name}`].values]));
-    const found = (await this.surprisals(ids, { clamps: [] })).map((nats) => -nats);
+    const found = (await this.surprisals(ids, [])).map((nats) => -nats);
     const worst = Math.max(...found.map((value, k) => Math.abs(value - here[k])));
     const lost = found.reduce((sum, value, k) => sum + exact[k] - value, 0) / found.length;
     const change = `${Math.abs(lost).toFixed(4)} nats ${lost < 0 ? "less" : "more"}`;
