@@ -102,6 +102,25 @@ def test_a_callback_may_be_the_only_argument(tmp_path: Path) -> None:
     assert forgot == {}
 
 
+def test_a_seed_counts_for_the_calls_after_it_whether_they_are_awaited_or_not(
+    tmp_path: Path,
+) -> None:
+    """Both texts were drawn from the second number."""
+    code = """
+        const drawn = (number) => {
+          charRNN.randomSeed(number);
+          const text = charRNN.generate({ seed: "a<", temperature: 1 });
+          return Promise.all([text, charRNN.predict(1)]);
+        };
+        const together = await Promise.all([drawn(1), drawn(2)]);
+        return { together, alone: [await drawn(1), await drawn(2)] };"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
+    assert found["together"] == found["alone"]
+    one, other = ([text["sample"], next_["id"]] for text, next_ in found["alone"])
+    assert one[0] != other[0]
+    assert one[1] != other[1]
+
+
 @pytest.mark.parametrize("end", [None, "\n"])
 def test_what_is_drawn_before_anything_is_fed_is_not_read(end: str | None, tmp_path: Path) -> None:
     """Drawn as at the start of a line or record, from where its result goes on."""
