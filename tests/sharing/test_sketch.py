@@ -34,6 +34,9 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
         const wrong = [{ topK: "x" }, { length: -1 }, { stop: 5 }, { seed: null }];
         for (const one of wrong) refused.push(await wrote(one));
         refused.push(await charRNN.predict("").catch((error) => error.message));
+        for (const number of ["", -1, 0.5, "0.5", Infinity, 2 ** 53]) {
+          try { charRNN.randomSeed(number); } catch (error) { refused.push(error.message); }
+        }
         const stops = [await wrote({}), await wrote({ stop: "é" }), await wrote({ stop: ["é"] })];
         return { texts, refused, stops };"""
     found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
@@ -50,6 +53,12 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
         "stop must be a text or an array of texts",
         "seed must be a text",
         f'temperature is ""; {advice}',
+        f'the number is ""; {advice}',
+        f"the number is -1; {advice}",
+        *(
+            f"the number is {number}; it must be a whole one below 2 ** 53"
+            for number in ("0.5", "0.5", "Infinity", "9007199254740992")
+        ),
     ]
     whole, one, several = found["stops"]
     assert one == several == whole.partition("é")[0] != whole

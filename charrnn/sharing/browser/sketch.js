@@ -35,7 +35,9 @@ class CharRNN {
 
   /** From here on, draw the same texts as after the last call with this number. */
   randomSeed(seed) {
-    this.random = randomNumbers(amount("the number", seed));
+    const number = amount("the number", seed);
+    if (!Number.isSafeInteger(number)) throw new Error(`the number is ${number}; it must be a whole one below 2 ** 53`);
+    this.random = randomNumbers(number);
   }
 
   /** New text after `seed`, a text: { sample }. `onText` is called with each piece as it comes. */
