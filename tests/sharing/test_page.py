@@ -370,12 +370,22 @@ def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path)
     folder = folder_of(tmp_path / "model", "lstm")
     (tmp_path / "book.js").write_text(script(bundle(folder)), "utf-8")
     documentation = (Path(__file__).parents[2] / "docs" / "sharing.md").read_text("utf-8")
-    (example,) = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
+    example, two = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
     (tmp_path / "sketch.html").write_text(example.replace("It was", "a<"), "utf-8")
     browser.open(tmp_path / "sketch.html")
     _wait(
         lambda: browser.run('return document.querySelector("p")?.textContent.length ?? 0;') >= 200
     )
+    for name in ("elf", "orc"):
+        (tmp_path / f"{name}.js").write_text(
+            script(bundle(folder_of(tmp_path / name, "rnn"))), "utf-8"
+        )
+    (tmp_path / "two.html").write_text(f'<meta charset="utf-8">{two}', "utf-8")
+    browser.open(tmp_path / "two.html")
+    names = browser.run(
+        "return (await Promise.all([elf.ready, charRNN.ready])).map((model) => model.facts.name);"
+    )
+    assert names == ["elf", "orc"]
 
 
 def test_a_sketch_uses_the_script(browser: Browser, tmp_path: Path) -> None:
