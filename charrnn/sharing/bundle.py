@@ -138,6 +138,7 @@ def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
         "tokenizer": folder.tokenizer,
         "unit": folder.tokenizer.unit,
         "corpus": folder.record.corpus.name if folder.record.corpus else "",
+        "records": folder.records_kind,
         "facts": card.facts(folder),
         "exact": exact,
     }

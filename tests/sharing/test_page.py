@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -139,6 +140,39 @@ def test_what_the_model_does_not_know_is_named_and_left_out(
     assert browser.run('return element("written").firstChild.textContent;') == "a<漢"
     said = r'The model does not know "Ω" (U+03A9), "\ud83d" (U+D83D); left out.'
     assert text_of(browser, "prompt-unknown") == said
+
+
+@pytest.mark.parametrize(
+    ("known", "end", "kind", "prompt", "text", "unknown"),
+    [
+        ("\n 05afo", "\n%\n", "\n%\n", "50% of", "50 of", "%"),
+        ("ab", "\n\n", "blocks", "a\n \nb\na", "a\n\nba", "\n"),
+        ("ab", "\n\n", "^a", "ab\nabΩ", "ab\n\nab", "Ω"),
+        ("\nab", "\n\n", "documents", "a\n\n\nΩb", "a\n\n\nb", "Ω"),
+    ],
+)
+def test_what_the_model_knows_only_between_records_is_left_out_of_them(
+    browser: Browser,
+    tmp_path: Path,
+    known: str,
+    end: str,
+    kind: str,
+    prompt: str,
+    text: str,
+    unknown: str,
+) -> None:
+    """It was kept, and what was asked for was refused."""
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(known, end=end), kind)
+    opened(browser, written(folder, tmp_path / "page.html"))
+    name = f"{json.dumps(unknown, ensure_ascii=False)} (U+{ord(unknown):04X})"
+    assert write(browser, prompt, length=5).startswith(text)
+    assert text_of(browser, "write-status").endswith(".")
+    assert text_of(browser, "prompt-unknown") == f"The model does not know {name}; left out."
+    browser.run('element("text").value = `${given[0]}\\n`; return null;', prompt)
+    browser.run('element("colour").requestSubmit(); return null;')
+    _wait(lambda: "bits per character" in text_of(browser, "colour-status"))
+    assert browser.run('return element("coloured").textContent;') == text
+    assert text_of(browser, "text-unknown") == f"The model does not know {name}; left out."
 
 
 def test_accents_in_another_normal_form_are_read(browser: Browser, tmp_path: Path) -> None:

@@ -194,3 +194,28 @@ def test_a_sketch_reads_the_last_record_of_what_it_is_fed(kind: str, tmp_path: P
         return found;"""
     found = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
     assert found[0] == found[1] == found[2] == found[3] != found[4]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fed"),
+    [
+        ("documents", [["a\n", "\nc"], ["a\n\nc"]]),
+        ("blocks", [["a", "\n \nc"], ["c"]]),
+        ("^c", [["a", "\ncb"], ["cb"]]),
+        ("^c", [["cb", "\n\nb"], ["cb\n\nb"]]),
+    ],
+)
+def test_a_sketch_begins_a_record_where_the_list_has_one(
+    kind: str, fed: list[list[str]], tmp_path: Path
+) -> None:
+    code = f"""
+        const found = [];
+        for (const texts of {fed}) {{
+          await charRNN.reset();
+          for (const text of texts) await charRNN.feed(text);
+          found.push(JSON.stringify(await charRNN.predict(0)));
+        }}
+        return found;"""
+    known = CharTokenizer("\n abcd", end="\n\n")
+    one, same = in_sketch(folder_of(tmp_path / "model", "gru", known, kind), code)
+    assert one == same

@@ -31,14 +31,13 @@ class FileModel {
   constructor({ metadata, tensors }) {
     this.about = JSON.parse(metadata.about);
     this.tensors = tensors;
-    const { name, model: config, tokenizer, unit, corpus, facts, exact } = this.about;
+    const { name, model: config, tokenizer, unit, corpus, records, facts, exact } = this.about;
     const { cell, hidden_size: hiddenSize, num_layers: numLayers } = config;
     this.facts = { name, unit, cell, hiddenSize, numLayers, corpus, exact, card: facts };
     this.tokenizer =
       tokenizer.kind === "byte" ? new ByteTokenizer(tokenizer) : new CharTokenizer(tokenizer);
     const { characters, end } = this.tokenizer;
-    this.end = end;
-    this.characters = characters && [...characters, ...(end ?? "")];
+    Object.assign(this, { characters, end, kind: records });
     this.network = new Network(config, tensors);
     this.place = this.beginning();
   }
@@ -75,7 +74,7 @@ class FileModel {
 
   /** The ids of a text to go on from; of records, those of the last. */
   idsBefore(text) {
-    const ids = this.tokenizer.encode(recordsOf(text, this.end).at(-1));
+    const ids = this.tokenizer.encode(recordsOf(text, this).at(-1));
     return this.end === null ? ids : [this.tokenizer.endId, ...ids];
   }
 
@@ -115,33 +114,22 @@ class FileModel {
   /** What each character of a text costs: [{text, nats}]; the first costs null: nothing precedes. Of
       records, each is read from the start, and what ends it has its cost, too. */
   async score(text) {
-    const { end, endId } = this.tokenizer;
-    if (end === null) {
-      const known = this.tokenizer.inKnownForm(text);
-      const nats = await this.surprisals(this.tokenizer.encode(known));
-      return this.byCharacter(known, [null, ...nats]);
-    }
-    const found = [];
-    for (const record of recordsOf(text, end).map(withoutLineEnds)) {
-      if (!record) { // lists have none
-        found.push({ text: end, nats: null });
-        continue;
+    const { end, tokenizer } = this, found = [];
+    const around = end === null ? [] : [tokenizer.endId];
+    for (const record of recordsOf(text, this)) {
+      const known = tokenizer.inKnownForm(end === null ? record : withoutLineEnds(record));
+      const nats = await this.surprisals([...around, ...tokenizer.encode(known), ...around]);
+      if (end === null) nats.unshift(null);
+      let at = 0;
+      for (const character of known) {
+        const count = tokenizer.encode(character).length; // more than one in a byte model
+        const parts = nats.slice(at, (at += count));
+        found.push({ text: character, nats: parts.reduce((total, part) => total + part) });
       }
-      const ids = [endId, ...this.tokenizer.encode(record), endId];
-      const nats = await this.surprisals(ids);
-      found.push(...this.byCharacter(this.tokenizer.inKnownForm(record), nats), { text: end, nats: nats.at(-1) });
+      if (end !== null) found.push({ text: end, nats: known ? nats.at(-1) : null }); // lists have no empty ones
     }
-    found.at(-1).text = ""; // what ended the last is not in the text
+    if (end !== null) found.at(-1).text = ""; // what ended the last is not in the text
     return found;
-  }
-
-  byCharacter(text, nats) {
-    let at = 0;
-    return Array.from(text, (character) => {
-      const count = this.tokenizer.encode(character).length; // more than one in a byte model
-      const parts = nats.slice(at, (at += count));
-      return { text: character, nats: parts.reduce((total, part) => total + part) };
-    });
   }
 
   /** New text after a prompt, piece by piece; of records, what is left of one. Its last character is

@@ -31,18 +31,19 @@ async function reporting(id, work) {
 }
 
 /** The text in the form of Unicode that the model knows, record by record, and without what it does not
-    know; says in the element `id` what was changed and left out. */
-function knownPart(model, text, id) {
+    know; says in the element `id` what was changed and left out. `within` gives the part of a record that
+    is read. */
+function knownPart(model, text, id, within = (record) => record) {
   if (model.characters === null) return text;
   const known = new Set(model.characters);
-  const end = model.end ?? "";
-  const parts = (end ? text.split(end) : [text]).map((part) => knownForm(part, known));
-  const taken = parts.map((part) => part.text).join(end);
+  const parts = recordsOf(text, model).map((record) => knownForm(within(record), known));
   const forms = [...new Set(parts.map(({ form }) => form))].filter((form) => form).sort().join(" or ");
-  const unknown = [...new Set(taken)].filter((character) => !known.has(character));
+  const unknown = [...new Set(parts.map((part) => part.text).join(""))].filter((character) => !known.has(character));
   const left = unknown.length ? [`The model does not know ${named(unknown)}; left out.`] : [];
   say(id, [...(forms ? [formNote(forms)] : []), ...left].join(" "));
-  return unknown.length ? [...taken].filter((character) => known.has(character)).join("") : taken;
+  if (!forms && !unknown.length) return text;
+  const knownOf = (part) => [...part.text].filter((character) => known.has(character)).join("");
+  return parts.map(knownOf).join(model.end ?? "");
 }
 
 // ---------- Write ----------
@@ -239,7 +240,8 @@ function prepareColouring(model) {
   element("colour").addEventListener("submit", async (event) => {
     event.preventDefault();
     const mine = ++latest;
-    const text = knownPart(model, element("text").value, "text-unknown");
+    const within = model.end === null ? undefined : withoutLineEnds;
+    const text = knownPart(model, element("text").value, "text-unknown", within);
     element("coloured").replaceChildren();
     if (!text) return say("colour-status", "There is no text to colour; paste one above.");
     say("colour-status", "Reading…");

@@ -75,7 +75,7 @@ class CharRNN {
         this.place = await model.read([text.id], this.place ?? (await model.read([])));
         return;
       }
-      const begins = !this.place || (model.end !== null && text.includes(model.end));
+      const begins = !this.place || recordsOf(text, model).length > 1;
       const ids = begins ? model.idsBefore(text) : model.tokenizer.encode(text);
       this.place = await model.read(ids, begins ? model.beginning() : this.place);
     });
