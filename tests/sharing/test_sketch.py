@@ -202,6 +202,8 @@ def test_a_sketch_reads_the_last_record_of_what_it_is_fed(kind: str, tmp_path: P
         ("documents", [["a\n", "\nc"], ["a\n\nc"]]),
         ("blocks", [["a", "\n \nc"], ["c"]]),
         ("^c", [["a", "\ncb"], ["cb"]]),
+        ("^c", [["a", "\r\ncb"], ["cb"]]),
+        ("^c", [["a", "b\r\n"], ["ab\n"]]),
         ("^c", [["cb", "\n\nb"], ["cb\n\nb"]]),
     ],
 )

@@ -30,7 +30,8 @@ const formNote = (forms) =>
 
 /** The records of a text, of a kind and with an end as text/division.py names them. A document, whose blank
     lines are its own, is one; so is a story, whose end is null. */
-function recordsOf(text, { end, kind }) {
+function recordsOf(text, { characters, end, kind }) {
+  if (!characters?.includes("\r")) text = text.replace(/\r\n?/g, "\n"); // as in training
   const opening = kind.slice(1);
   if (kind[0] === "^") return text.split(`\n${opening}`).map((part, k) => (k ? opening + part : part));
   const blank = kind === "documents" ? undefined : /\n(?:[ \t]*\n)+/;

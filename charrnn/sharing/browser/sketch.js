@@ -75,8 +75,9 @@ class CharRNN {
         this.place = await model.read([text.id], this.place ?? (await model.read([])));
         return;
       }
-      const begins = !this.place || recordsOf(text, model).length > 1;
-      const ids = begins ? model.idsBefore(text) : model.tokenizer.encode(text);
+      const [first, ...others] = recordsOf(text, model);
+      const begins = !this.place || others.length > 0;
+      const ids = begins ? model.idsBefore(text) : model.tokenizer.encode(first);
       this.place = await model.read(ids, begins ? model.beginning() : this.place);
     });
   }
