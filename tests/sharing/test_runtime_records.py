@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_empty_records_cost_nothing_and_are_not_counted(tmp_path: Path) -> None:
 
 def test_a_record_may_be_very_long(tmp_path: Path) -> None:
     """Its characters were the arguments of one call, for which the browser had no room."""
-    one = {"hidden_size": 1, "num_layers": 1, "embed_size": 1}
+    one: dict[str, Any] = {"hidden_size": 1, "num_layers": 1, "embed_size": 1}
     folder = folder_of(tmp_path / "model", "rnn", CharTokenizer("a", end="\n%\n"), **one)
     code = 'return (await model.score("a".repeat(200000))).length;'
     assert in_runtime(folder, code) == 200_001
@@ -122,7 +123,7 @@ def test_blank_lines_may_lie_within_a_record_as_in_python(
 
 def test_the_text_of_the_self_test_is_a_list_where_the_model_writes_one(tmp_path: Path) -> None:
     """It was read in one go, but each record begins with an empty state."""
-    shape = {"hidden_size": 1, "num_layers": 1, "embed_size": 1, "skip": False}
+    shape: dict[str, Any] = {"hidden_size": 1, "num_layers": 1, "embed_size": 1, "skip": False}
     folder = folder_of(tmp_path / "model", "rnn", CharTokenizer("a", end="\n"), **shape)
     # Writes "a", then an end; and its unit never forgets that an "a" was read.
     values = {
