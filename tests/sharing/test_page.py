@@ -175,6 +175,14 @@ def test_what_the_model_knows_only_between_records_is_left_out_of_them(
     assert text_of(browser, "text-unknown") == f"The model does not know {name}; left out."
 
 
+def test_a_text_to_stop_before_that_can_not_come_is_told(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    never = 'No text will stop before "\\nΩ": the model does not know "Ω" (U+03A9).'
+    for stop, said in (("\\nΩ", never), ("\\n漢e\u0301", "")):
+        write(browser, "a", length=5, **{"stop-text": stop})
+        assert text_of(browser, "prompt-unknown") == said
+
+
 def test_accents_in_another_normal_form_are_read(browser: Browser, tmp_path: Path) -> None:
     opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
     assert write(browser, "ae\u0301Ω<", length=5).startswith("aé<")

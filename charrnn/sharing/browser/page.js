@@ -30,6 +30,11 @@ async function reporting(id, work) {
   return false;
 }
 
+/** The characters of a text that the model does not know; one of bytes knows all. */
+function unknownTo({ characters }, text) {
+  return characters === null ? [] : [...new Set(text)].filter((character) => !characters.includes(character));
+}
+
 /** The text in the form of Unicode that the model knows, record by record, and without what it does not
     know; says in the element `id` what was changed and left out. `within` gives the part of a record that
     is read. */
@@ -38,7 +43,7 @@ function knownPart(model, text, id, within = (record) => record) {
   const known = new Set(model.characters);
   const parts = recordsOf(text, model).map((record) => knownForm(within(record), known));
   const forms = [...new Set(parts.map(({ form }) => form))].filter((form) => form).sort().join(" or ");
-  const unknown = [...new Set(parts.map((part) => part.text).join(""))].filter((character) => !known.has(character));
+  const unknown = unknownTo(model, parts.map((part) => part.text).join(""));
   const left = unknown.length ? [`The model does not know ${named(unknown)}; left out.`] : [];
   say(id, [...(forms ? [formNote(forms)] : []), ...left].join(" "));
   if (!forms && !unknown.length) return text;
@@ -48,14 +53,20 @@ function knownPart(model, text, id, within = (record) => record) {
 
 // ---------- Write ----------
 
+const stopText = () => element("stop-text").value.replaceAll("\\n", "\n");
+
 /** What is known of the beginning that was typed; see `knownPart`. Where records end in a line end, one at
-    its end is left out: the text would go on with another record. */
+    its end is left out: the text would go on with another record. Also says of a text to stop before that it
+    never comes. */
 function promptOf(model) {
   const typed = element("prompt").value;
   const ended = model.end === "\n" && typed.endsWith("\n");
   say("prompt-unknown", "");
   const prompt = knownPart(model, ended ? typed.slice(0, -1) : typed, "prompt-unknown");
   if (ended) element("prompt-unknown").append(" The line end at its end is left out: this model's texts end there.");
+  const stop = knownForm(stopText(), new Set(model.characters)).text, unknown = unknownTo(model, stop);
+  const never = `No text will stop before ${JSON.stringify(stop)}: the model does not know ${named(unknown)}.`;
+  if (unknown.length) element("prompt-unknown").append(` ${never}`);
   return prompt;
 }
 
@@ -127,7 +138,7 @@ function prepareWriting(model) {
 
 function settingsOf(prompt) {
   const number = (id, otherwise) => (element(id).value === "" ? otherwise : Number(element(id).value));
-  const stop = element("stop-text").value.replaceAll("\\n", "\n");
+  const stop = stopText();
   return {
     prompt,
     length: number("length", 500),
