@@ -155,6 +155,7 @@ def described(name: str, model: Model, created: int, max_length: int) -> dict[st
         "hidden_size": model.config.hidden_size,
         "corpus": model.facts.get("corpus"),
         "characters": list(getattr(model.tokenizer, "characters", "")) or None,
+        "records": model.records_kind,
         "end": model.tokenizer.end,
         "max_length": max_length,
     }

@@ -138,6 +138,7 @@ def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
         "tokenizer": folder.tokenizer,
         "unit": folder.tokenizer.unit,
         "corpus": " and ".join(one.name for one in folder.record.texts),
+        "records": folder.records_kind,
         "facts": card.facts(folder),
         "exact": exact,
     }

@@ -10,7 +10,7 @@ from selenium.webdriver.support.expected_conditions import presence_of_element_l
 from selenium.webdriver.support.ui import WebDriverWait
 
 import charrnn
-from charrnn import ByteTokenizer
+from charrnn import ByteTokenizer, CharTokenizer
 from tests.browser import Browser, browser
 from tests.serving.conftest import Server, started
 from tests.sharing.test_page import text_of, write
@@ -129,6 +129,24 @@ def test_the_page_goes_on_with_the_last_record_and_scores_each(
     assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
     expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
     assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_page_knows_what_the_records_of_a_served_model_are(
+    browser: Browser, tmp_path: Path
+) -> None:
+    known = CharTokenizer("\nab", end="\n\n")
+    model = charrnn.load(folder_of(tmp_path / "model", "gru", known, "^a").path)
+    with started(tmp_path, "model") as server:
+        opened(browser, server)
+        found = browser.run(
+            """
+            const model = await openModel(), text = "ab\\n\\nb\\nab";
+            return [model.before(text), model.before("ab\\n\\nb"), await model.score(text)];"""
+        )
+    assert found[:2] == ["ab", "ab\n\nb"]
+    costs = [-nats for record in ("ab\n\nb", "ab") for nats in model.log_probs(record).tolist()]
+    assert [one["nats"] for one in found[2]] == pytest.approx(costs, abs=1e-4)
+    assert "".join(one["text"] for one in found[2]) == "ab\n\nb\n\nab"
 
 
 def test_the_page_has_the_name_of_the_model_and_the_limit_of_the_server(

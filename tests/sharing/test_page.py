@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -139,6 +140,47 @@ def test_what_the_model_does_not_know_is_named_and_left_out(
     assert browser.run('return element("written").firstChild.textContent;') == "a<漢"
     said = r'The model does not know "Ω" (U+03A9), "\ud83d" (U+D83D); left out.'
     assert text_of(browser, "prompt-unknown") == said
+
+
+@pytest.mark.parametrize(
+    ("known", "end", "kind", "prompt", "text", "unknown"),
+    [
+        ("\n 05afo", "\n%\n", "\n%\n", "50% of", "50 of", "%"),
+        ("ab", "\n\n", "blocks", "a\n \nb\na", "a\n\nba", "\n"),
+        ("ab", "\n\n", "^a", "ab\nabΩ", "ab\n\nab", "Ω"),
+        ("\nab", "\n\n", "documents", "a\n\n\nΩb", "a\n\n\nb", "Ω"),
+    ],
+)
+def test_what_the_model_knows_only_between_records_is_left_out_of_them(
+    browser: Browser,
+    tmp_path: Path,
+    known: str,
+    end: str,
+    kind: str,
+    prompt: str,
+    text: str,
+    unknown: str,
+) -> None:
+    """It was kept, and what was asked for was refused."""
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(known, end=end), kind)
+    opened(browser, written(folder, tmp_path / "page.html"))
+    name = f"{json.dumps(unknown, ensure_ascii=False)} (U+{ord(unknown):04X})"
+    assert write(browser, prompt, length=5).startswith(text)
+    assert text_of(browser, "write-status").endswith(".")
+    assert text_of(browser, "prompt-unknown") == f"The model does not know {name}; left out."
+    browser.run('element("text").value = `${given[0]}\\n`; return null;', prompt)
+    browser.run('element("colour").requestSubmit(); return null;')
+    _wait(lambda: "bits per character" in text_of(browser, "colour-status"))
+    assert browser.run('return element("coloured").textContent;') == text
+    assert text_of(browser, "text-unknown") == f"The model does not know {name}; left out."
+
+
+def test_a_text_to_stop_before_that_can_not_come_is_told(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    never = 'No text will stop before "\\nΩ": the model does not know "Ω" (U+03A9).'
+    for stop, said in (("\\nΩ", never), ("\\n漢e\u0301", "")):
+        write(browser, "a", length=5, **{"stop-text": stop})
+        assert text_of(browser, "prompt-unknown") == said
 
 
 def test_accents_in_another_normal_form_are_read(browser: Browser, tmp_path: Path) -> None:
@@ -370,12 +412,22 @@ def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path)
     folder = folder_of(tmp_path / "model", "lstm")
     (tmp_path / "book.js").write_text(script(bundle(folder)), "utf-8")
     documentation = (Path(__file__).parents[2] / "docs" / "sharing.md").read_text("utf-8")
-    (example,) = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
+    example, two = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
     (tmp_path / "sketch.html").write_text(example.replace("It was", "a<"), "utf-8")
     browser.open(tmp_path / "sketch.html")
     _wait(
         lambda: browser.run('return document.querySelector("p")?.textContent.length ?? 0;') >= 200
     )
+    for name in ("elf", "orc"):
+        (tmp_path / f"{name}.js").write_text(
+            script(bundle(folder_of(tmp_path / name, "rnn"))), "utf-8"
+        )
+    (tmp_path / "two.html").write_text(f'<meta charset="utf-8">{two}', "utf-8")
+    browser.open(tmp_path / "two.html")
+    names = browser.run(
+        "return (await Promise.all([elf.ready, charRNN.ready])).map((model) => model.facts.name);"
+    )
+    assert names == ["elf", "orc"]
 
 
 def test_a_sketch_uses_the_script(browser: Browser, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from charrnn.config import CellName
 from charrnn.folder.reading import read_model
 from charrnn.sampling.drawing.distribution import probabilities
 from charrnn.sampling.generation import stream
+from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.token_source import request_for
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
@@ -287,6 +288,24 @@ def test_text_in_another_normal_form_is_read_as_python_reads_it(tmp_path: Path) 
             assert greedy == python.generate(text, temperature=0, max_new_tokens=9)
             costs = [one["nats"] for one in score[1:]]
             assert costs == pytest.approx((-python.log_probs(text)).tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("end", [None, "\n\n"])
+def test_line_ends_of_other_systems_are_read_as_python_reads_them(
+    end: str | None, tmp_path: Path
+) -> None:
+    text = "a\r\nb\ra"
+    for number, characters in enumerate(["\nab", "\n\rab", None]):
+        known = CharTokenizer(characters, end) if characters else ByteTokenizer(end)
+        folder = folder_of(tmp_path / f"{number}", "gru", known)
+        code = f"""
+            const score = await model.score({json.dumps(text)});
+            return [model.idsBefore({json.dumps(text)}), score.map((one) => one.text).join("")];"""
+        ids, coloured = in_runtime(folder, code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert ids == encode_prompt(known, text).tolist()
+        assert coloured == (text if "\r" in (characters or "") else "a\nb\na")
 
 
 def test_a_stop_text_in_another_normal_form_ends_a_text(tmp_path: Path) -> None:

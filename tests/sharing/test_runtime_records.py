@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import charrnn
-from charrnn import CharTokenizer
+from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.arrays import Logits, log_softmax
+from charrnn.sampling.language_model import encode_prompt
 from charrnn.sharing.bundle import bundle
+from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import V
 from tests.sharing.travelling import CHARACTERS, folder_of, in_runtime, needs_node
 
@@ -72,6 +75,14 @@ def test_empty_records_cost_nothing_and_are_not_counted(tmp_path: Path) -> None:
     assert [one["nats"] for one in empty] == [None, None]
 
 
+def test_a_record_may_be_very_long(tmp_path: Path) -> None:
+    """Its characters were the arguments of one call, for which the browser had no room."""
+    one: dict[str, Any] = {"hidden_size": 1, "num_layers": 1, "embed_size": 1}
+    folder = folder_of(tmp_path / "model", "rnn", CharTokenizer("a", end="\n%\n"), **one)
+    code = 'return (await model.score("a".repeat(200000))).length;'
+    assert in_runtime(folder, code) == 200_001
+
+
 def test_blocks_lie_between_blank_lines_as_in_python(tmp_path: Path) -> None:
     """The line end of a file was part of the last block, and a third one of the next."""
     folder = folder_of(tmp_path / "model", "gru", CharTokenizer(CHARACTERS, end="\n\n"))
@@ -86,9 +97,33 @@ def test_blocks_lie_between_blank_lines_as_in_python(tmp_path: Path) -> None:
     assert in_runtime(folder, code) == 1
 
 
+@pytest.mark.parametrize("known", [CharTokenizer(CHARACTERS, end="\n\n"), ByteTokenizer("\n\n")])
+@pytest.mark.parametrize(
+    ("kind", "text", "records"),
+    [
+        ("documents", "a<\n\né\n\na", ["a<\n\né\n\na"]),
+        ("^a<", "a<\n\né\na<\n\na", ["a<\n\né", "a<\n\na"]),
+    ],
+)
+def test_blank_lines_may_lie_within_a_record_as_in_python(
+    kind: str, text: str, records: list[str], known: Tokenizer, tmp_path: Path
+) -> None:
+    """A page lost what stood before the last one, and coloured what came after each as a record."""
+    folder = folder_of(tmp_path / "model", "gru", known, kind)
+    code = f"""
+        const text = {json.dumps(text)};
+        return {{ ids: model.idsBefore(text), score: await model.score(text) }};"""
+    found = in_runtime(folder, code, exact=True)
+    assert found["ids"] == encode_prompt(known, records[-1]).tolist()
+    model = charrnn.load(folder.path)
+    costs = [-model.log_probs(record).sum(dtype=float) for record in records]
+    assert "".join(one["text"] for one in found["score"]) == "\n\n".join(records)
+    assert sum(one["nats"] for one in found["score"]) == pytest.approx(sum(costs), abs=1e-3)
+
+
 def test_the_text_of_the_self_test_is_a_list_where_the_model_writes_one(tmp_path: Path) -> None:
     """It was read in one go, but each record begins with an empty state."""
-    shape = {"hidden_size": 1, "num_layers": 1, "embed_size": 1, "skip": False}
+    shape: dict[str, Any] = {"hidden_size": 1, "num_layers": 1, "embed_size": 1, "skip": False}
     folder = folder_of(tmp_path / "model", "rnn", CharTokenizer("a", end="\n"), **shape)
     # Writes "a", then an end; and its unit never forgets that an "a" was read.
     values = {

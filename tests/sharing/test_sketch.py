@@ -34,6 +34,9 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
         const wrong = [{ topK: "x" }, { length: -1 }, { stop: 5 }, { seed: null }];
         for (const one of wrong) refused.push(await wrote(one));
         refused.push(await charRNN.predict("").catch((error) => error.message));
+        for (const number of ["", -1, 0.5, "0.5", Infinity, 2 ** 53]) {
+          try { charRNN.randomSeed(number); } catch (error) { refused.push(error.message); }
+        }
         const stops = [await wrote({}), await wrote({ stop: "é" }), await wrote({ stop: ["é"] })];
         return { texts, refused, stops };"""
     found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
@@ -50,6 +53,12 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
         "stop must be a text or an array of texts",
         "seed must be a text",
         f'temperature is ""; {advice}',
+        f'the number is ""; {advice}',
+        f"the number is -1; {advice}",
+        *(
+            f"the number is {number}; it must be a whole one below 2 ** 53"
+            for number in ("0.5", "0.5", "Infinity", "9007199254740992")
+        ),
     ]
     whole, one, several = found["stops"]
     assert one == several == whole.partition("é")[0] != whole
@@ -100,6 +109,25 @@ def test_a_callback_may_be_the_only_argument(tmp_path: Path) -> None:
     assert len(wrote["result"]["sample"]) >= 20
     assert len(drew["result"]["probabilities"]) == len(CHARACTERS)
     assert forgot == {}
+
+
+def test_a_seed_counts_for_the_calls_after_it_whether_they_are_awaited_or_not(
+    tmp_path: Path,
+) -> None:
+    """Both texts were drawn from the second number."""
+    code = """
+        const drawn = (number) => {
+          charRNN.randomSeed(number);
+          const text = charRNN.generate({ seed: "a<", temperature: 1 });
+          return Promise.all([text, charRNN.predict(1)]);
+        };
+        const together = await Promise.all([drawn(1), drawn(2)]);
+        return { together, alone: [await drawn(1), await drawn(2)] };"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
+    assert found["together"] == found["alone"]
+    one, other = ([text["sample"], next_["id"]] for text, next_ in found["alone"])
+    assert one[0] != other[0]
+    assert one[1] != other[1]
 
 
 @pytest.mark.parametrize("end", [None, "\n"])
@@ -166,3 +194,30 @@ def test_a_sketch_reads_the_last_record_of_what_it_is_fed(kind: str, tmp_path: P
         return found;"""
     found = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
     assert found[0] == found[1] == found[2] == found[3] != found[4]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fed"),
+    [
+        ("documents", [["a\n", "\nc"], ["a\n\nc"]]),
+        ("blocks", [["a", "\n \nc"], ["c"]]),
+        ("^c", [["a", "\ncb"], ["cb"]]),
+        ("^c", [["a", "\r\ncb"], ["cb"]]),
+        ("^c", [["a", "b\r\n"], ["ab\n"]]),
+        ("^c", [["cb", "\n\nb"], ["cb\n\nb"]]),
+    ],
+)
+def test_a_sketch_begins_a_record_where_the_list_has_one(
+    kind: str, fed: list[list[str]], tmp_path: Path
+) -> None:
+    code = f"""
+        const found = [];
+        for (const texts of {fed}) {{
+          await charRNN.reset();
+          for (const text of texts) await charRNN.feed(text);
+          found.push(JSON.stringify(await charRNN.predict(0)));
+        }}
+        return found;"""
+    known = CharTokenizer("\n abcd", end="\n\n")
+    one, same = in_sketch(folder_of(tmp_path / "model", "gru", known, kind), code)
+    assert one == same

@@ -15,7 +15,7 @@ import charrnn
 from charrnn import CharRNN, CharTokenizer
 from charrnn.config import CellName
 from charrnn.folder.reading import read_model
-from charrnn.folder.record import ModelFolder
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import RUNTIME
 from charrnn.text.tokenizer import Tokenizer
@@ -37,7 +37,11 @@ needs_node = pytest.mark.skipif(not shutil.which("node"), reason="Node.js is not
 
 
 def folder_of(
-    path: Path, cell: CellName, tokenizer: Tokenizer | None = None, **changes: object
+    path: Path,
+    cell: CellName,
+    tokenizer: Tokenizer | None = None,
+    records: str | None = None,
+    **changes: object,
 ) -> ModelFolder:
     """A model folder with weights that make some characters likely and others not."""
     tokenizer = tokenizer or CharTokenizer(CHARACTERS)
@@ -46,6 +50,8 @@ def folder_of(
     for parameter in network.parameters():
         values = random.normal(0, 0.7, tuple(parameter.shape))
         parameter.data.copy_(parameter.data.new_tensor(values))
+    if records is not None:
+        network.corpus = CorpusRecord(name="list", characters=100, sha256="", records=records)
     network.save_pretrained(path, tokenizer)
     return read_model(path)
 

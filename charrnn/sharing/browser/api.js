@@ -5,11 +5,12 @@ const LONGEST = 2000; // characters before the next one that are sent: more than
 const FIELDS = { prompt: "the beginning of the text", text: "the text", max_tokens: "the length" };
 
 class ServedModel {
-  constructor({ id, unit, cell, hidden_size, num_layers, corpus, characters, end, max_length }) {
+  constructor({ id, unit, cell, hidden_size, num_layers, corpus, characters, records, end, max_length }) {
     this.local = false;
     this.longest = max_length;
+    this.kind = records;
     this.end = end; // of a record, or null
-    this.characters = characters && [...characters, ...(end ?? "")];
+    this.characters = characters;
     this.facts = {
       name: id, unit, cell, hiddenSize: hidden_size, numLayers: num_layers, corpus: corpus ?? "", exact: true,
     };
@@ -17,7 +18,7 @@ class ServedModel {
 
   /** The text to go on from; of records, the last. */
   before(text) {
-    return recordsOf(text, this.end).at(-1);
+    return recordsOf(text, this).at(-1);
   }
 
   async next(text, count) {
@@ -35,7 +36,7 @@ class ServedModel {
   /** What each character of a text costs. Of records, each is read from the start, and what ends it has
       its cost, too. */
   async score(text) {
-    const found = [], split = recordsOf(text, this.end);
+    const found = [], split = recordsOf(text, this);
     const records = this.end === null ? split : split.map(withoutLineEnds);
     const bodies = records.filter((record) => record).map((text) => ({ model: this.facts.name, text }));
     const answers = (await askEach("v1/score", bodies)).values();
@@ -47,8 +48,10 @@ class ServedModel {
       const { characters, nats } = answers.next().value;
       // Nothing predicts the first token, and only a character of several bytes has others.
       const free = this.facts.unit !== "byte" || new TextEncoder().encode(characters[0]).length === 1;
-      found.push(...characters.map((text, k) => ({ text, nats: k || !free ? nats[k] : null })));
-      if (this.end !== null) found.splice(-characters.length, 1); // what the record is read after
+      characters.forEach((text, k) => {
+        if (!k && this.end !== null) return; // what the record is read after
+        found.push({ text, nats: k || !free ? nats[k] : null });
+      });
     }
     if (this.end !== null) found.at(-1).text = ""; // what ended the last is not in the text
     return found;

@@ -12,7 +12,7 @@ class Breather {
     return performance.now() - this.since > Breather.WORK;
   }
 
-  async rest() {
+  async rest(signal) {
     // A timer would wait for at least four milliseconds.
     await new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();
@@ -20,6 +20,7 @@ class Breather {
       port2.postMessage(null);
     });
     this.since = performance.now();
+    signal?.throwIfAborted();
   }
 }
 
@@ -30,14 +31,13 @@ class FileModel {
   constructor({ metadata, tensors }) {
     this.about = JSON.parse(metadata.about);
     this.tensors = tensors;
-    const { name, model: config, tokenizer, unit, corpus, facts, exact } = this.about;
+    const { name, model: config, tokenizer, unit, corpus, records, facts, exact } = this.about;
     const { cell, hidden_size: hiddenSize, num_layers: numLayers } = config;
     this.facts = { name, unit, cell, hiddenSize, numLayers, corpus, exact, card: facts };
     this.tokenizer =
       tokenizer.kind === "byte" ? new ByteTokenizer(tokenizer) : new CharTokenizer(tokenizer);
     const { characters, end } = this.tokenizer;
-    this.end = end;
-    this.characters = characters && [...characters, ...(end ?? "")];
+    Object.assign(this, { characters, end, kind: records });
     this.network = new Network(config, tensors);
     this.place = this.beginning();
   }
@@ -60,8 +60,7 @@ class FileModel {
       this.step(place, id);
       if (breather.due) {
         place.logits = place.logits.slice(); // others may use the network meanwhile
-        await breather.rest();
-        signal?.throwIfAborted();
+        await breather.rest(signal);
       }
     }
     place.logits = place.logits.slice();
@@ -75,7 +74,7 @@ class FileModel {
 
   /** The ids of a text to go on from; of records, those of the last. */
   idsBefore(text) {
-    const ids = this.tokenizer.encode(recordsOf(text, this.end).at(-1));
+    const ids = this.tokenizer.encode(recordsOf(text, this).at(-1));
     return this.end === null ? ids : [this.tokenizer.endId, ...ids];
   }
 
@@ -83,8 +82,7 @@ class FileModel {
   async placeAfter(text) {
     const ids = this.idsBefore(text);
     const { ids: known, clamps } = this.place;
-    const goesOn = known.length && known.length <= ids.length &&
-      clamps === this.clamps && known.every((id, k) => id === ids[k]);
+    const goesOn = clamps === this.clamps && known.every((id, k) => id === ids[k]);
     const from = goesOn ? this.place : this.beginning();
     const place = { ...from, ids: from.ids.slice(), state: copyOf(from.state) };
     this.place = await this.read(ids.slice(known.length * goesOn), place);
@@ -103,50 +101,35 @@ class FileModel {
   }
 
   /** The surprisal of each token of some ids but the first, in nats. */
-  async surprisals(ids, { signal, clamps = this.clamps } = {}) {
-    const found = [], breather = new Breather();
-    const place = this.beginning(clamps);
+  async surprisals(ids, clamps = this.clamps) {
+    const found = [], breather = new Breather(), place = this.beginning(clamps);
     for (let k = 0; k < ids.length - 1; k++) {
       this.step(place, ids[k]);
       found.push(logSumExp(place.logits) - place.logits[ids[k + 1]]);
-      if (breather.due) {
-        await breather.rest();
-        signal?.throwIfAborted();
-      }
+      if (breather.due) await breather.rest();
     }
     return found;
   }
 
   /** What each character of a text costs: [{text, nats}]; the first costs null: nothing precedes. Of
       records, each is read from the start, and what ends it has its cost, too. */
-  async score(text, signal) {
-    const { end, endId } = this.tokenizer;
-    if (end === null) {
-      const known = this.tokenizer.inKnownForm(text);
-      const nats = await this.surprisals(this.tokenizer.encode(known), { signal });
-      return this.byCharacter(known, [null, ...nats]);
-    }
-    const found = [];
-    for (const record of recordsOf(text, end).map(withoutLineEnds)) {
-      if (!record) { // lists have none
-        found.push({ text: end, nats: null });
-        continue;
+  async score(text) {
+    const { end, tokenizer } = this, found = [];
+    const around = end === null ? [] : [tokenizer.endId];
+    for (const record of recordsOf(text, this)) {
+      const known = tokenizer.inKnownForm(end === null ? record : withoutLineEnds(record));
+      const nats = await this.surprisals([...around, ...tokenizer.encode(known), ...around]);
+      if (end === null) nats.unshift(null);
+      let at = 0;
+      for (const character of known) {
+        const count = tokenizer.encode(character).length; // more than one in a byte model
+        const parts = nats.slice(at, (at += count));
+        found.push({ text: character, nats: parts.reduce((total, part) => total + part) });
       }
-      const ids = [endId, ...this.tokenizer.encode(record), endId];
-      const nats = await this.surprisals(ids, { signal });
-      found.push(...this.byCharacter(this.tokenizer.inKnownForm(record), nats), { text: end, nats: nats.at(-1) });
+      if (end !== null) found.push({ text: end, nats: known ? nats.at(-1) : null }); // lists have no empty ones
     }
-    found.at(-1).text = ""; // what ended the last is not in the text
+    if (end !== null) found.at(-1).text = ""; // what ended the last is not in the text
     return found;
-  }
-
-  byCharacter(text, nats) {
-    let at = 0;
-    return Array.from(text, (character) => {
-      const count = this.tokenizer.encode(character).length; // more than one in a byte model
-      const parts = nats.slice(at, (at += count));
-      return { text: character, nats: parts.reduce((total, part) => total + part) };
-    });
   }
 
   /** New text after a prompt, piece by piece; of records, what is left of one. Its last character is
@@ -171,8 +154,7 @@ class FileModel {
         place.logits = place.logits.slice();
         if (waiting) yield waiting;
         waiting = "";
-        await breather.rest();
-        signal?.throwIfAborted();
+        await breather.rest(signal);
       }
     }
     if (!ending.ended) waiting += ending.feed("", true); // half of a character is not shown
@@ -183,7 +165,7 @@ class FileModel {
   async selfTest() {
     const { ids, log_probs: exact, log_probs_here: here } = Object.fromEntries(
       ["ids", "log_probs", "log_probs_here"].map((name) => [name, this.tensors[`test.${name}`].values]));
-    const found = (await this.surprisals(ids, { clamps: [] })).map((nats) => -nats);
+    const found = (await this.surprisals(ids, [])).map((nats) => -nats);
     const worst = Math.max(...found.map((value, k) => Math.abs(value - here[k])));
     const lost = found.reduce((sum, value, k) => sum + exact[k] - value, 0) / found.length;
     const change = `${Math.abs(lost).toFixed(4)} nats ${lost < 0 ? "less" : "more"}`;

@@ -28,6 +28,14 @@ function knownForm(text, known) {
 const formNote = (forms) =>
   `The text is read in another form, since the model knows its characters only in the normal form ${forms} of Unicode.`;
 
-/** The records of a text with this end, null for a story; see text/division.py. */
-const recordsOf = (text, end) => text.split(end === "\n\n" ? /\n(?:[ \t]*\n)+/ : end ?? undefined);
+/** The records of a text, of a kind and with an end as text/division.py names them. A document, whose blank
+    lines are its own, is one; so is a story, whose end is null. */
+function recordsOf(text, { characters, end, kind }) {
+  if (!characters?.includes("\r")) text = text.replace(/\r\n?/g, "\n"); // as in training
+  const opening = kind.slice(1);
+  if (kind[0] === "^") return text.split(`\n${opening}`).map((part, k) => (k ? opening + part : part));
+  const blank = kind === "documents" ? undefined : /\n(?:[ \t]*\n)+/;
+  return text.split(end === "\n\n" ? blank : end ?? undefined);
+}
+
 const withoutLineEnds = (record) => record.replace(/^\n+|\n+$/g, "");

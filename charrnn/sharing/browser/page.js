@@ -30,31 +30,43 @@ async function reporting(id, work) {
   return false;
 }
 
+/** The characters of a text that the model does not know; one of bytes knows all. */
+function unknownTo({ characters }, text) {
+  return characters === null ? [] : [...new Set(text)].filter((character) => !characters.includes(character));
+}
+
 /** The text in the form of Unicode that the model knows, record by record, and without what it does not
-    know; says in the element `id` what was changed and left out. */
-function knownPart(model, text, id) {
+    know; says in the element `id` what was changed and left out. `within` gives the part of a record that
+    is read. */
+function knownPart(model, text, id, within = (record) => record) {
   if (model.characters === null) return text;
   const known = new Set(model.characters);
-  const end = model.end ?? "";
-  const parts = (end ? text.split(end) : [text]).map((part) => knownForm(part, known));
-  const taken = parts.map((part) => part.text).join(end);
+  const parts = recordsOf(text, model).map((record) => knownForm(within(record), known));
   const forms = [...new Set(parts.map(({ form }) => form))].filter((form) => form).sort().join(" or ");
-  const unknown = [...new Set(taken)].filter((character) => !known.has(character));
+  const unknown = unknownTo(model, parts.map((part) => part.text).join(""));
   const left = unknown.length ? [`The model does not know ${named(unknown)}; left out.`] : [];
   say(id, [...(forms ? [formNote(forms)] : []), ...left].join(" "));
-  return unknown.length ? [...taken].filter((character) => known.has(character)).join("") : taken;
+  if (!forms && !unknown.length) return text;
+  const knownOf = (part) => [...part.text].filter((character) => known.has(character)).join("");
+  return parts.map(knownOf).join(model.end ?? "");
 }
 
 // ---------- Write ----------
 
+const stopText = () => element("stop-text").value.replaceAll("\\n", "\n");
+
 /** What is known of the beginning that was typed; see `knownPart`. Where records end in a line end, one at
-    its end is left out: the text would go on with another record. */
+    its end is left out: the text would go on with another record. Also says of a text to stop before that it
+    never comes. */
 function promptOf(model) {
   const typed = element("prompt").value;
   const ended = model.end === "\n" && typed.endsWith("\n");
   say("prompt-unknown", "");
   const prompt = knownPart(model, ended ? typed.slice(0, -1) : typed, "prompt-unknown");
   if (ended) element("prompt-unknown").append(" The line end at its end is left out: this model's texts end there.");
+  const stop = knownForm(stopText(), new Set(model.characters)).text, unknown = unknownTo(model, stop);
+  const never = `No text will stop before ${JSON.stringify(stop)}: the model does not know ${named(unknown)}.`;
+  if (unknown.length) element("prompt-unknown").append(` ${never}`);
   return prompt;
 }
 
@@ -126,7 +138,7 @@ function prepareWriting(model) {
 
 function settingsOf(prompt) {
   const number = (id, otherwise) => (element(id).value === "" ? otherwise : Number(element(id).value));
-  const stop = element("stop-text").value.replaceAll("\\n", "\n");
+  const stop = stopText();
   return {
     prompt,
     length: number("length", 500),
@@ -239,7 +251,8 @@ function prepareColouring(model) {
   element("colour").addEventListener("submit", async (event) => {
     event.preventDefault();
     const mine = ++latest;
-    const text = knownPart(model, element("text").value, "text-unknown");
+    const within = model.end === null ? undefined : withoutLineEnds;
+    const text = knownPart(model, element("text").value, "text-unknown", within);
     element("coloured").replaceChildren();
     if (!text) return say("colour-status", "There is no text to colour; paste one above.");
     say("colour-status", "Reading…");
@@ -332,7 +345,7 @@ function prepareAbout(model) {
   const names = { rnn: "SimpleRNN", lstm: "LSTM", gru: "GRU" };
   say("summary", `A small recurrent language model (${names[cell] ?? cell}, ${numLayers} × ${hiddenSize}) ` +
     `that reads and writes one ${unit} at a time.` +
-    (corpus ? ` It learnt from ${corpus}, and may repeat passages of it.` : ""));
+    (corpus ? ` It learnt from ${corpus}, and may repeat passages.` : ""));
   say("privacy", model.local
     ? "The model is in this page. It works offline and makes no request: nothing you type leaves it."
     : "What you type goes to the server that this page came from, and nowhere else.");

@@ -35,12 +35,15 @@ class CharRNN {
 
   /** From here on, draw the same texts as after the last call with this number. */
   randomSeed(seed) {
-    this.random = randomNumbers(amount("the number", seed));
+    const number = amount("the number", seed);
+    if (!Number.isSafeInteger(number)) throw new Error(`the number is ${number}; it must be a whole one below 2 ** 53`);
+    this.random = randomNumbers(number);
   }
 
   /** New text after `seed`, a text: { sample }. `onText` is called with each piece as it comes. */
   generate(settings = {}, callback = undefined) {
     if (typeof settings === "function") return this.generate({}, settings);
+    const { random } = this; // what was seeded before this call, though its turn comes later
     return this.doing(callback, async (model) => {
       if (typeof settings !== "object" || settings === null) {
         throw new Error('generate needs settings, such as { seed: "It was", length: 200 }');
@@ -48,7 +51,7 @@ class CharRNN {
       const { seed = "", onText = () => {}, ...others } = settings;
       if (typeof seed !== "string") throw new Error("seed must be a text");
       let sample = "";
-      const drawing = { length: 20, temperature: 0.5, seed: Math.floor(this.random() * 2 ** 32) };
+      const drawing = { length: 20, temperature: 0.5, seed: Math.floor(random() * 2 ** 32) };
       const asked = { ...drawing, ...others, stop: stopTexts(others.stop ?? []), prompt: seed };
       for (const name of ["length", "temperature", "topK", "topP"]) {
         if (name in asked) asked[name] = amount(name, asked[name]);
@@ -72,8 +75,9 @@ class CharRNN {
         this.place = await model.read([text.id], this.place ?? (await model.read([])));
         return;
       }
-      const begins = !this.place || (model.end !== null && text.includes(model.end));
-      const ids = begins ? model.idsBefore(text) : model.tokenizer.encode(text);
+      const [first, ...others] = recordsOf(text, model);
+      const begins = !this.place || others.length > 0;
+      const ids = begins ? model.idsBefore(text) : model.tokenizer.encode(first);
       this.place = await model.read(ids, begins ? model.beginning() : this.place);
     });
   }
@@ -82,6 +86,7 @@ class CharRNN {
       result: in a byte model a character may take several draws, and a record's end has no sample. */
   predict(temperature = 0.5, callback = undefined) {
     if (typeof temperature === "function") return this.predict(undefined, temperature);
+    const { random } = this;
     return this.doing(callback, async (model) => {
       const drawing = { temperature: amount("temperature", temperature) };
       const { logits } = this.place ?? (await model.read([])); // what begins, if nothing was fed
@@ -90,7 +95,7 @@ class CharRNN {
       const probabilities = Array.from(logits, (logit, id) => {
         return { char: textOf(id), probability: exp(logit - total) };
       });
-      const id = draw(drawingWeights(logits, drawing), this.random());
+      const id = draw(drawingWeights(logits, drawing), random());
       return { sample: textOf(id), id, probabilities };
     });
   }
