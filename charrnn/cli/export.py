@@ -74,8 +74,7 @@ def export(
     folder = read_model(find_model(name))
     for option, path in wanted.items():
         refuse_texts_of([name], path, option)
-    if with_code:
-        refuse_backwards(folder.record, folder.path)
+    refuse_backwards(folder.record, folder.path)
     say(_warning(folder))
     told = beside(*wanted.values())
     if with_code:
