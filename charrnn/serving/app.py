@@ -218,7 +218,9 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _no_such_path(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     found = f"{request.method} {request.url.path}: {error.detail.lower()}"
-    return ApiError(error.status_code, found).response()
+    refusal = ApiError(error.status_code, found)
+    refusal.headers |= error.headers or {}  # of 405, which methods the path takes
+    return refusal.response()
 
 
 async def _nobody_there(_request: Request, _error: Exception) -> Response:
@@ -236,6 +238,8 @@ def create_app(service: Service) -> Starlette:
         allow_origins=config.allow_origin,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],  # OpenAI's client sends a dozen of its own
+        expose_headers=["Retry-After"],
+        allow_private_network=True,  # from a page on the web, browsers ask for this machine
     )
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
         ApiError: _refused,

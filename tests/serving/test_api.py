@@ -306,6 +306,7 @@ def test_what_is_refused(
     reply = server.ask(method, path, body)
     assert (reply.status, reply.json["error"]["code"]) == (status, code)
     assert reply.headers["content-type"] == "application/json"
+    assert reply.headers.get("allow") == ("POST" if status == 405 else None)
 
 
 @pytest.mark.parametrize("prompt", [rb"\ud83d", rb"so \ud83d it", rb"\ude00", b"\xed\xa0\xbd"])
