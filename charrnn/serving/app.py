@@ -103,8 +103,9 @@ class _Paths:
         self._check_length("max_tokens", config.max_new_tokens or 0)
         count = (given.n or 1) * len(given.prompts)
         if count > self.config.max_texts:
-            found = f"n: {count} texts in one request; {self.config.max_texts} is the limit"
-            raise ApiError(422, found, param="n")
+            field = "prompt" if given.n in (None, 1) else "n"
+            found = f"{field}: {count} texts in one request; {self.config.max_texts} is the limit"
+            raise ApiError(422, found, param=field)
         first = new_seed() if given.seed is None else given.seed
         texts, read, costs = [], 0, 0
         for prompt in given.prompts:

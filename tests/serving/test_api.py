@@ -191,6 +191,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"top_k": 0}, "top_k"),
     ({"n": 0}, "n"),
     ({"n": 513}, "n"),
+    ({"prompt": ["a"] * 513}, "prompt"),
     ({"seed": -1}, "seed"),
     ({"seed": 2**63}, "seed"),
     ({"stop": [""]}, "stop[0]"),
