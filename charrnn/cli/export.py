@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from charrnn.folder.record import ModelFolder
     from charrnn.sharing.bundle import Bundle
 
-__all__ = ["export"]
+__all__ = ["export", "warning"]
 
 ModelArgument = Annotated[
     list[str] | None,  # several are refused with more than "unexpected argument"
@@ -75,7 +75,7 @@ def export(
     for option, path in wanted.items():
         refuse_texts_of([name], path, option)
     refuse_backwards(folder.record, folder.path)
-    say(_warning(folder))
+    say(warning(folder))
     told = beside(*wanted.values())
     if with_code:
         from charrnn.sharing import page
@@ -93,7 +93,7 @@ def export(
         _write(onnx, graph(folder), "--onnx", told)
 
 
-def _warning(folder: ModelFolder) -> str:
+def warning(folder: ModelFolder) -> str:
     """What else leaves with the model."""
     corpus = folder.record.corpus
     text = "its text" if corpus is None else f"{corpus.name} ({corpus.characters:,} characters)"
