@@ -89,8 +89,10 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
 
 def _opened(new: Path, place: Path, mode: int | None) -> BinaryIO:
     """A new file beside `place`, or the one that is there if there can be no other."""
+    # Nobody may read it who may not read the old one, from its first moment.
+    permissions = 0o666 if mode is None else stat.S_IMODE(mode)
     try:
-        return new.open("xb")
+        return open(new, "xb", opener=lambda name, flags: os.open(name, flags, permissions))
     except OSError as error:
         if mode is None or error.errno not in FIXED:
             raise

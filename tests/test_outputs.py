@@ -52,6 +52,8 @@ def test_a_file_is_replaced_where_a_link_leads_and_keeps_who_may_read_it(tmp_pat
     with output_file(link, "--html") as file:
         file.write(NEW)
         assert path.read_bytes() == OLD
+        (new,) = tmp_path.glob(".*.charrnn-new")
+        assert new.stat().st_mode & ~path.stat().st_mode == 0, "who may not read it never may"
     assert link.is_symlink()
     assert path.read_bytes() == NEW
     assert path.stat().st_mode & 0o777 == 0o640
@@ -61,17 +63,17 @@ def test_a_file_is_replaced_where_a_link_leads_and_keeps_who_may_read_it(tmp_pat
 def test_a_file_in_a_folder_that_takes_no_other_is_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Path.open
+    opened = os.open
 
-    def none_new(path: Path, mode: str) -> object:  # root would be let, whatever a folder's mode
-        if mode == "xb":
+    def none_new(path: Path, flags: int, mode: int) -> int:  # root would be let, whatever the mode
+        if flags & os.O_EXCL:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return opened(path, mode)
+        return opened(path, flags, mode)
 
     path = tmp_path / "page.html"
     path.write_bytes(NEW + OLD)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", none_new)
+        patch.setattr(os, "open", none_new)
         with output_file(path, "--html") as file:
             file.write(NEW)
         fails = pytest.raises(CannotCreateError, match="Permission denied; choose another --html")

@@ -15,13 +15,13 @@ predict         what a model for a task answers
 inspect         what a model's units do, and what mattered to it
 serve           models behind an API
 export          a model as a web page, a script or an ONNX graph
-push            a model to the Hugging Face hub
 info            a model's facts and the curve of its losses
 plot            training curves as a picture
 list            the models in checkpoints/
 verify          whether a model folder is intact
 corpora         the texts and examples that come with charrnn
 cache           what is kept on disk
+push            a model to the Hugging Face hub
 app             the `charrnn` command: all of these together, and how each ends
 
 Nothing is imported for a command but what it needs; PyTorch only to train and to evaluate.

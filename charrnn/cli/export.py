@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from charrnn.folder.record import ModelFolder
     from charrnn.sharing.bundle import Bundle
 
-__all__ = ["export"]
+__all__ = ["export", "warning"]
 
 ModelArgument = Annotated[
     list[str] | None,  # several are refused with more than "unexpected argument"
@@ -74,9 +74,8 @@ def export(
     folder = read_model(find_model(name))
     for option, path in wanted.items():
         refuse_texts_of([name], path, option)
-    if with_code:
-        refuse_backwards(folder.record, folder.path)
-    say(_warning(folder))
+    refuse_backwards(folder.record, folder.path)
+    say(warning(folder))
     told = beside(*wanted.values())
     if with_code:
         from charrnn.sharing import page
@@ -94,7 +93,7 @@ def export(
         _write(onnx, graph(folder), "--onnx", told)
 
 
-def _warning(folder: ModelFolder) -> str:
+def warning(folder: ModelFolder) -> str:
     """What else leaves with the model."""
     named = [f"{one.name} ({one.characters:,} characters)" for one in folder.record.texts]
     text = " and ".join(named) or "its text"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from charrnn.cli.export import warning
 from charrnn.terminal.output import say, write
 
 __all__ = ["push"]
@@ -56,8 +57,7 @@ def push(
     found = read_model(find_model(model))
     # Made before anything is published: there are models that have no page.
     page = model_page(bundle(found)).encode() if space else None
-    if public:
-        say("this model has memorised parts of its text; everyone will be able to read them")
+    say(f"{warning(found)}; --public shows it to everyone" if public else warning(found))
     write(publish(found, name, license=license, language=language or (), public=public) + "\n")
     if page is not None:
         write(publish_page(found, name, page, public=public) + "\n")

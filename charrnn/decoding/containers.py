@@ -51,6 +51,8 @@ __all__ = [
 # Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
 HARMLESS = 64 << 20  # bytes that anything may grow to
 RATIO = 1000
+# Of what describes a file in a tar archive, and of what describes all of them: `tarfile` keeps it.
+DESCRIPTION, SETTINGS = 20 << 10, 100  # bytes, names of values
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zstd": "zstd"}
 ARCHIVES = {".zip": ("zip", ""), ".tar": ("tar", "")}
@@ -290,13 +292,45 @@ def _tarred(
 
 def _members(stream: Stream) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """What is in an archive, with the archive."""
+    bounded = _Descriptions(stream)
     try:
-        with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
+        with tarfile.open(fileobj=cast(Any, bounded), mode="r|") as archive:
             for member in archive:
+                if len(archive.pax_headers) > SETTINGS:
+                    raise tarfile.ReadError(f"more than {SETTINGS} values describe all of it")
+                bounded.left = None
                 yield archive, member
-                cast(Any, archive).members.clear()  # else each stays in memory
+                position = cast(Any, archive)
+                position.members.clear()  # else each stays in memory
+                position.fileobj.seek(position.offset)  # what is left of the file
+                bounded.left = DESCRIPTION
     except ValueError as error:  # a header with words where numbers should be
         raise tarfile.ReadError(str(error)) from None
+
+
+class _Descriptions:
+    """A tar archive, of which only some bytes are read for what describes one file.
+
+    Its names, attributes and holes may be as long as a file, and `tarfile` keeps all of them in
+    memory; some Pythons take minutes to search a megabyte.
+
+    Attributes:
+        left: bytes that may still be read; None for any number, while a file is.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.left: int | None = DESCRIPTION
+
+    def read(self, size: int, /) -> bytes:
+        """`size` bytes; fewer only at the end."""
+        data = self._stream.read(size)
+        if self.left is not None:
+            self.left -= len(data)
+            if self.left < 0:
+                found = f"more than {DESCRIPTION:,} bytes describe a file in it"
+                raise tarfile.ReadError(found)
+        return data
 
 
 def _member(archive: str, name: str, file: Readable) -> Source:

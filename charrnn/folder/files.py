@@ -12,6 +12,7 @@ import errno
 import functools
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -169,7 +170,7 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
         manifest = _found(path) if known is None else known
         new = manifest_of(files)
         for name, data in files.items():
-            _write_flushed(incomplete[name], data)
+            _write_flushed(path / name, data)
         either = manifest | {name: [*manifest.get(name, [None]), *new[name]] for name in files}
         _replace(path / MANIFEST, pretty_json(either))
         _flush_folder(path)  # a power cut from here on leaves no file that the manifest lacks
@@ -226,7 +227,7 @@ def _incomplete(path: Path) -> Path:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    _write_flushed(_incomplete(path), data)
+    _write_flushed(path, data)
     _move(_incomplete(path), path)
 
 
@@ -234,11 +235,18 @@ def _move(file: Path, place: Path) -> None:
     once_free(lambda: file.replace(place))
 
 
-def _write_flushed(path: Path, data: bytes) -> None:
+def _write_flushed(place: Path, data: bytes) -> None:
+    """Write what will stand at `place`, with the permissions of what stands there."""
+    path = _incomplete(place)
     if path.parent.name == RESUME and path.parent.is_symlink():
         raise damaged(path.parent, "a link to somewhere else")
     path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)  # left by a process that was killed
     with path.open("wb") as file:
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(place.stat().st_mode)
+            if mode != stat.S_IMODE(os.fstat(file.fileno()).st_mode):
+                path.chmod(mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

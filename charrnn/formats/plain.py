@@ -23,9 +23,10 @@ WRITTEN = (
     "choose --text-column"
 )
 # WhatsApp, Signal, LINE and others: 31/12/2023, 23:59 - Ann: …, [2023-12-31 23:59:00] Ann: …
+# Blanks fit several of its parts: were there any number of them, a line of blanks took minutes.
 MESSAGE = re.compile(
     r"[\u200e\u200f\ufeff]*\[?\d{1,4}[./-]\d{1,2}[./-]\d{1,4},? +(?:at +)?\d{1,2}[:.]\d{2}"
-    r"(?:[:.]\d{2})?[\s\u202f]*(?:[AaPp]\.?[Mm]\.?)?\]?[ ,:-]*[^\n:]{1,60}: "
+    r"(?:[:.]\d{2})?[\s\u202f]{0,3}(?:[AaPp]\.?[Mm]\.?)?\]?[ ,:-]{0,5}[^\n:]{1,60}: "
 )
 
 

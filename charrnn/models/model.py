@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.array_checks import checked_ids, checked_state, checked_weights
+from charrnn.array_checks import checked_ids, checked_state, checked_weights, refuse_diverged
 from charrnn.arrays import Floats, Ids, Weights, product, underflowing
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import (
@@ -38,11 +38,12 @@ from charrnn.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from charrnn.native.writing.byte_weights import PackedWeights
 
-__all__ = ["Model"]
+__all__ = ["Model", "refuse_unsound"]
 
 # Tokens times units from which on machine code saves the tenth of a second in which it is loaded.
 # Whether it must first be made does not matter: equal seeds write equal texts.
 MACHINE_CODE_PAYS = 250_000
+SLICES = 16  # of a vocabulary: its logits (V, V) may be too many at once
 
 
 class Model(Predictor):
@@ -258,3 +259,14 @@ class Model(Predictor):
         first = state[0] if isinstance(state, tuple) and state else None
         batch = first.shape[1] if isinstance(first, np.ndarray) and first.ndim == 3 else 1
         return checked_state(state, len(self.cell.state), self._shape(batch))
+
+
+def refuse_unsound(model: Model) -> None:
+    """Check what a model predicts after each of its tokens.
+
+    Raises:
+        BadDataError: if it has diverged: nothing that it would write could be drawn.
+    """
+    vocabulary = np.arange(model.config.vocab_size, dtype=np.int32)
+    for ids in np.array_split(vocabulary, SLICES):
+        refuse_diverged(model.stepper(model.start(len(ids))).step(ids))

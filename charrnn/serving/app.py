@@ -103,8 +103,9 @@ class _Paths:
         self._check_length("max_tokens", config.max_new_tokens or 0)
         count = (given.n or 1) * len(given.prompts)
         if count > self.config.max_texts:
-            found = f"n: {count} texts in one request; {self.config.max_texts} is the limit"
-            raise ApiError(422, found, param="n")
+            field = "prompt" if given.n in (None, 1) else "n"
+            found = f"{field}: {count} texts in one request; {self.config.max_texts} is the limit"
+            raise ApiError(422, found, param=field)
         first = new_seed() if given.seed is None else given.seed
         texts, read, costs = [], 0, 0
         for prompt in given.prompts:
@@ -218,7 +219,9 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _no_such_path(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     found = f"{request.method} {request.url.path}: {error.detail.lower()}"
-    return ApiError(error.status_code, found).response()
+    refusal = ApiError(error.status_code, found)
+    refusal.headers |= error.headers or {}  # of 405, which methods the path takes
+    return refusal.response()
 
 
 async def _nobody_there(_request: Request, _error: Exception) -> Response:
@@ -236,6 +239,8 @@ def create_app(service: Service) -> Starlette:
         allow_origins=config.allow_origin,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],  # OpenAI's client sends a dozen of its own
+        expose_headers=["Retry-After"],
+        allow_private_network=True,  # from a page on the web, browsers ask for this machine
     )
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
         ApiError: _refused,

@@ -14,9 +14,8 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from charrnn.array_checks import refuse_diverged
 from charrnn.errors import BadDataError
-from charrnn.models.model import Model
+from charrnn.models.model import Model, refuse_unsound
 from charrnn.serving.limits import MAX_COSTS, ApiError
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.texts import Text
@@ -26,8 +25,6 @@ __all__ = ["Service"]
 
 Found = TypeVar("Found")
 Load = Callable[[], Mapping[str, Model]]
-
-SLICES = 16  # of a vocabulary: its logits (V, V) may be too many at once
 
 
 class Service:
@@ -158,10 +155,8 @@ def _sound(load: Load) -> Mapping[str, Model]:
     with np.errstate(over="ignore", invalid="ignore"):
         models = load()
         for name, model in models.items():
-            vocabulary = np.arange(model.config.vocab_size, dtype=np.int32)
             try:
-                for ids in np.array_split(vocabulary, SLICES):
-                    refuse_diverged(model.stepper(model.start(len(ids))).step(ids))
+                refuse_unsound(model)
             except BadDataError as error:
                 raise BadDataError(f"{name}: {error.found}", error.advice) from None
     return models

@@ -67,6 +67,7 @@ class CharRNNModel(llm.Model):
     """A model folder; it goes on with the prompt, which it does not repeat."""
 
     can_stream = True
+    supports_conversation = False  # what was written before would not be read
 
     class Options(llm.Options):
         """Settings of `charrnn sample`; what is not given has its default there."""

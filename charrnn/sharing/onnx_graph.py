@@ -27,7 +27,9 @@ from charrnn.cells.layout import (
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.errors import CharRNNError
+from charrnn.folder.reading import refuse_backwards
 from charrnn.folder.record import ModelFolder
+from charrnn.models.model import Model, refuse_unsound
 from charrnn.sharing.bundle import name_of
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ def graph(folder: ModelFolder) -> bytes:
 
     Raises:
         CharRNNError: if the package `onnx` is not installed.
+        UsageError: for a model that reads backwards, which a program would not know.
+        BadDataError: if the model has diverged.
     """
+    refuse_backwards(folder.record, folder.path)
     try:
         from onnx import helper
     except ImportError:
@@ -54,6 +59,8 @@ def graph(folder: ModelFolder) -> bytes:
         raise CharRNNError("an ONNX graph needs the package onnx", advice) from None
 
     config = folder.record.model
+    with np.errstate(over="ignore", invalid="ignore"):
+        refuse_unsound(Model(config, folder.tokenizer, folder.weights))
     nodes = _Nodes()
     outputs = _network(nodes, config, folder)
     states = [f"state_{part}" for part in CELLS[config.cell].state]

@@ -6,21 +6,27 @@ publish(folder, "OWNER/NAME", license="mit", language=("en",), public=False)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-from charrnn.checkpoints import CARD, MANIFEST, MODEL_FILES
+from charrnn.checkpoints import CARD, CONFIG, MANIFEST, MODEL_FILES
 from charrnn.config import HUB
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, UsageError, warn
 from charrnn.folder import card
-from charrnn.folder.files import write_files
-from charrnn.folder.hub import calling_the_hub, folder_name, imported, quiet, repository
+from charrnn.folder.files import check_file, manifest_of, pretty_json, read_manifest
+from charrnn.folder.hub import (
+    calling_the_hub,
+    download,
+    folder_name,
+    imported,
+    quiet,
+    repository,
+)
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
-from charrnn.folder.untrusted import refuse_links
+from charrnn.folder.untrusted import parse, read_bytes, refuse_links
 
 __all__ = ["publish", "publish_page"]
 
@@ -46,20 +52,26 @@ def publish(
 
     Raises:
         UsageError: if the name is none; if it is there, and public or private otherwise than asked
-            for; if the hub refuses the card.
+            for, or with something else than a model of charrnn; if the hub refuses the card.
         BadDataError: if the card can't be read, the state of the run is damaged, or a file is a
             link to one that is elsewhere.
         CharRNNError: for whatever goes wrong with the hub.
     """
     hub = imported(HUB + name)
     refuse_links(model.path, MODEL_FILES)
-    card_text = _card(hub, model, name, _head(hub, model, name, license, language))
-    address = _created(hub, name, "model", public)
-    with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
-        _stage(Path(folder), model, card_text)
-        hub.upload_folder(
-            repo_id=name, folder_path=folder, commit_message="A model made with charrnn"
-        )
+    files = {
+        file: (model.path / file).read_bytes()
+        for file in MODEL_FILES
+        if file != MANIFEST and (model.path / file).is_file()
+    }
+    files[CARD] = _card(hub, model, name, _head(hub, model, name, license, language)).encode()
+    files[MANIFEST] = pretty_json(manifest_of(files))
+    address, there = _created(hub, name, "model", public)
+    loses_words = _has_own_words(name, there, files[CARD])
+    _commit(hub, name, "model", files, "A model made with charrnn")
+    if loses_words:
+        found = f"the card of {name} was changed on the hub, and is now that of {model.path}"
+        warn(f"{found}; the hub has the old one in its history")
     return address
 
 
@@ -70,44 +82,73 @@ def publish_page(model: ModelFolder, name: str, page: bytes, *, public: bool) ->
         UsageError, CharRNNError: as `publish`.
     """
     hub = imported(HUB + name)
-    address = _created(hub, name, "space", public)
-    with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
-        head = {"title": folder_name(model.path), "sdk": "static", "models": [name]}
-        about = f"---\n{_yaml(hub, head)}\n---\n\nA page of [{name}](https://hf.co/{name}).\n"
-        (Path(folder) / CARD).write_text(about, encoding="utf-8")
-        (Path(folder) / "index.html").write_bytes(page)
-        hub.upload_folder(
-            repo_id=name,
-            folder_path=folder,
-            repo_type="space",
-            commit_message="A page made with charrnn",
-        )
+    address, _ = _created(hub, name, "space", public)
+    head = {"title": folder_name(model.path), "sdk": "static", "models": [name]}
+    about = f"---\n{_yaml(hub, head)}\n---\n\nA page of [{name}](https://hf.co/{name}).\n"
+    files = {CARD: about.encode(), "index.html": page}
+    _commit(hub, name, "space", files, "A page made with charrnn")
     return address
 
 
-def _created(hub: ModuleType, name: str, kind: str, public: bool) -> str:
-    """The address of a repository, made if it is not there; as public as wanted, or refused."""
+def _created(hub: ModuleType, name: str, kind: str, public: bool) -> tuple[str, Any]:
+    """The address of a repository and what the hub says of it; made if it is not there.
+
+    Raises:
+        UsageError: if it is there, and public or private otherwise than wanted.
+    """
     repository(HUB + name)
     sdk = {"space_sdk": "static"} if kind == "space" else {}
     with calling_the_hub(HUB + name, hub):
         address = hub.create_repo(name, repo_type=kind, private=not public, exist_ok=True, **sdk)
-        private = hub.repo_info(name, repo_type=kind).private
-    if not private and not public:
+        found = hub.repo_info(name, repo_type=kind)
+    if not found.private and not public:
         raise UsageError(f"{name} is there and public", "add --public, or choose another name")
-    if private and public:
-        advice = "leave out --public, or make it public in its settings on the hub"
-        raise UsageError(f"{name} is there and private", advice)
-    return str(address)
+    if found.private and public:
+        settings = "make it public in its settings on the hub, with all versions pushed before"
+        raise UsageError(f"{name} is there and private", f"choose another name, or {settings}")
+    return str(address), found
 
 
-def _stage(folder: Path, model: ModelFolder, card_text: str) -> None:
-    """Copy what is published, with a manifest of it."""
-    files = {
-        name: (model.path / name).read_bytes()
-        for name in MODEL_FILES
-        if name != MANIFEST and (model.path / name).is_file()
-    }
-    write_files(folder, files | {CARD: card_text.encode()})
+def _has_own_words(name: str, there: Any, card_text: bytes) -> bool:
+    """Whether a repository has a card that is neither as charrnn pushed it nor the new one.
+
+    Raises:
+        UsageError: if it holds something else than a model of charrnn.
+    """
+    files = {file.rfilename for file in there.siblings or ()} - {".gitattributes"}  # the hub's own
+    if not files:
+        return False
+    path = download(HUB + name, there.sha, (CONFIG, CARD, MANIFEST))
+    if not (_is_ours(path) or files == {CARD}):  # which the hub's form for a new one writes
+        found = f"{name} is there, and holds something else than a model of charrnn"
+        raise UsageError(found, "choose another name")
+    if not (path / CARD).is_file() or (path / CARD).read_bytes() == card_text:
+        return False
+    try:
+        check_file(path, CARD, read_manifest(path) or {})
+    except BadDataError:
+        return True
+    return False
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether charrnn wrote the description of a model in a folder."""
+    try:
+        return "charrnn_version" in parse(path / CONFIG, read_bytes(path / CONFIG), dict)
+    except (FileNotFoundError, BadDataError):
+        return False
+
+
+def _commit(
+    hub: ModuleType, name: str, kind: str, files: Mapping[str, bytes], message: str
+) -> None:
+    """Upload files from memory: on the disk, a process that is killed would leave copies."""
+    operations = [
+        hub.CommitOperationAdd(path_in_repo=file, path_or_fileobj=data)
+        for file, data in files.items()
+    ]
+    with calling_the_hub(HUB + name, hub):
+        hub.create_commit(name, operations, commit_message=message, repo_type=kind)
 
 
 def _head(

@@ -93,6 +93,17 @@ def test_nothing_is_left_aside_and_the_umask_holds(model: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+def test_a_save_keeps_who_may_read_a_file(model: Path) -> None:
+    weights, readable = model / "model.safetensors", (model / "config.json").stat().st_mode
+    weights.chmod(0o600)
+    (model / ".model.safetensors.charrnn-new").touch()  # left by a save that was killed
+    write_files(model, dict.fromkeys((weights.name, "config.json", "labels.json"), b"new"))
+    assert weights.read_bytes() == b"new"
+    assert weights.stat().st_mode & 0o777 == 0o600
+    for name in ("config.json", "labels.json"):
+        assert (model / name).stat().st_mode == readable
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 @pytest.mark.parametrize("change", ["flip", "cut", "grow", "empty"])
 def test_damage_is_found(model: Path, name: str, change: str) -> None:

@@ -290,6 +290,14 @@ def test_a_chat_is_text_with_a_note_on_its_dates(kind: str) -> None:
     )
 
 
+def test_a_date_and_a_name_far_from_it_are_no_chat() -> None:
+    """Where any number of blanks was one, a line of them alone took half a minute."""
+    text = f"1/1/24, 10:00{' ' * 100}Ann: 5\n" * 9 + f"1/1/24, 10:00{' ' * 18_000}\n"
+    Path("hours.txt").write_text(text)
+    corpus = read_corpus(["hours.txt"])
+    assert (corpus.text, corpus.notes) == (text, ())
+
+
 START = "*** START OF THE PROJECT GUTENBERG EBOOK EMMA ***\n"
 END = "*** END OF THIS PROJECT GUTENBERG EBOOK EMMA ***\n"
 

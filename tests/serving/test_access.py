@@ -71,10 +71,22 @@ def test_a_key_an_origin_and_a_name_that_are_allowed(trained_home: Path) -> None
         preflight["Access_Control_Request_Headers"] = sent
         reply = server.ask("OPTIONS", "/v1/completions", **preflight)
         assert (reply.status, reply.headers["access-control-allow-headers"]) == (200, sent)
+        preflight["Access_Control_Request_Private_Network"] = "true"  # by Chrome, for this machine
+        reply = server.ask("OPTIONS", "/v1/completions", **preflight)
+        assert (reply.status, reply.headers["access-control-allow-private-network"]) == (
+            200,
+            "true",
+        )
+        reply = server.ask(
+            "OPTIONS", "/v1/completions", **preflight | {"Origin": "https://b.example"}
+        )
+        assert reply.status == 400
+        assert "access-control-allow-origin" not in reply.headers
         for key, status in ((right, 200), ({}, 401)):  # a page may read why it is refused
             reply = server.ask("GET", "/v1/models", Origin="https://a.example", **key)
             assert reply.status == status
             assert reply.headers["access-control-allow-origin"] == "https://a.example"
+            assert reply.headers["access-control-expose-headers"] == "Retry-After"
         other = server.ask("GET", "/v1/models", Origin="https://b.example", **right)
         assert (other.status, other.json["error"]["code"]) == (403, "origin_not_allowed")
         assert "access-control-allow-origin" not in other.headers

@@ -191,6 +191,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"top_k": 0}, "top_k"),
     ({"n": 0}, "n"),
     ({"n": 513}, "n"),
+    ({"prompt": ["a"] * 513}, "prompt"),
     ({"seed": -1}, "seed"),
     ({"seed": 2**63}, "seed"),
     ({"stop": [""]}, "stop[0]"),
@@ -306,6 +307,7 @@ def test_what_is_refused(
     reply = server.ask(method, path, body)
     assert (reply.status, reply.json["error"]["code"]) == (status, code)
     assert reply.headers["content-type"] == "application/json"
+    assert reply.headers.get("allow") == ("POST" if status == 405 else None)
 
 
 @pytest.mark.parametrize("prompt", [rb"\ud83d", rb"so \ud83d it", rb"\ude00", b"\xed\xa0\xbd"])

@@ -30,7 +30,7 @@ class Repository:
 
     def commit(self, files: dict[str, bytes]) -> str:
         found = (list(self.commits.values()) or [{}])[-1] | files
-        sha = hashlib.sha1(repr(sorted(found.items())).encode()).hexdigest()  # noqa: S324
+        sha = hashlib.sha1(repr((len(self.commits), sorted(found.items()))).encode()).hexdigest()  # noqa: S324
         self.commits[sha] = found
         return sha
 
@@ -156,7 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(entries)
         gated = "manual" if repository.gated else False
         facts = {"id": name, "sha": sha, "private": repository.private, "gated": gated}
-        return self._json(facts | {"siblings": [], "tags": [], "downloads": 0, "likes": 0})
+        siblings = [{"rfilename": p} for p in repository.commits[sha]]
+        return self._json(facts | {"siblings": siblings, "tags": [], "downloads": 0, "likes": 0})
 
     def _repository(self, kind: str, name: str, token: str) -> Repository:
         found = self.hub.repositories.get((kind, name))

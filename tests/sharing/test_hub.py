@@ -64,12 +64,25 @@ def published(hub: Hub, home: Path, **kind: bool) -> Repository:
     return repository
 
 
-def assert_one_line(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+MEMORISED = "this model has memorised parts of verse ("
+
+
+def assert_one_line(
+    done: subprocess.CompletedProcess[str], code: int, *words: str, warned: bool = False
+) -> None:
+    """`warned`: the line follows what `charrnn push` says of the model."""
     assert done.returncode == code, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("charrnn: ")
+    lines = done.stderr.splitlines()
+    if warned:
+        assert lines.pop(0).startswith(MEMORISED)
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("charrnn: ")
     for word in words:
-        assert word in done.stderr
+        assert word in lines[0]
+
+
+def assert_not_pushed(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert_one_line(done, code, *words, warned=True)
 
 
 def test_a_model_travels_to_the_hub_and_back(hub: Hub, home: Path, run: Run) -> None:
@@ -90,6 +103,28 @@ def test_a_model_travels_to_the_hub_and_back(hub: Hub, home: Path, run: Run) -> 
     offline = run("sample", "hf://ann/novel", "--seed", 3, "-n", 50, HF_HUB_OFFLINE="1")
     assert offline.stdout == here
     assert len(hub.asked) == asked
+
+
+def test_a_push_keeps_no_copy_on_the_disk(hub: Hub, home: Path) -> None:
+    """One that was killed, or whose terminal was closed, left the model in /tmp."""
+    watch = """
+import sys
+def tell(event, given):
+    if event == "open" and "safetensors" in str(given[0]) and "w" in str(given[1]):
+        print(*given)
+sys.addaudithook(tell)
+"""
+    settings = {"HF_HOME": str(home / "cache")} | hub.environment(TOKEN)
+    done = subprocess.run(
+        [sys.executable, "-c", watch + FROM_A_DATA_SET],
+        cwd=home,
+        env=os.environ | settings,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "config.json" in hub.repositories["model", "ann/novel"].files
+    assert done.stdout == ""
 
 
 def test_the_head_of_the_card_names_the_data_set_that_was_read(hub: Hub, home: Path) -> None:
@@ -264,21 +299,21 @@ def test_each_failure_to_push_is_one_line(hub: Hub, home: Path, run: Run) -> Non
     missing = run("push", "verse", "ann/novel")
     assert missing.returncode == 2
     assert "--license" in missing.stderr
-    assert_one_line(run("push", "verse", "novel", "--license", "mit"), 2)
+    assert_not_pushed(run("push", "verse", "novel", "--license", "mit"), 2)
     done = run("push", "verse", "ann/verse", "--license", "mit")
-    assert_one_line(done, 2, "ann/verse is there and public; add --public")
+    assert_not_pushed(done, 2, "ann/verse is there and public; add --public")
     done = run("push", "verse", "ann/hers", "--license", "mit", "--public")
-    assert done.returncode == 2
-    assert "ann/hers is there and private; leave out --public" in done.stderr
+    words = "ann/hers is there and private; choose another name, or make it public in its settings"
+    assert_not_pushed(done, 2, words, "with all versions pushed before")
     done = run("push", "verse", "ann/other", "--license", "none-such")
-    assert_one_line(
+    assert_not_pushed(
         done, 2, 'README.md. - "license" must be one of [apache-2.0, mit]; check --license'
     )
     licensed = ("push", "verse", "ann/novel", "--license", "mit")
     done = run(*licensed, token="hf_old")  # noqa: S106
-    assert_one_line(done, 1, "the token is not accepted")
-    assert_one_line(run(*licensed, token=None), 1, "hf auth login")
-    assert_one_line(run(*licensed, HF_HUB_OFFLINE="1"), 66, "HF_HUB_OFFLINE")
+    assert_not_pushed(done, 1, "the token is not accepted")
+    assert_not_pushed(run(*licensed, token=None), 1, "hf auth login")
+    assert_not_pushed(run(*licensed, HF_HUB_OFFLINE="1"), 66, "HF_HUB_OFFLINE")
     card = home / "checkpoints/verse/README.md"
     for text, words in (
         (b"---\na: [\n---\n", "not YAML"),
@@ -286,8 +321,55 @@ def test_each_failure_to_push_is_one_line(hub: Hub, home: Path, run: Run) -> Non
         (b"\xe9", "UTF-8"),
     ):
         card.write_bytes(text)
-        assert_one_line(run(*licensed), 65, words)
+        assert_not_pushed(run(*licensed), 65, words)
     assert ("model", "ann/novel") not in hub.repositories
+
+
+@pytest.mark.parametrize("given", [(), ("--public",)], ids=["private", "public"])
+def test_what_a_model_has_memorised_is_said_whoever_may_see_it(
+    run: Run, given: tuple[str, ...]
+) -> None:
+    """A private model of an organisation can be read by all of its members."""
+    done = run("push", "verse", "ann/novel", "--license", "mit", *given)
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(MEMORISED)
+    assert said.endswith("may read it; --public shows it to everyone" if given else "may read it")
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"x"},
+        {"config.json": b"[]"},
+        {"config.json": b"{"},
+        {"pytorch_model.bin": b"x", "README.md": b"# Hers\n"},
+    ],
+    ids=["of another library", "a list", "no JSON", "without a description"],
+)
+def test_what_is_there_and_no_model_of_charrnn_stays(
+    hub: Hub, run: Run, there: dict[str, bytes]
+) -> None:
+    hub.repositories["model", "ann/bert"] = repository = Repository(private=True)
+    repository.commit(there)
+    done = run("push", "verse", "ann/bert", "--license", "mit")
+    words = "ann/bert is there, and holds something else than a model of charrnn; choose another"
+    assert_not_pushed(done, 2, words)
+    assert repository.files == there
+
+
+def test_a_card_that_was_changed_on_the_hub_is_not_replaced_in_silence(hub: Hub, run: Run) -> None:
+    push = ("push", "verse", "ann/novel", "--license", "mit")
+    hub.repositories["model", "ann/novel"] = repository = Repository(private=True)
+    said = "the card of ann/novel was changed on the hub, and is now that of checkpoints/verse"
+    # As the hub makes it, pushed as it is, and with words that were added there.
+    for edited in (b"---\nlicense: mit\n---\n", None, b"Words of my own.\n"):
+        if edited is not None:
+            repository.commit({".gitattributes": b"", "README.md": edited})
+        done = run(*push)
+        assert done.returncode == 0, done.stderr
+        assert repository.files["README.md"] != edited
+        assert done.stderr.count("\n") == (1 if edited is None else 2), done.stderr
+        assert (said in done.stderr) == (edited is not None)
 
 
 def test_a_page_of_a_model_from_the_hub_has_its_name(hub: Hub, home: Path, run: Run) -> None:
@@ -305,7 +387,7 @@ def test_no_file_from_elsewhere_is_published(hub: Hub, home: Path, run: Run) -> 
     path.unlink()
     path.symlink_to(home / "secret")
     done = run("push", "verse", "ann/novel", "--license", "mit")
-    assert_one_line(done, 65, "README.md: a link to somewhere else")
+    assert_not_pushed(done, 65, "README.md: a link to somewhere else")
     assert hub.repositories == {}
     path.unlink()
     (path.parent / "kept").write_bytes(own)

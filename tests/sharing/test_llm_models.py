@@ -61,6 +61,16 @@ def test_llm_lists_the_models_and_writes_with_them(installed: Path, home: Path) 
     assert (done.returncode, done.stdout) == (0, expected + "\n"), done.stderr
 
 
+def test_a_conversation_is_refused(installed: Path, home: Path) -> None:
+    """The model was given the last prompt alone, without a word."""
+    first = run(installed, home, "-m", "charrnn/verse", "the", "-o", "max_tokens", "9")
+    assert first.returncode == 0, first.stderr
+    for arguments in (("-c", "the"), ("chat", "-m", "charrnn/verse")):
+        done = run(installed, home, *arguments)
+        said = "Error: CharRNNModel: charrnn/verse does not support conversations\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
 def test_llm_lists_no_models_that_write_nothing(installed: Path, home: Path) -> None:
     """It listed whatever had weights in a file of this name."""
     bert, classifier = home / "bert", home / "checkpoints" / "classifier"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import charrnn
 from charrnn import ByteTokenizer
 from charrnn.arrays import Floats
 from charrnn.config import CellName
+from charrnn.errors import BadDataError
 from charrnn.sharing.onnx_graph import graph
 from tests.conftest import B, T
 from tests.sharing.travelling import CHARACTERS, SHAPES, folder_of
@@ -50,6 +52,14 @@ def test_its_names_and_versions_are_what_others_rely_on(tmp_path: Path) -> None:
     assert [value.name for value in made.graph.input] == ["ids", "state_h", "state_c"]
     outputs = [value.name for value in made.graph.output]
     assert outputs == ["logits", "next_state_h", "next_state_c"]
+
+
+def test_a_model_that_has_diverged_makes_no_graph(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru")
+    for value in (np.float32(3e38), np.float32("nan")):
+        weights = {name: np.sign(weight) * value for name, weight in folder.weights.items()}
+        with pytest.raises(BadDataError, match="predicts NaN or infinity"):
+            graph(replace(folder, weights=weights))
 
 
 @pytest.mark.parametrize("tokenizer", [None, ByteTokenizer()], ids=["characters", "bytes"])

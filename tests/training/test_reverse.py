@@ -159,6 +159,7 @@ def test_models_of_two_directions_are_never_mixed(tmp_path: Path) -> None:
         (("inspect", "a", "verse.txt", "--html", "page.html"), "train one without --reverse"),
         (("inspect", "a", "verse.txt", "--gradients"), "train one without --reverse"),
         (("export", "a", "--html", "page.html"), "it reads and writes from end to beginning"),
+        (("export", "a", "--onnx", "page.html"), "it reads and writes from end to beginning"),
         (("serve", "a", *commands.NOWHERE), "it reads and writes from end to beginning"),
         (("sample", "a", "--novelty", "verse.txt"), "--novelty needs a model that reads forwards"),
     ],
