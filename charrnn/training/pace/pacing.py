@@ -123,7 +123,7 @@ def _evaluations(plan: Plan, left: float, update: float, evaluation: float) -> t
         update, evaluation: how many seconds one takes.
     """
     steps = min(left / update, MAX_STEPS)
-    usual = steps / schedule(plan, max(1, int(steps))).eval_every
+    usual = max(1.0, steps / schedule(plan, max(1, int(steps))).eval_every)  # one at the end
     most = MOST_EVALUATION * left
     if "eval_every" in plan.settings or usual * evaluation <= most:
         return usual, math.inf
