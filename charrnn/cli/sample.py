@@ -54,6 +54,8 @@ def sample(
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
     if given.get("max_new_tokens") == 0:  # --length 0 writes until it is stopped
         given["max_new_tokens"] = None
+    elif options.interactive:  # whoever chooses ends it, too
+        given.setdefault("max_new_tokens", None)
 
     import numpy as np
 
