@@ -284,8 +284,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         NonNegative,
         about(
             "Weight decay, on weight matrices.",
-            unset="0.05 or 0.15, by the text, and less in runs of many updates or at a high "
-            "learning rate; to forecast 0.5",
+            unset="0.05, to forecast 0.5; for language models with Muon up to 0.15, in runs of few "
+            "updates",
         ),
     ]
     grad_clip: Annotated[Positive, about("Maximum norm of the gradient.")] = 1.0

@@ -50,7 +50,7 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
             "few more if the last would be cut in half.",
             "--length",
             "-n",
-            cli="0 writes until stopped.",
+            cli="0 writes until stopped, as --interactive does without it.",
         ),
     ] = 500
     temperature: Annotated[

@@ -205,12 +205,10 @@ def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None
     for name in ("cell", "embed_size", "num_layers"):  # then those of other tasks
         assert shown[name].startswith(f"{getattr(made.model, name)}, but ")
     assert shown["skip"].startswith("yes, but ") is made.model.skip
-    sized = {"hidden_size": 256}
-    often = plan_of(100_000, 60, Budget(epochs=60), sized, speed=90e9).settings["weight_decay"]
-    rarely = plan_of(tokens, 60, Budget(epochs=1), sized, speed=90e9).settings["weight_decay"]
-    decays = f"{often} or {rarely}, by the text, and less in runs of many updates "
-    decays += f"or at a high learning rate; to forecast {series.WEIGHT_DECAY}"
-    assert shown["weight_decay"] == decays
+    adamw, muon = _decay(100_000, 60), _decay(tokens, 1)
+    decays = f"{adamw}, to forecast {series.WEIGHT_DECAY}; for language models with Muon up to "
+    assert shown["weight_decay"] == f"{decays}{muon}, in runs of few updates"
+    assert _decay(100_000, 6000) == pairs.WEIGHT_DECAY == adamw <= _decay(tokens, 30) < muon
     assert shown["minutes"] == f"{Budget().minutes:g}"
     assert shown["val_frac"].startswith(f"{made.val_tokens / tokens:g},")
     most = plan_of(10**8, 60, Budget(), {}, speed=90e9).val_tokens
@@ -218,6 +216,11 @@ def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None
     assert "tenth" in shown["warmup_steps"]
     assert config.warmup_steps == 150
     assert shown["warmup_steps"].endswith(f" {schedule(made, 100_000).warmup_steps}")
+
+
+def _decay(tokens: int, epochs: float) -> float:
+    made = plan_of(tokens, 60, Budget(epochs=epochs), {"hidden_size": 256}, speed=90e9)
+    return float(made.settings["weight_decay"])
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from charrnn.terminal.output import OutputFile, say
 from charrnn.use_config import SampleConfig
 
 if TYPE_CHECKING:
+    from charrnn.models.predictor import Predictor
     from charrnn.scoring.novelty import Copies
     from charrnn.terminal.writing.sampler import Sampler
     from charrnn.text.tokenizer import Tokenizer
@@ -54,6 +55,8 @@ def sample(
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
     if given.get("max_new_tokens") == 0:  # --length 0 writes until it is stopped
         given["max_new_tokens"] = None
+    elif options.interactive:  # whoever chooses ends it, too
+        given.setdefault("max_new_tokens", None)
 
     import numpy as np
 
@@ -80,15 +83,7 @@ def _sample(
         from charrnn.cli.parts import refuse_texts_of
 
         refuse_texts_of(models, options.output, "--output")
-    _refuse_records(model.tokenizer, options)
-    if model.reads_backwards:
-        if options.novelty or options.novel:
-            option = "--novel" if options.novel else "--novelty"
-            raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
-        say(
-            "trained with --reverse, it writes from end to beginning: type a prompt "
-            "backwards, and read the text backwards"
-        )
+    _check_fit(model, options)
     prompt = options.prompt
     if options.prompt_file:
         how = settings_from(Reading, reading).for_tokens(model.tokenizer.unit)
@@ -228,6 +223,20 @@ def _refuse_records(tokenizer: Tokenizer, options: SampleOptions) -> None:
         "the model was not trained on records",
         "if its text is a list, train it again with --records lines, blocks or documents; else "
         f"leave {', '.join(option_names(names).values())} out",
+    )
+
+
+def _check_fit(model: Predictor, options: SampleOptions) -> None:
+    """Refuse what this model can't do, and say how one that reads backwards writes."""
+    _refuse_records(model.tokenizer, options)
+    if not model.reads_backwards:
+        return
+    if options.novelty or options.novel:
+        option = "--novel" if options.novel else "--novelty"
+        raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
+    say(
+        "trained with --reverse, it writes from end to beginning: type a prompt "
+        "backwards, and read the text backwards"
     )
 
 

@@ -23,8 +23,8 @@ SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="TEXT...",
-        help="Files (.txt, .csv, .json, .html, .srt, .epub, .docx, .parquet and more, also "
-        "compressed), folders, globs, - for standard input, hf://OWNER/NAME, or names of bundled "
+        help="Files (.txt, .csv, .json, .html, .srt and more, also compressed; .epub, .docx, "
+        ".parquet), folders, globs, - for standard input, hf://OWNER/NAME, or names of bundled "
         "corpora.",
     ),
 ]

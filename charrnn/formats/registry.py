@@ -162,15 +162,16 @@ def documents(given: Path | BinaryIO, reading: Reading, used: set[str]) -> Itera
 def _of_all(
     name: str, found: Iterator[Source], reading: Reading, used: set[str]
 ) -> Iterator[Piece]:
-    left_out, lacking = list[str](), list[str]()
+    packed, left_out, lacking = list[str](), list[str](), list[str]()
     reason: MissingColumnError | None = None
     read = False
     for source in found:
         form = format_of(source.file_name)
         inside = source.name.removeprefix(f"{source.archive}/") if source.archive else ""
-        if inside and (
-            form.whole or is_archive(source.file_name) or _is_no_text(source, reading, whole=False)
-        ):
+        if inside and (form.whole or is_archive(source.file_name)):
+            packed.append(inside)
+            continue
+        if inside and _is_no_text(source, reading, whole=False):
             left_out.append(inside)
             continue
         refuse_compressed(source)
@@ -185,8 +186,11 @@ def _of_all(
             lacking.append(inside)
     if reason and not read:
         raise reason
-    if left_out and not read:
-        raise BadDataError(f"{name}: no text in it, only {first_few(left_out)}", kinds.UNPACK)
+    if (packed or left_out) and not read:
+        found_there = first_few(packed + left_out)
+        raise BadDataError(f"{name}: no text in it, only {found_there}", kinds.UNPACK)
+    if packed:
+        yield Piece(name, "", first=False, notes=(_packed_note(packed),))
     if left_out:
         yield Piece(name, "", first=False, notes=(skipped_note(left_out),))
     if reason:
@@ -236,8 +240,16 @@ def _decodes(stream: Stream, encoding: str) -> bool:
 
 def skipped_note(names: Sequence[str]) -> str:
     """What to say of files that were left out."""
-    files = "file that is" if len(names) == 1 else "files that are"
-    return f"skipped {len(names)} {files} not plain text: {first_few(names)}"
+    return f"skipped {_files_that_are(names)} not plain text: {first_few(names)}"
+
+
+def _packed_note(names: Sequence[str]) -> str:
+    """What to say of documents and archives that were left out of an archive."""
+    return f"skipped {_files_that_are(names)} read only when unpacked: {first_few(names)}"
+
+
+def _files_that_are(names: Sequence[str]) -> str:
+    return "1 file that is" if len(names) == 1 else f"{len(names)} files that are"
 
 
 def lacking_note(names: Sequence[str], reading: Reading, reason: MissingColumnError) -> str:

@@ -6,10 +6,12 @@ import math
 import sys
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Never
 
 from tqdm import tqdm
 
+from charrnn.checkpoints import WEIGHTS
 from charrnn.signals import STOPPING, noted
 from charrnn.terminal.output import shown
 from charrnn.training.events import (
@@ -49,13 +51,13 @@ def show(run: Iterable[Event]) -> Finished:
         Interrupted: after Ctrl-C, SIGTERM or SIGHUP, once all is saved. A second Ctrl-C
             does not wait for that.
     """
-    resumed_by, unit, reporting = "", "", False
+    folder, resumed_by, unit, reporting = Path(), "", "", False
     stopping = noted(*STOPPING)
     with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         events = iter(run)
         for event in events:
             if isinstance(event, Started):
-                resumed_by, unit = event.resumed_by, event.unit
+                folder, resumed_by, unit = event.path, event.resumed_by, event.unit
             if isinstance(event, Reporting) and not reporting:
                 _say("all updates are made and saved; now validation examples are answered")
                 reporting = True
@@ -65,7 +67,8 @@ def show(run: Iterable[Event]) -> Finished:
             if received:
                 if hasattr(events, "close"):
                     events.close()  # saves what was learnt
-                _say(f"stopped; continue with: {resumed_by}")
+                early = "" if (folder / WEIGHTS).exists() else " before there was a model"
+                _say(f"stopped{early}; continue with: {resumed_by}")
                 raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
 

@@ -11,7 +11,7 @@ from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.threads import max_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.training.events import Event, Progress, Reporting
-from charrnn.training.pace.deadline import Deadline, evaluates_once
+from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.neighbours import Neighbours, usage
 from charrnn.training.pace.pacing import REPORT_SHARE, report_seconds
 from charrnn.training.recorder import Recorder
@@ -105,7 +105,7 @@ def _train(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> I
             if available > 1 and neighbours.adapt(usage()):
                 recorder.change_threads(learner, neighbours.threads)
                 deadline.begin(learner.step, watch.read())
-        if evaluates_once(config) and saves.due():
+        if config.eval_every >= config.steps and saves.due():  # no evaluation saves it on its way
             recorder.begin_save(learner)
         if ticks.due():
             recorder.saver.check()

@@ -274,6 +274,16 @@ def test_writing_in_turn_ends_with_the_key_of_the_system(
     assert done.stderr.splitlines()[0].endswith(f"; {key}")
 
 
+@pytest.mark.parametrize(("length", "written"), [((), 509), (("--length", 500), 500)])
+def test_writing_in_turn_ends_by_itself_only_at_a_length_that_is_given(
+    length: tuple[object, ...], written: int, home: Path
+) -> None:
+    """It ended after 500 characters, without a word."""
+    arguments = ("sample", "verse", "--interactive", 1, *length)
+    done = run_here(home, *arguments, data=b"a" * 500 + b"\na" * 9)
+    assert (done.returncode, done.stdout) == (0, "a" * written + "\n")
+
+
 def test_the_choices_offered_are_those_with_the_units_held(desk: Path) -> None:
     arguments = ("sample", "verse", "--prompt", "the ", "--interactive", 1, "-t", 1)
     held = {"0.3": 1.0, "1.4": -1.0, "1.5": 1.0}

@@ -121,7 +121,7 @@ def test_an_archive_in_an_archive_is_left_out_or_refused() -> None:
     Path("two.zip").write_bytes(zipped({"inner.zip": inner, "b.txt": b"beside it"}))
     corpus = read_corpus(["two.zip"])
     assert corpus.text == "beside it"
-    assert corpus.notes == ("two.zip: skipped 1 file that is not plain text: inner.zip",)
+    assert corpus.notes == ("two.zip: skipped 1 file that is read only when unpacked: inner.zip",)
     Path("only.zip").write_bytes(zipped({"x": inner, "a.tar": tarred({"a": b"text"})}))
     with pytest.raises(BadDataError, match=r"no text in it, only a\.tar, x; unpack it first"):
         text_of("only.zip")

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from charrnn import train
+from charrnn.checkpoints import WEIGHTS
 from charrnn.config import ModelConfig
 from charrnn.tasks.scores.reports import Report
 from charrnn.terminal.progress import Interrupted, show
@@ -68,16 +69,21 @@ def test_how_often_the_text_will_be_read_is_said_first(
     assert "300 updates (less than 0.1 epochs) on cpu in fp32" in capsys.readouterr().err
 
 
-def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    closed = []
+@pytest.mark.parametrize("early", ["", " before there was a model"])
+def test_a_signal_closes_the_run(
+    early: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed, started = [], msgspec.structs.replace(STARTED, path=tmp_path)
 
     def events() -> Iterator[Event]:
         try:
-            yield STARTED
+            yield started
             os.kill(os.getpid(), signal.SIGTERM)
             yield SOME[0]
             yield SOME[1]
         finally:
+            if not early:
+                (tmp_path / WEIGHTS).touch()
             closed.append(True)
 
     with pytest.raises(Interrupted) as stopped:
@@ -85,7 +91,7 @@ def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.number == signal.SIGTERM
     assert closed == [True]
     said = capsys.readouterr().err
-    assert said.splitlines()[-1] == f"stopped; continue with: {STARTED.resumed_by}"
+    assert said.splitlines()[-1] == f"stopped{early}; continue with: {STARTED.resumed_by}"
 
 
 def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(

@@ -160,7 +160,8 @@ class NewRun:
         task = self.data.task(config)
         if isinstance(self.settled, Plan):
             plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
-            counted = count_steps(plan, self.budget, task, begin, ranks)
+            own = self.data.corpus.validation is not None
+            counted = count_steps(plan, self.budget, task, begin, ranks, own_validation=own)
             config, reasons = counted.config, plan.reasons
         learner = Learner(task, self.model, config, ranks)
         # What was chosen here is kept, so that a resumed run computes in the same precision; and

@@ -63,7 +63,9 @@ class Counted(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ranks) -> Counted:
+def count_steps(
+    plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ranks, *, own_validation: bool
+) -> Counted:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
     A short text needs less than its minutes: see `Task.max_epochs`. If the rate does not last,
@@ -75,6 +77,7 @@ def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ran
     Args:
         plan, budget, task, ranks: of the run.
         begin: when it began, by `clock.now`.
+        own_validation: whether it validates on a set of the user's own.
 
     Raises:
         UsageError: if a single evaluation would take longer than the run.
@@ -87,10 +90,11 @@ def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ran
     seconds = budget.minutes * 60
     max_steps = task.max_epochs * plan.steps_per_epoch
     update, evaluation = _measured(plan, task, ranks, seconds, max_steps)
+    less = _less_validation(own=own_validation)
     is_long = trial.is_long_in_minutes(budget)  # of a shorter run little is measured, and badly
     if is_long and evaluation >= seconds:
         found = f"validating takes about {evaluation:,.0f} s, and the run has {seconds:,.0f} s"
-        raise UsageError(found, _less_validation(task))
+        raise UsageError(found, less)
     closing = report_seconds(task, evaluation, seconds)
     left = max(seconds - (clock.now() - begin) - closing, 0.0)  # reading may have taken all
     usual, possible = _evaluations(plan, left, update, evaluation)
@@ -104,14 +108,14 @@ def count_steps(plan: Plan, budget: Budget, task: Task, begin: float, ranks: Ran
         plan = replace(plan, settings=plan.settings | {"eval_every": every})
         if is_long and possible == 1:
             once = f"validating takes about {evaluation:,.0f} s of {seconds:,.0f}"
-            notes = (f"{once}, so it is done once, at the end; {_less_validation(task)}",)
+            notes = (f"{once}, so it is done once, at the end; {less}",)
     return Counted(schedule(plan, steps), evaluation / update, closing, notes)
 
 
-def _less_validation(task: Task) -> str:
-    """What to do where validating takes too long; forecasters have no validation set."""
-    own = "" if task.tokenizer is None else "a shorter --validation, "
-    return f"give {own}a smaller --val-frac or more --minutes"
+def _less_validation(*, own: bool) -> str:
+    """What to do where validating takes too long, on a set of the user's own or not."""
+    less = "a shorter --validation" if own else "a smaller --val-frac"
+    return f"give {less} or more --minutes"
 
 
 def _evaluations(plan: Plan, left: float, update: float, evaluation: float) -> tuple[float, float]:
@@ -123,7 +127,7 @@ def _evaluations(plan: Plan, left: float, update: float, evaluation: float) -> t
         update, evaluation: how many seconds one takes.
     """
     steps = min(left / update, MAX_STEPS)
-    usual = steps / schedule(plan, max(1, int(steps))).eval_every
+    usual = max(1.0, steps / schedule(plan, max(1, int(steps))).eval_every)  # one at the end
     most = MOST_EVALUATION * left
     if "eval_every" in plan.settings or usual * evaluation <= most:
         return usual, math.inf

@@ -165,13 +165,14 @@ def test_a_run_whose_evaluation_takes_a_third_of_its_minutes_evaluates_once(
     assert weights(path) == weights(tmp_path / "again")
 
 
+@pytest.mark.parametrize("asked", [{}, {"eval_every": 10**6}])
 def test_a_run_that_evaluates_once_is_saved_on_its_way(
-    text: Path, tmp_path: Path, machine: Machine
+    asked: dict[str, int], text: Path, tmp_path: Path, machine: Machine
 ) -> None:
     """One that was killed in its last minute had lost all the others."""
     path, share = tmp_path / "model", 2000 / len(text.read_text())
-    saved = [0]
-    for event in train(text, out=path, **SMALL | {"minutes": MINUTES, "val_frac": share}):
+    saved, given_ = [0], SMALL | asked | {"minutes": MINUTES, "val_frac": share}
+    for event in train(text, out=path, **given_):
         if isinstance(event, Progress) and saved[-1] < (step := read_run(path).progress.step):
             saved.append(step)
             shutil.copytree(path, tmp_path / f"killed-{step}")

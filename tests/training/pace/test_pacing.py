@@ -236,7 +236,7 @@ def test_the_evaluation_that_is_timed_takes_no_longer_than_the_updates_that_are(
     monkeypatch.setattr(Learner, "scoring", timed)
     monkeypatch.setattr(pacing, "seconds_per_update", lambda *_: update)
     plan, task = _small_run()
-    pacing.count_steps(plan, Budget(minutes=0.1), task, clock.now(), ALONE)
+    pacing.count_steps(plan, Budget(minutes=0.1), task, clock.now(), ALONE, own_validation=False)
     assert set(read) == {tokens}
 
 
@@ -252,7 +252,7 @@ def test_evaluations_leave_time_for_updates(
     monkeypatch.setattr(clock, "now", lambda: 8.0)
     plan, task = _small_run()
     config, in_updates, closing, notes = pacing.count_steps(
-        plan, Budget(minutes=3), task, 0.0, ALONE
+        plan, Budget(minutes=3), task, 0.0, ALONE, own_validation=True
     )
     assert closing == 0
     assert config.steps == pytest.approx(updates, abs=1)
@@ -269,14 +269,21 @@ def test_where_reading_took_all_the_minutes_an_update_is_left(
     monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 30.0))
     monkeypatch.setattr(clock, "now", lambda: 200.0)
     plan, task = _small_run()
-    assert pacing.count_steps(plan, Budget(minutes=3), task, 0.0, ALONE).config.steps == 1
+    assert (
+        pacing.count_steps(
+            plan, Budget(minutes=3), task, 0.0, ALONE, own_validation=False
+        ).config.steps
+        == 1
+    )
 
 
 def test_how_often_the_user_evaluates_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 62.0))
     plan, task = _small_run()
     plan = replace(plan, settings=plan.settings | {"eval_every": 900})
-    config, *_, notes = pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE)
+    config, *_, notes = pacing.count_steps(
+        plan, Budget(minutes=3), task, clock.now(), ALONE, own_validation=False
+    )
     assert (config.eval_every, notes) == (900, ())
 
 
@@ -284,13 +291,31 @@ def test_validating_for_longer_than_the_run_is_refused(monkeypatch: pytest.Monke
     """But in a run so short that little is measured."""
     monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 200.0))
     plan, task = _small_run()
-    with pytest.raises(UsageError, match=r"about 200 s, and the run has 180 s; .* --validation"):
-        pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE)
-    numbers: Any = replace(task, tokenizer=None)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"has 180 s; give a smaller --val-frac or more --minutes"):
-        pacing.count_steps(plan, Budget(minutes=3), numbers, clock.now(), ALONE)
-    short = pacing.count_steps(plan, Budget(minutes=0.01), task, clock.now(), ALONE)
+    with pytest.raises(UsageError, match=r"about 200 s, and the run has 180 s; give a smaller "):
+        pacing.count_steps(plan, Budget(minutes=3), task, clock.now(), ALONE, own_validation=False)
+    short = pacing.count_steps(
+        plan, Budget(minutes=0.01), task, clock.now(), ALONE, own_validation=False
+    )
     assert (short.config.steps, short.notes) == (1, ())
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_is_advised_where_validating_takes_too_long_is_accepted(
+    own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A smaller --val-frac was advised beside --validation, where it is refused."""
+    monkeypatch.setattr(pacing, "_measured", lambda *_: (0.1, 200.0))
+    monkeypatch.setattr("charrnn.training.beginning.preparing.measured_speed", lambda *_: 1e9)
+    corpus, given = Corpus("verse", VERSE * 20), SMALL | {"device": "cpu", "minutes": 3.0}
+    if own:
+        given["validation"] = Corpus("long", VERSE * 9)
+    with pytest.raises(UsageError, match="the run has 180 s; give ") as refused:
+        next(iter(train(corpus, out=tmp_path / "refused", **given)))
+    better = {"validation": Corpus("short", VERSE), "val_frac": 0.02, "minutes": 9.0}
+    advised = [name for name in better if f"--{name.replace('_', '-')}" in refused.value.advice]
+    assert advised == ["validation" if own else "val_frac", "minutes"]
+    for name in advised:
+        train(corpus, out=tmp_path / name, **given | {name: better[name]})
 
 
 @pytest.mark.parametrize("base", [False, True])
