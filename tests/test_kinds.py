@@ -323,6 +323,8 @@ class Table:
         (lambda m: m.score_lines("abc"), "lines is 'abc'; it must be a list of strings"),
         (lambda m: m.score_lines(Table()), "lines is a Table; it must be a list of strings"),
         (lambda m: m.records(1, known=Table()), "known is a Table; it must be a list of"),
+        (lambda m: m.generate(temp=0.5), "unknown setting temp; temp is temperature in Python"),
+        (lambda m: m.generate(n=9), "unknown setting n; n is max_new_tokens in Python"),
         (lambda m: m.beam_search(0), "num_beams is 0; it must be a whole number, from 1 to"),
         (
             lambda _: untyped(train)(Corpus("c", VERSE), steps="5"),

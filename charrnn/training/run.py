@@ -359,8 +359,7 @@ class Run:
 
 def _in_bounds(wanted: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
     """The task and its settings, and those of the network and its training, found to be right."""
-    known = [setting.name for setting in settings_of(ModelConfig, TrainConfig, TaskSettings)]
-    refuse_unknown(wanted, known)
+    refuse_unknown(wanted, settings_of(ModelConfig, TrainConfig, TaskSettings))
     settings = {name: value for name, value in wanted.items() if value is not None}
     names = [setting.name for setting in settings_of(TaskSettings)]
     of_task = {name: settings.pop(name) for name in names if name in settings}
