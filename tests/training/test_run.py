@@ -274,6 +274,30 @@ def test_the_bar_shows_what_is_going_on(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.usefixtures("report_each_update")
+def test_after_ctrl_c_in_a_loop_of_ones_own_a_run_is_where_it_goes_on_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It named updates that were lost."""
+    run = train(CORPUS, **SMALL, name="stopped")
+    update = Learner.update
+
+    def interrupted(self: Learner) -> None:
+        update(self)
+        if self.step == 19:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            consume(run)
+    assert "13 of 40 updates made" in repr(run)
+    assert [one.step for one in run.evaluations] == [13]
+    started = next(iter(run))
+    assert isinstance(started, Started)
+    assert started.step == 13
+
+
+@pytest.mark.usefixtures("report_each_update")
 def test_ctrl_c_saves_and_finish_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     train(CORPUS, **SMALL, name="whole").finish(progress=False)
     run = train(CORPUS, **SMALL, name="stopped")
