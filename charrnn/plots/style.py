@@ -103,7 +103,9 @@ def picture(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # the user's own file may be for slides of white on black
+        mpl.rcParams.update(STYLE)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure.subplots(rows, sharex=True)
         kind = path.suffix.lower()

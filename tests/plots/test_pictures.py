@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+import matplotlib as mpl
 import msgspec
 import pytest
 
@@ -222,6 +223,10 @@ def test_without_matplotlib_there_is_one_clear_line(home: Path) -> None:
         "from charrnn.cli.app import main; main()"
     )
     arguments = ["plot", "verse", "-o", "losses.svg"]
+    dark = {"text.color": "white", "axes.facecolor": "black", "lines.antialiased": False}
+    with mpl.rc_context(dark):  # as from a file of the user's own
+        draw_gradients(tmp_path / f"dark.{ending}", found)
+    assert (tmp_path / f"dark.{ending}").read_bytes() == one
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=home, capture_output=True, text=True
     )
