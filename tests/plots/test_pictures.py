@@ -174,6 +174,9 @@ def test_gradients_are_drawn_as_they_were_measured_and_not_where_they_have_vanis
     tmp_path: Path,
 ) -> None:
     (one,) = gradients([a_model("rnn")], TEXT)
+    with pytest.warns(UserWarning, match=r"font lacks some .*; end its own in \.svg") as warned:
+        draw_forecasts(tmp_path / "odd.png", [odd])
+    assert len(warned) == 1, "not one for each character"
     shares = tuple(10.0 ** -(k * k / 90) if k < 60 else 0.0 for k in range(len(one.steps)))
     faded = msgspec.structs.replace(one, median=shares, low=shares, high=shares)
     draw_gradients(tmp_path / "faded.svg", [faded])
