@@ -112,8 +112,11 @@ def test_a_training_loss_that_is_one_with_dropout_is_called_so(
 def test_a_task_and_a_language_model_share_no_picture(trained_home: Path, tmp_path: Path) -> None:
     curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
     with pytest.raises(UsageError, match="not comparable"):
-        draw_curves(tmp_path / "both.svg", [curve, curve._replace(unit="")])
+        draw_curves(tmp_path / "both.svg", [curve, curve._replace(unit="", task="tag")])
     assert not (tmp_path / "both.svg").exists()
+    tasks = [curve._replace(unit="", task="classify"), curve._replace(unit="", task="forecast")]
+    with pytest.raises(UsageError, match="losses of different tasks are not comparable"):
+        draw_curves(tmp_path / "tasks.svg", tasks)
     draw_curves(tmp_path / "bytes.svg", [curve, curve._replace(unit="byte")])
     assert "bits per token" in words(tmp_path / "bytes.svg")
 
@@ -150,6 +153,9 @@ def test_long_names_and_control_characters_leave_a_picture_whole(
         (one,) = gradients([a_model("gru")], TEXT)
         found = [msgspec.structs.replace(one, model=f"checkpoints/{long}")]
         draw_gradients(tmp_path / "gradients.svg", found)
+    with pytest.warns(UserWarning, match=r"font lacks some .*; end its own in \.svg") as warned:
+        draw_forecasts(tmp_path / "odd.png", [odd])
+    assert len(warned) == 1, "not one for each character"
     for path in tmp_path.glob("*.svg"):
         shown = words(path)
         assert "the first of " in shown
@@ -174,9 +180,6 @@ def test_gradients_are_drawn_as_they_were_measured_and_not_where_they_have_vanis
     tmp_path: Path,
 ) -> None:
     (one,) = gradients([a_model("rnn")], TEXT)
-    with pytest.warns(UserWarning, match=r"font lacks some .*; end its own in \.svg") as warned:
-        draw_forecasts(tmp_path / "odd.png", [odd])
-    assert len(warned) == 1, "not one for each character"
     shares = tuple(10.0 ** -(k * k / 90) if k < 60 else 0.0 for k in range(len(one.steps)))
     faded = msgspec.structs.replace(one, median=shares, low=shares, high=shares)
     draw_gradients(tmp_path / "faded.svg", [faded])
@@ -199,6 +202,10 @@ def test_the_same_figures_make_the_same_file(tmp_path: Path, ending: str) -> Non
         draw_gradients(tmp_path / f"{name}.{ending}", found)
     one, other = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "other"))
     assert one == other
+    dark = {"text.color": "white", "axes.facecolor": "black", "lines.antialiased": False}
+    with mpl.rc_context(dark):  # as from a file of the user's own
+        draw_gradients(tmp_path / f"dark.{ending}", found)
+    assert (tmp_path / f"dark.{ending}").read_bytes() == one
 
 
 def test_lines_differ_in_more_than_colour() -> None:
@@ -226,10 +233,6 @@ def test_without_matplotlib_there_is_one_clear_line(home: Path) -> None:
         "from charrnn.cli.app import main; main()"
     )
     arguments = ["plot", "verse", "-o", "losses.svg"]
-    dark = {"text.color": "white", "axes.facecolor": "black", "lines.antialiased": False}
-    with mpl.rc_context(dark):  # as from a file of the user's own
-        draw_gradients(tmp_path / f"dark.{ending}", found)
-    assert (tmp_path / f"dark.{ending}").read_bytes() == one
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=home, capture_output=True, text=True
     )
