@@ -113,4 +113,5 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         axes.set(xlabel=read_in if read_in == "updates" else f"{read_in} read")
         axes.set(ylabel=f"bits per {unit}" if unit else "loss", title="Validation loss")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(*zip(*shown, strict=True))

@@ -121,6 +121,16 @@ def test_a_task_and_a_language_model_share_no_picture(trained_home: Path, tmp_pa
     assert "bits per token" in words(tmp_path / "bytes.svg")
 
 
+def test_few_updates_have_labels_of_their_own(trained_home: Path, tmp_path: Path) -> None:
+    """Half of one had the label of the next, so that there were two of each."""
+    curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    losses = (4.0, 3.0, 2.5, 2.25)
+    few = curve._replace(read=(1, 2, 3, 4), training=losses, validation=losses, kept=None)
+    draw_curves(tmp_path / "few.svg", [few])
+    labels = re.findall(r"\d+(?= \|)", words(tmp_path / "few.svg").partition(" read")[0])
+    assert labels == ["1", "2", "3", "4"]
+
+
 def test_forecasts(tmp_path: Path) -> None:
     outlooks = [
         Outlook(f"series $ {k}", [1, 5, 2, 6], [3, 7], [2, 5], [4, 9]) for k in range(DRAWN + 1)
