@@ -104,7 +104,8 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
             every = max(1, len(curve.read) // 8)
             (line,) = axes.plot(curve.read, curve.validation, **look, markevery=every)
             shown.append((line, label))
-            axes.plot(curve.read, curve.training, color=look["color"], linewidth=0.8, linestyle=":")
+            small = {"linewidth": 0.8, "linestyle": ":", "markersize": 2.5, "markevery": every}
+            axes.plot(curve.read, curve.training, **look | small)
         black = {"color": "black", "fillstyle": "none"}
         (kept,) = axes.plot([], [], "o", markersize=11, **black)
         (training,) = axes.plot([], [], ":", linewidth=0.8, **black)
@@ -112,6 +113,6 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         shown += [(kept, "the weights that were kept"), (training, f"training loss{dropout}")]
         axes.set(xlabel=read_in if read_in == "updates" else f"{read_in} read")
         axes.set(ylabel=f"bits per {unit}" if unit else "loss", title="Validation loss")
-        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.legend(*zip(*shown, strict=True))

@@ -131,6 +131,16 @@ def test_few_updates_have_labels_of_their_own(trained_home: Path, tmp_path: Path
     assert labels == ["1", "2", "3", "4"]
 
 
+def test_training_losses_of_several_runs_differ_in_more_than_colour(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    draw_curves(tmp_path / "two.svg", [curve, curve._replace(training=curve.validation)])
+    found = (tmp_path / "two.svg").read_text("utf-8")
+    thin = re.findall(r'<path d="[^"]*" clip-path[^>]*stroke-width: 0.8"/>\s*<defs>', found)
+    assert len(thin) == 2, "behind each line is its marker"
+
+
 def test_forecasts(tmp_path: Path) -> None:
     outlooks = [
         Outlook(f"series $ {k}", [1, 5, 2, 6], [3, 7], [2, 5], [4, 9]) for k in range(DRAWN + 1)
