@@ -222,7 +222,11 @@ def test_the_same_figures_make_the_same_file(tmp_path: Path, ending: str) -> Non
         draw_gradients(tmp_path / f"{name}.{ending}", found)
     one, other = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "other"))
     assert one == other
-    dark = {"text.color": "white", "axes.facecolor": "black", "lines.antialiased": False}
+    dark: dict[Any, Any] = {
+        "text.color": "white",
+        "axes.facecolor": "black",
+        "lines.antialiased": False,
+    }
     with mpl.rc_context(dark):  # as from a file of the user's own
         draw_gradients(tmp_path / f"dark.{ending}", found)
     assert (tmp_path / f"dark.{ending}").read_bytes() == one
