@@ -81,7 +81,15 @@ def _argument(name: str, value: Any, kind: Any) -> Any:
         return _with_paths(value) if _takes_paths(kind) else value
     if _fits(found := plain(value), kind):
         return found
-    raise UsageError(f"{name} is {reprlib.repr(value)}", f"it must be {_words(kind)}")
+    raise UsageError(f"{name} is {_Shown().repr(value)}", f"it must be {_words(kind)}")
+
+
+class _Shown(reprlib.Repr):
+    """Values as users write them, and all others by their type."""
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        shown = super().repr_instance(x, level)
+        return _noun(type(x)) if shown.startswith("<") or "\n" in shown else shown
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -96,7 +104,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin in (Sequence, Iterable):
         if not isinstance(value, origin) or isinstance(value, (str, bytes, dict)):
             return False
-        if getattr(value, "shape", None) == ():  # an array of one number, which only looks iterable
+        shape = getattr(value, "shape", None)
+        if isinstance(shape, tuple) and len(shape) != 1:  # a number, or a table of named columns
             return False
         return origin is Iterable or all(_fits(item, parts[0]) for item in value)
     if kind is int:
@@ -178,7 +187,7 @@ def _noun(kind: Any) -> str:
     if kind in (Sequence, Iterable):
         return f"a list of {_either(map(_plural, _parts(items[0])))}"
     name = kind if isinstance(kind, str) else kind.__name__
-    return NAMES.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+    return NAMES.get(kind) or f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def _plural(kind: Any) -> str:

@@ -151,19 +151,24 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySett
     Raises:
         UsageError: for a name that `kind` lacks, or a value out of bounds.
     """
-    refuse_unknown(values, [field.name for field in _fields(kind)])
+    refuse_unknown(values, fields_of(kind))
     return kind(**values)
 
 
-def refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
+def refuse_unknown(names: Iterable[str], known: Sequence[Setting]) -> None:
     """Refuse names of settings that there are not.
 
     Raises:
-        UsageError: for those that are none of `known`.
+        UsageError: for those that are none of `known`; says what the command line's are in Python.
     """
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {', '.join(known)}")
+    own = [setting.name for setting in known]
+    unknown = sorted(set(names) - set(own))
+    if not unknown:
+        return
+    called = {one.lstrip("-").replace("-", "_"): s.name for s in known for one in s.options}
+    meant = [f"{name} is {called[name]} in Python" for name in unknown if name in called]
+    advice = ", ".join(meant) or f"choose from {', '.join(own)}"
+    raise UsageError(f"unknown setting {', '.join(unknown)}", advice)
 
 
 def plain(value: Any) -> Any:

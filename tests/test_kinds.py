@@ -287,6 +287,18 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
             call(kind, required | {name: wrong})
 
 
+class Table:
+    """As pandas has them: the columns' names are its items."""
+
+    shape = (2, 1)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["the sea"])
+
+    def __repr__(self) -> str:
+        return "   the sea\n0  the sea\n1  the sea"
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -309,6 +321,10 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
         ),
         (lambda m: m.step([0], [0.0] * 99), "a state of float, float, float, float, float, … does"),
         (lambda m: m.score_lines("abc"), "lines is 'abc'; it must be a list of strings"),
+        (lambda m: m.score_lines(Table()), "lines is a Table; it must be a list of strings"),
+        (lambda m: m.records(1, known=Table()), "known is a Table; it must be a list of"),
+        (lambda m: m.generate(temp=0.5), "unknown setting temp; temp is temperature in Python"),
+        (lambda m: m.generate(n=9), "unknown setting n; n is max_new_tokens in Python"),
         (lambda m: m.beam_search(0), "num_beams is 0; it must be a whole number, from 1 to"),
         (
             lambda _: untyped(train)(Corpus("c", VERSE), steps="5"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from charrnn.config import TaskName
 from charrnn.errors import UsageError
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import ModelFolder
@@ -21,6 +22,7 @@ class Curve(NamedTuple):
     Attributes:
         name: of its folder.
         unit: what the loss is per; empty for a task, whose examples differ in length.
+        task: which one; None for a language model.
         read: what had been read at each evaluation, in all.
         read_in: in what: tokens; characters of a list, whose tokens are padded side by side;
             updates of a task, and where the run does not say more.
@@ -31,6 +33,7 @@ class Curve(NamedTuple):
 
     name: str
     unit: str
+    task: TaskName | None
     read: tuple[float, ...]
     read_in: str
     training: tuple[float, ...]
@@ -41,12 +44,13 @@ class Curve(NamedTuple):
 
 def curve_of(model: ModelFolder) -> Curve:
     """The losses of the run that made a model."""
-    steps, is_task = [one.step for one in model.metrics], model.record.task is not None
-    unit, nats = ("", 1.0) if is_task else (model.tokenizer.loss_per, math.log(2))
+    steps, task = [one.step for one in model.metrics], model.record.task
+    unit, nats = ("", 1.0) if task is not None else (model.tokenizer.loss_per, math.log(2))
     read, read_in = _read(model)
     return Curve(
         name=folder_name(model.path),
         unit=unit,
+        task=None if task is None else task.name,
         read=read,
         read_in=read_in,
         training=tuple(one.train_nats / nats for one in model.metrics),
@@ -77,12 +81,15 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         curves: at least one, each with an evaluation.
 
     Raises:
-        UsageError: if some are of language models and some of tasks, which share no axis.
+        UsageError: if some are of language models and some of tasks, or of different tasks,
+            which share no axis.
     """
+    if len(tasks := {curve.task for curve in curves}) > 1:
+        two = (
+            "a task's loss and a language model's" if None in tasks else "losses of different tasks"
+        )
+        raise UsageError(f"{two} are not comparable", "draw them in pictures of their own")
     units = {curve.unit for curve in curves}
-    if "" in units and len(units) > 1:
-        found = "a task's loss and a language model's are not comparable"
-        raise UsageError(found, "draw them in pictures of their own")
     unit = units.pop() if len(units) == 1 else "token"
     counted = {curve.read_in for curve in curves}
     read_in = counted.pop() if len(counted) == 1 else "tokens"
@@ -97,7 +104,8 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
             every = max(1, len(curve.read) // 8)
             (line,) = axes.plot(curve.read, curve.validation, **look, markevery=every)
             shown.append((line, label))
-            axes.plot(curve.read, curve.training, color=look["color"], linewidth=0.8, linestyle=":")
+            small = {"linewidth": 0.8, "linestyle": ":", "markersize": 2.5, "markevery": every}
+            axes.plot(curve.read, curve.training, **look | small)
         black = {"color": "black", "fillstyle": "none"}
         (kept,) = axes.plot([], [], "o", markersize=11, **black)
         (training,) = axes.plot([], [], ":", linewidth=0.8, **black)
@@ -105,5 +113,6 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         shown += [(kept, "the weights that were kept"), (training, f"training loss{dropout}")]
         axes.set(xlabel=read_in if read_in == "updates" else f"{read_in} read")
         axes.set(ylabel=f"bits per {unit}" if unit else "loss", title="Validation loss")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.legend(*zip(*shown, strict=True))

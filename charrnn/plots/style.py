@@ -7,6 +7,7 @@ picture is drawn.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import CharRNNError, UsageError, printable
+from charrnn.errors import CharRNNError, UsageError, printable, warn
 from charrnn.outputs import PICTURES, output_file
 
 __all__ = ["COLOURS", "GREY", "check_path", "looks", "named", "picture"]
 
 LONGEST = 40  # characters of a name in a legend
 WIDTH = 7.2  # inches
+GLYPH = r"Glyph \d+ .* missing from font"
 GREY = "#767676"
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -103,12 +105,24 @@ def picture(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # the user's own file may be for slides of white on black
+        mpl.rcParams.update(STYLE)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure.subplots(rows, sharex=True)
         kind = path.suffix.lower()
         metadata = {"Date": None} if kind == ".svg" else None
-        with warnings.catch_warnings(), output_file(path, option) as file:
-            if metadata:  # text stays text, and whoever shows it has other fonts
-                warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        with warnings.catch_warnings(record=True) as found, output_file(path, option) as file:
+            warnings.filterwarnings("always", GLYPH)
             figure.savefig(file, format=kind[1:], metadata=metadata)
+    _pass_on(found, path)
+
+
+def _pass_on(found: list[warnings.WarningMessage], path: Path) -> None:
+    """Warn of what matplotlib warned of, and but once of all that its font lacks."""
+    glyphs = [one for one in found if re.match(GLYPH, str(one.message))]
+    for one in found:
+        if one not in glyphs:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if glyphs and path.suffix.lower() != ".svg":  # there text stays text: viewers have other fonts
+        warn(f"{path}: its font lacks some characters of the names in it; end its own in .svg")

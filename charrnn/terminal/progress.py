@@ -89,9 +89,10 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
                 f"the model goes to {event.folder}"
             )
         case Progress():
+            short = unit.replace("character", "char")  # all of it fits into 80 columns
             bar.set_postfix_str(
-                f"loss {event.train_nats:.3f}{_bits(event.train_nats, unit)}, "
-                f"{event.tokens_per_second:,.0f} {unit}s/s",
+                f"loss {event.train_nats:.3f}{loss_unit(unit)}, "
+                f"{event.tokens_per_second:,.0f} {short}s/s",
                 refresh=False,
             )
             bar.update(event.step - bar.n)
@@ -111,10 +112,6 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
         case Finished():
             bar.close()
             _say(_summary(event))
-
-
-def _bits(nats: float, unit: str) -> str:
-    return f" nats, {nats / math.log(2):.3f} bits" if loss_unit(unit) else ""
 
 
 def _measured(event: Evaluated, unit: str) -> str:

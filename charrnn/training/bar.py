@@ -16,7 +16,15 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from charrnn.errors import printable
-from charrnn.training.events import Corrected, Evaluated, Event, Progress, Reporting, Started
+from charrnn.training.events import (
+    Corrected,
+    Evaluated,
+    Event,
+    Finished,
+    Progress,
+    Reporting,
+    Started,
+)
 
 __all__ = ["Bar"]
 
@@ -45,19 +53,28 @@ class Bar:
         bar = self._bar
         match event:
             case Started():
-                bar.total = event.training.steps
+                bar.reset(total=event.training.steps)
                 bar.initial = bar.n = bar.last_print_n = event.step  # else a rate includes them
                 for line in () if bar.disable else (*event.notes, event.summary):
                     bar.write(printable(line), file=self._lines)
             case Progress():
                 bar.set_postfix_str(f"{event.train_nats:.3f}{self._nats}", refresh=False)
             case Corrected():
-                bar.total = event.steps
+                self._correct(event.steps)
             case Reporting():
                 bar.set_postfix_str(f"{event.count:,} validation examples answered")
             case Evaluated():
                 bar.set_description(f"validation {event.evaluation.val_nats:.4f}{self._nats}")
+            case Finished():  # else a notebook shows an early end as a failure
+                self._correct(step)
         bar.update(step - bar.n)
+
+    def _correct(self, steps: int) -> None:
+        """Change the number of updates in all."""
+        self._bar.total = steps
+        if hasattr(self._bar, "container"):  # tqdm's own `reset` would forget the time, too
+            _, widget, _ = self._bar.container.children
+            widget.max = steps
 
     def close(self) -> None:
         """End the bar; what it shows stays."""

@@ -237,6 +237,9 @@ class Run:
                         self._take_progress(prepared)
                     self._note(event)
                     yield event
+        except KeyboardInterrupt:  # updates since the last save are lost
+            self._take_saved()
+            raise
         finally:
             if os.getpid() == process:  # not in a copy, which `os.fork` made
                 with suppress(LostError):
@@ -255,15 +258,19 @@ class Run:
         self.evaluations = list(run.progress.metrics)
         self._step, self._steps = run.progress.step, run.config.steps
 
+    def _take_saved(self) -> None:
+        """Take over the progress that is saved, if any is."""
+        if self._place is not None:
+            with suppress(CharRNNError):
+                self._take_progress(read_run(self._place.shown))
+
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
         with kept_memory(), own_modes():
             place, self._is_over = follow(prepared.data, ranks)
-        if place is None:
-            return
-        self._place, self._prepared = place, None
-        with suppress(CharRNNError):  # the first process says why nothing is saved
-            self._take_progress(read_run(place.shown))
+        if place is not None:
+            self._place, self._prepared = place, None
+            self._take_saved()  # if nothing is, the first process says why
 
     def _note(self, event: Event) -> None:
         match event:
@@ -359,8 +366,7 @@ class Run:
 
 def _in_bounds(wanted: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
     """The task and its settings, and those of the network and its training, found to be right."""
-    known = [setting.name for setting in settings_of(ModelConfig, TrainConfig, TaskSettings)]
-    refuse_unknown(wanted, known)
+    refuse_unknown(wanted, settings_of(ModelConfig, TrainConfig, TaskSettings))
     settings = {name: value for name, value in wanted.items() if value is not None}
     names = [setting.name for setting in settings_of(TaskSettings)]
     of_task = {name: settings.pop(name) for name in names if name in settings}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn import CharRNNError, CharTokenizer, Model, inside
+from charrnn import CharRNNError, CharTokenizer, Model, inside, load
 from charrnn.config import CellName
 from charrnn.inside.pages.page import page
 from tests.conftest import VERSE, random_model
@@ -79,6 +79,15 @@ def test_mistakes_end_in_one_line_at_the_call(wrong: Callable[[Any], object], me
         wrong(a_model("gru"))
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_model_for_a_task_is_told_by_its_kind(trained_tasks: Path) -> None:
+    """`charrnn.load` returned it, too, and the first and last letters of its facts tell nothing."""
+    classifier = load(trained_tasks / "reviews")
+    with pytest.raises(CharRNNError, match=r"^model is a Classifier; it must be a Model"):
+        anything.units(classifier, VERSE)
+    with pytest.raises(CharRNNError, match=r"^models is \[a Classifier\]; it must be a list of"):
+        anything.gradients([classifier], VERSE)
 
 
 def test_the_name_of_a_file_is_not_taken_for_its_text(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+import matplotlib as mpl
 import msgspec
 import pytest
 
@@ -111,10 +112,33 @@ def test_a_training_loss_that_is_one_with_dropout_is_called_so(
 def test_a_task_and_a_language_model_share_no_picture(trained_home: Path, tmp_path: Path) -> None:
     curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
     with pytest.raises(UsageError, match="not comparable"):
-        draw_curves(tmp_path / "both.svg", [curve, curve._replace(unit="")])
+        draw_curves(tmp_path / "both.svg", [curve, curve._replace(unit="", task="tag")])
     assert not (tmp_path / "both.svg").exists()
+    tasks = [curve._replace(unit="", task="classify"), curve._replace(unit="", task="forecast")]
+    with pytest.raises(UsageError, match="losses of different tasks are not comparable"):
+        draw_curves(tmp_path / "tasks.svg", tasks)
     draw_curves(tmp_path / "bytes.svg", [curve, curve._replace(unit="byte")])
     assert "bits per token" in words(tmp_path / "bytes.svg")
+
+
+def test_few_updates_have_labels_of_their_own(trained_home: Path, tmp_path: Path) -> None:
+    """Half of one had the label of the next, so that there were two of each."""
+    curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    losses = (4.0, 3.0, 2.5, 2.25)
+    few = curve._replace(read=(1, 2, 3, 4), training=losses, validation=losses, kept=None)
+    draw_curves(tmp_path / "few.svg", [few])
+    labels = re.findall(r"\d+(?= \|)", words(tmp_path / "few.svg").partition(" read")[0])
+    assert labels == ["1", "2", "3", "4"]
+
+
+def test_training_losses_of_several_runs_differ_in_more_than_colour(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    draw_curves(tmp_path / "two.svg", [curve, curve._replace(training=curve.validation)])
+    found = (tmp_path / "two.svg").read_text("utf-8")
+    thin = re.findall(r'<path d="[^"]*" clip-path[^>]*stroke-width: 0.8"/>\s*<defs>', found)
+    assert len(thin) == 2, "behind each line is its marker"
 
 
 def test_forecasts(tmp_path: Path) -> None:
@@ -149,6 +173,9 @@ def test_long_names_and_control_characters_leave_a_picture_whole(
         (one,) = gradients([a_model("gru")], TEXT)
         found = [msgspec.structs.replace(one, model=f"checkpoints/{long}")]
         draw_gradients(tmp_path / "gradients.svg", found)
+    with pytest.warns(UserWarning, match=r"font lacks some .*; end its own in \.svg") as warned:
+        draw_forecasts(tmp_path / "odd.png", [odd])
+    assert len(warned) == 1, "not one for each character"
     for path in tmp_path.glob("*.svg"):
         shown = words(path)
         assert "the first of " in shown
@@ -195,6 +222,14 @@ def test_the_same_figures_make_the_same_file(tmp_path: Path, ending: str) -> Non
         draw_gradients(tmp_path / f"{name}.{ending}", found)
     one, other = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "other"))
     assert one == other
+    dark: dict[Any, Any] = {
+        "text.color": "white",
+        "axes.facecolor": "black",
+        "lines.antialiased": False,
+    }
+    with mpl.rc_context(dark):  # as from a file of the user's own
+        draw_gradients(tmp_path / f"dark.{ending}", found)
+    assert (tmp_path / f"dark.{ending}").read_bytes() == one
 
 
 def test_lines_differ_in_more_than_colour() -> None:

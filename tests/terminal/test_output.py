@@ -21,8 +21,8 @@ from charrnn.checkpoints import WEIGHTS
 from charrnn.terminal import output, progress
 from charrnn.training.events import Corrected, Evaluated, Progress
 from tests.commands import all_from, in_terminal
-from tests.conftest import evaluation, small_config
-from tests.terminal.showing import DONE, Terminal
+from tests.conftest import evaluation, small_config, small_training
+from tests.terminal.showing import DONE, STARTED, Terminal
 
 CHARACTERS = "\n\x1b\x85 [abcЖ👩"
 
@@ -122,21 +122,36 @@ CORRECTED = [
 ]
 
 
-@pytest.mark.parametrize(("columns", "last"), [(42, "left"), (56, "loss 2.000"), (100, "9 s/s")])
+@pytest.mark.parametrize(
+    ("columns", "speed", "last"),
+    [
+        (42, 9.0, "left"),
+        (56, 9.0, "loss 2.000"),
+        (80, 73_032.0, ", 73,032 chars/s"),
+        (80, 1_234_567.0, ", 1,234,567 chars/s"),
+        (100, 9.0, ", 9 chars/s"),
+    ],
+)
 def test_in_a_narrow_terminal_the_bar_gives_way(
-    columns: int, last: str, monkeypatch: pytest.MonkeyPatch
+    columns: int, speed: float, last: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It kept its twenty columns, and the time left and the loss had none."""
+    """It kept its twenty columns, and the time left and the loss had none.
+
+    In 80 it then had none itself, and the rate was cut, even within its number.
+    """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
-    progressed = Progress(step=1000, train_nats=2.0, tokens_per_second=9.0)
+    started = msgspec.structs.replace(STARTED, training=small_training(steps=99_999))
+    progressed = Progress(step=12_345, train_nats=2.0, tokens_per_second=speed)
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        progress.show([CORRECTED[1], progressed, DONE])
+        progress.show([started, progressed, DONE])
     shown = all_from(ours)
-    (*_, line) = (one for one in re.split(r"[\r\n]", shown) if "1000/1260" in one)
+    (*_, line) = (one for one in re.split(r"[\r\n]", shown) if "12345/99999" in one)
     assert last in line
     assert len(line) <= columns
+    if columns >= 80:
+        assert len(line.split("|")[1]) > 3
 
 
 def test_bar_and_summary_follow_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:

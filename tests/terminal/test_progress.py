@@ -16,27 +16,11 @@ import pytest
 
 from charrnn import train
 from charrnn.checkpoints import WEIGHTS
-from charrnn.config import ModelConfig
 from charrnn.tasks.scores.reports import Report
 from charrnn.terminal.progress import Interrupted, show
-from charrnn.training.events import Event, Progress, Started
-from tests.conftest import small_training
-from tests.terminal.showing import DONE, Terminal
+from charrnn.training.events import Event, Progress
+from tests.terminal.showing import DONE, STARTED, Terminal
 
-STARTED = Started(
-    folder=Path("checkpoints/verse"),
-    path=Path("checkpoints/verse"),
-    notes=(),
-    summary="chosen for 300 characters",
-    model=ModelConfig(cell="gru", vocab_size=5, embed_size=3, hidden_size=4, num_layers=2),
-    training=small_training(steps=300),
-    parameters=2759,
-    unit="character",
-    device="cpu",
-    precision="fp32",
-    epochs=2.5,
-    resumed_by="charrnn train - --resume checkpoints/verse",
-)
 SOME: list[Event] = [Progress(step=k, train_nats=2.0, tokens_per_second=9.0) for k in (1, 2)]
 
 

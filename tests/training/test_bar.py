@@ -7,12 +7,17 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import msgspec
 import pytest
+from tqdm import notebook
 
 from charrnn import Corpus, Model, Progress, Started, resume, train
 from charrnn.training.bar import Bar
+from charrnn.training.events import Corrected
 from tests.conftest import VERSE
+from tests.terminal.showing import DONE
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "num_layers": 2, "steps": 40}
 CORPUS = Corpus("Стих", VERSE * 12)
@@ -122,3 +127,26 @@ def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
         bar.show(started, 30)
     assert "30/40" in shown.getvalue()
     assert "? updates/s" in shown.getvalue()
+
+
+@pytest.mark.parametrize("ends_early", [True, False])
+def test_a_notebooks_bar_grows_to_the_end_of_the_run(
+    ends_early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once was a full stub throughout, and red at last where patience had ended the run."""
+    for name in ("IProgress", "HTML", "TqdmHBox"):  # as ipywidgets, which has them, is not here
+        monkeypatch.setattr(notebook, name, Mock, raising=False)
+    monkeypatch.setattr(notebook, "display", Mock(), raising=False)
+    monkeypatch.setattr("charrnn.training.bar.tqdm", notebook.tqdm)
+    started = next(iter(train(CORPUS, **SMALL, out=tmp_path / "model")))
+    bar = Bar(shown=True, nats=" nats")
+    _, widget, _ = bar._bar.container.children
+    bar.show(started, 0)
+    assert (widget.value, widget.max, widget.bar_style) == (0, 40, "")
+    bar.show(Corrected(step=10, planned=40, steps=30, seconds=1.0), 10)
+    assert widget.max == 30
+    if ends_early:
+        bar.show(msgspec.structs.replace(DONE, steps=20, stopped_early=True), 20)
+    bar.close()
+    shown = (widget.value, widget.max, widget.bar_style)
+    assert shown == ((20, 20, "success") if ends_early else (10, 30, "danger"))

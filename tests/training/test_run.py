@@ -51,6 +51,8 @@ SMALL: dict[str, Any] = {
         ({"hiden_size": 5}, "unknown setting hiden_size"),
         ({"vocab_size": 5}, "unknown setting vocab_size"),
         ({"bidirectional": True}, "unknown setting bidirectional"),
+        ({"rnn_size": 8}, "unknown setting rnn_size; rnn_size is hidden_size in Python"),
+        ({"model": "gru", "lr": 0.1}, "lr is learning_rate in Python, model is cell in Python"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"cell": "lsmt"}, "choose from rnn, lstm, gru"),
         ({"hidden_size": 0}, "hidden_size is 0"),
@@ -294,6 +296,30 @@ def test_the_bar_shows_what_is_going_on(capsys: pytest.CaptureFixture[str]) -> N
     assert "CRLF became LF" in err
     train(crlf, **SMALL, name="quiet").finish(progress=False)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("report_each_update")
+def test_after_ctrl_c_in_a_loop_of_ones_own_a_run_is_where_it_goes_on_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It named updates that were lost."""
+    run = train(CORPUS, **SMALL, name="stopped")
+    update = Learner.update
+
+    def interrupted(self: Learner) -> None:
+        update(self)
+        if self.step == 19:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            consume(run)
+    assert "13 of 40 updates made" in repr(run)
+    assert [one.step for one in run.evaluations] == [13]
+    started = next(iter(run))
+    assert isinstance(started, Started)
+    assert started.step == 13
 
 
 @pytest.mark.usefixtures("report_each_update")
