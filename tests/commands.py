@@ -45,10 +45,11 @@ __all__ = [
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 # An address for documentation, which no machine has: a server that is not refused ends there.
 NOWHERE = ("--host", "192.0.2.1")
-# A process that has imported what training needs, which takes two seconds of a processor, and has
-# computed nothing: threads are not copied.
+# A process that has imported what training and pictures need, which takes three seconds of a
+# processor, and has computed nothing: threads are not copied.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.commands", "charrnn.training.run"])
+DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_svg")
+SERVER.set_forkserver_preload(["tests.commands", "charrnn.training.run", "numpy.random", *DRAWING])
 SERVERS_OWN = {
     "MALLOC_ARENA_MAX": "1",  # so that what a copy takes of memory can be told
     "OMP_NUM_THREADS": "1",
@@ -211,10 +212,10 @@ def run(
 
 
 def run_code(code: str, *arguments: object) -> str:
-    """What a program in Python writes, to its good end, in such a copy."""
+    """What a program in Python writes in such a copy, in which nothing goes wrong."""
     copy = Copy(Path.cwd(), *arguments, call=partial(exec, code, {"__name__": "__main__"}))
-    out, err = copy.communicate()
-    assert copy.returncode == 0, err
+    out, err = copy.communicate(timeout=300)
+    assert (copy.returncode, err) == (0, "")
     return out
 
 
