@@ -45,11 +45,14 @@ __all__ = [
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 # An address for documentation, which no machine has: a server that is not refused ends there.
 NOWHERE = ("--host", "192.0.2.1")
-# A process that has imported what training and pictures need, which takes three seconds of a
-# processor, and has computed nothing: threads are not copied.
+# A process that has imported what training, pictures and the client of the hub need, which takes
+# three seconds of a processor, and has computed nothing: threads are not copied.
 SERVER = multiprocessing.get_context("forkserver")
-DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_svg")
-SERVER.set_forkserver_preload(["tests.commands", "charrnn.training.run", "numpy.random", *DRAWING])
+PICTURES = ("matplotlib.figure", "matplotlib.backends.backend_svg")
+HUB = ("httpx2", "httpcore2")  # the hub's own client reads its settings as it is imported
+SERVER.set_forkserver_preload(
+    ["tests.commands", "charrnn.training.run", "numpy.random", *PICTURES, *HUB]
+)
 SERVERS_OWN = {
     "MALLOC_ARENA_MAX": "1",  # so that what a copy takes of memory can be told
     "OMP_NUM_THREADS": "1",
