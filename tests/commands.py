@@ -217,7 +217,7 @@ def run(
 def run_code(code: str, *arguments: object) -> str:
     """What a program in Python writes in such a copy, in which nothing goes wrong."""
     copy = Copy(Path.cwd(), *arguments, call=partial(exec, code, {"__name__": "__main__"}))
-    out, err = copy.communicate(timeout=300)
+    out, err = copy.communicate(timeout=600)
     assert (copy.returncode, err) == (0, "")
     return out
 
