@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -35,6 +36,7 @@ __all__ = [
     "refused",
     "run",
     "run_anew",
+    "run_code",
     "run_here",
     "start",
     "wait_until",
@@ -43,11 +45,19 @@ __all__ = [
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 # An address for documentation, which no machine has: a server that is not refused ends there.
 NOWHERE = ("--host", "192.0.2.1")
-# A process that has imported what training needs, which takes two seconds of a processor, and has
-# computed nothing: threads are not copied.
+# A process that has imported what training, pictures and the client of the hub need, which takes
+# three seconds of a processor, and has computed nothing: threads are not copied.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.commands", "charrnn.training.run"])
-SERVERS_OWN = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+PICTURES = ("matplotlib.figure", "matplotlib.backends.backend_svg")
+HUB = ("httpx2", "httpcore2")  # the hub's own client reads its settings as it is imported
+SERVER.set_forkserver_preload(
+    ["tests.commands", "charrnn.training.run", "numpy.random", *PICTURES, *HUB]
+)
+SERVERS_OWN = {
+    "MALLOC_ARENA_MAX": "1",  # so that what a copy takes of memory can be told
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(Path(__file__).parent.parent),
+}
 
 
 def start(
@@ -123,7 +133,7 @@ def all_from(terminal: int) -> str:
 class Copy:
     """`charrnn` in a copy of a process that has imported PyTorch; it is used as a `Popen`.
 
-    `prepare`, a function of a module, is called in it before.
+    `prepare`, a function of a module, is called in it before; `call`, in place of the command.
     """
 
     def __init__(
@@ -133,13 +143,14 @@ class Copy:
         data: bytes = b"",
         environment: Mapping[str, str] = os.environ,
         prepare: Callable[[], object] = bool,
+        call: Callable[[], object] = main,
     ) -> None:
         self._outputs = [NamedTemporaryFile() for _ in range(2)]  # noqa: SIM115
         theirs, ours = SERVER.Pipe(duplex=False)
         streams = (theirs, *(output.name for output in self._outputs))
         words, variables = [*map(str, arguments)], dict(environment)
         self._process = SERVER.Process(
-            target=_become, args=(cwd, words, variables, streams, prepare), daemon=True
+            target=_become, args=(cwd, words, variables, streams, prepare, call), daemon=True
         )
         with mock.patch.dict(os.environ, SERVERS_OWN):  # the first copy starts the server
             self._process.start()
@@ -203,6 +214,14 @@ def run(
     return subprocess.CompletedProcess([], copy.returncode, out, err)
 
 
+def run_code(code: str, *arguments: object) -> str:
+    """What a program in Python writes in such a copy, in which nothing goes wrong."""
+    copy = Copy(Path.cwd(), *arguments, call=partial(exec, code, {"__name__": "__main__"}))
+    out, err = copy.communicate(timeout=600)
+    assert (copy.returncode, err) == (0, "")
+    return out
+
+
 def run_here(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
     """As `run`, in this process, at no cost: for what `charrnn.cli.app.app` does.
 
@@ -228,8 +247,9 @@ def _become(
     environment: Mapping[str, str],
     streams: tuple[Connection, str, str],
     prepare: Callable[[], object],
+    call: Callable[[], object],
 ) -> None:
-    """Be the command, in a process that ends with it."""
+    """Be the command, or what is called in its place, in a process that ends with it."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment, OMP_NUM_THREADS="1")
@@ -247,6 +267,6 @@ def _become(
     sys.argv = ["charrnn", *arguments]
     prepare()
     try:
-        main()
+        call()
     finally:
         atexit._run_exitfuncs()

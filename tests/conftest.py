@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -146,6 +148,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Run all tests in the same environment, with caches of their own."""
     # A process reads it at its first product on a GPU, whichever test that is.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Pytest takes the assertions of all tests apart, and need do so only once.
+    sys.dont_write_bytecode = False
     # A shell starts what runs in its background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
@@ -156,6 +160,18 @@ def pytest_configure(config: pytest.Config) -> None:
     caches = TemporaryDirectory(prefix="charrnn-tests-")
     config.add_cleanup(caches.cleanup)
     os.environ |= {"XDG_CACHE_HOME": caches.name, "HF_HOME": caches.name, "TERM": "xterm"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Search what is imported and collected for no garbage, now or later: it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

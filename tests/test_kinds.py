@@ -188,6 +188,12 @@ def public(folder: Path) -> Public:
     return found
 
 
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured to choose sizes takes half a second, for each value that is all right."""
+    monkeypatch.setattr("charrnn.training.beginning.preparing.measured_speed", lambda *_: 1e10)
+
+
 def untyped(value: Any) -> Any:
     """`value`, of which type checkers believe anything."""
     return value
@@ -242,7 +248,7 @@ def test_the_table_works(public: Public) -> None:
 
 @pytest.mark.parametrize("wrong", WRONG, ids=NAMES)
 def test_every_argument_is_of_the_right_kind_or_refused_in_one_line(
-    wrong: Any, public: Public
+    wrong: Any, public: Public, unmeasured: None
 ) -> None:
     for name, (function, arguments) in public.items():
         for argument in arguments:
@@ -256,10 +262,8 @@ def test_every_argument_is_of_the_right_kind_or_refused_in_one_line(
 @pytest.mark.parametrize("wrong", WRONG, ids=NAMES)
 @pytest.mark.parametrize("name", ["generate", "beam_search", "evaluate", "train"])
 def test_every_setting_is_of_the_right_kind_or_refused_in_one_line(
-    name: str, wrong: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, wrong: Any, folder: Path, unmeasured: None
 ) -> None:
-    # What is measured to choose sizes takes half a second, for each setting that is all right.
-    monkeypatch.setattr("charrnn.training.beginning.preparing.measured_speed", lambda *_: 1e10)
     model = load(folder)
     table: dict[str, tuple[Any, dict[str, Any]]] = {
         "generate": (model.generate, {}),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from charrnn.checkpoints import MODEL_FILES
 from charrnn.errors import CannotCreateError, ReadWriteError, UsageError
 from charrnn.outputs import output_file, refuse_inputs
-from tests.commands import TINY, refused, run, run_here, start
+from tests.commands import TINY, Copy, refused, run, run_here, start
 from tests.conftest import VERSE
 
 OLD, NEW = b"an old page", b"a new page, and a longer one"
@@ -114,6 +115,7 @@ def test_a_file_that_stays_where_it_is_is_written_to_once_all_is_there(
 
 WRITES = """
 import signal
+from functools import partial
 from pathlib import Path
 from charrnn.outputs import output_file
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -222,16 +224,11 @@ def test_a_command_whose_file_does_not_fit_leaves_the_old_one(
     if there:
         (home / name).write_bytes(OLD)
     files = sorted(home.iterdir())
-    limit = 2000
-    process = start(
-        home,
-        *command.split(),
-        name,
-        limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    _, said = process.communicate(timeout=120)
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (2000, 2000))
+    process = Copy(home, *command.split(), name, prepare=limit)
+    _, said = process.communicate()
     assert process.returncode == 74, said
-    assert said.decode().endswith(f"charrnn: {name}: File too large; make room or check the disk\n")
+    assert said.endswith(f"charrnn: {name}: File too large; make room or check the disk\n")
     assert sorted(home.iterdir()) == files
     assert not there or (home / name).read_bytes() == OLD
 
@@ -312,10 +309,14 @@ def test_every_file_of_a_model_is_kept_and_there_is_room_for_others(home: Path) 
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["sample verse -n 9 --seed 1 -o", "eval verse verse.txt --html", "export verse --js"],
+    ("command", "path"),
+    [
+        ("sample verse -n 9 --seed 1 -o", "/dev/fd/1"),
+        ("sample verse -n 9 --seed 1 -o", "/dev/stdout"),
+        ("eval verse verse.txt --html", "/dev/stdout"),
+        ("export verse --js", "/dev/fd/1"),
+    ],
 )
-@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
 def test_a_log_behind_standard_output_keeps_what_is_in_it(
     command: str, path: str, home: Path
 ) -> None:

@@ -72,13 +72,21 @@ def test_every_collection_finds_the_same_tests_with_the_same_data(
     assert not [line for line in found if line.startswith("SHARED")], "each test makes its own"
 
 
+def calls(word: str) -> Iterator[tuple[Path, ast.Call]]:
+    """All calls in those files of the tests that have this word in them, and where they are."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if word in text else ():
+            if isinstance(node, ast.Call):
+                yield path, node
+
+
 def test_no_test_is_skipped_because_one_of_our_own_modules_is_missing() -> None:
     """After a module was renamed, `importorskip` once skipped 616 tests and nobody saw it."""
-    for path in sorted((ROOT / "tests").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("importorskip"):
-                name = ast.literal_eval(node.args[0])
-                assert name.partition(".")[0] not in ("charrnn", "tests"), f"{path}: {name}"
+    for path, node in calls("importorskip"):
+        if ast.unparse(node.func).endswith("importorskip"):
+            name = ast.literal_eval(node.args[0])
+            assert name.partition(".")[0] not in ("charrnn", "tests"), f"{path}: {name}"
 
 
 def test_what_tests_and_docs_name_is_in_the_source_distribution() -> None:
@@ -103,8 +111,7 @@ def test_what_only_a_gpu_can_show_is_marked_so() -> None:
     asked = "cuda.is_available()"
     skips = [
         f"{path.name}: {ast.unparse(node)}"
-        for path in sorted((ROOT / "tests").rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and f"not torch.{asked}" in ast.unparse(node)
+        for path, node in calls(asked)
+        if f"not torch.{asked}" in ast.unparse(node)
     ]
     assert not skips

@@ -85,7 +85,11 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
         (("--allow", "@"), 2, "leave no character"),
         (("--novelty", "missing.txt"), 66, "missing.txt"),
         (("--output", "no/such/folder/x"), 73, "no/such/folder/x"),
-        (("--novelty", "verse.txt", "-t", 0, "--reject-copies", 1), 1, "in each of 50 draws"),
+        (
+            ("--novelty", "verse.txt", "-t", 0, "--reject-copies", 1, "--length", 40),
+            1,
+            "in each of 50 draws",
+        ),
         (("--interactive", 3, "--prompt-file", "-"), 2, "standard input"),
         (("--clamp", "9.0=1"), 2, "--clamp names layer 9"),
         (("--clamp", "0.5"), 2, "--clamp is '0.5'; it must be a name and a number"),

@@ -132,7 +132,7 @@ BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
     (("--name", "-x"), ": --name is '-x', which commands would take for an option"),
     (("--name", "a", "--out", "b"), "--name or --out"),
     (("--encoding", "klingon"), "klingon"),
-    (("--batch-size", 999, "--seq-length", 999), "need 998001 characters"),
+    (("--batch-size", 999, "--seq-length", 999, "--steps", 1), "need 998001 characters"),
 ]
 
 

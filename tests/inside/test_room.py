@@ -44,7 +44,7 @@ def test_a_model_of_records_is_refused(way: str) -> None:
 @pytest.mark.parametrize("way", ["units", "horizon", "gradients", "page", "saliency"])
 def test_who_waits_hears_how_far_it_is(way: str, cell: CellName) -> None:
     shares = list[float]()
-    WAYS[way](a_model(cell), VERSE * 20, progress=shares.append)
+    WAYS[way](a_model(cell), VERSE * 8, progress=shares.append)
     assert len(shares) > 1
     assert min(shares) >= 0
     assert sum(shares) == pytest.approx(1, abs=0.02)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +16,7 @@ from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import Optimizer, learning_rate
 from charrnn.learning.seeds import generator, seed_of
 from charrnn.objectives.language import RESET_SHARE, reset_some_lanes
+from tests.commands import run_code
 from tests.conftest import small_config, small_training
 from tests.learners import language_learner
 
@@ -171,7 +170,7 @@ def test_training_loads_no_compiler() -> None:
         "assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules"
     )
     Path("t.txt").write_text("a text to train on, " * 50)
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    run_code(code)
 
 
 def test_averages_that_count_for_nothing_become_zero_at_fixed_updates(

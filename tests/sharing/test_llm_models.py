@@ -73,20 +73,20 @@ def test_a_conversation_is_refused(installed: Path, home: Path) -> None:
 
 def test_llm_lists_no_models_that_write_nothing(installed: Path, home: Path) -> None:
     """It listed whatever had weights in a file of this name."""
-    bert, classifier = home / "bert", home / "checkpoints" / "classifier"
+    bare, bert, classifier = home / "bare", home / "bert", home / "checkpoints" / "classifier"
     shutil.copytree(home / "checkpoints" / "verse", classifier)
     config = json.loads((classifier / "config.json").read_text())
     config |= {"format_version": 2, "task": {"name": "classify"}}
     (classifier / "config.json").write_text(json.dumps(config))
     (classifier / "manifest.json").unlink()  # which would call it damaged
-    bert.mkdir()
-    (bert / "model.safetensors").write_bytes(b"")
-    assert "charrnn/bert" not in run(installed, home, "models", "list").stdout
+    for other in (bare, bert):
+        other.mkdir()
+        (other / "model.safetensors").write_bytes(b"")
     (bert / "config.json").write_text('{"model_type": "bert"}')
     listed = run(installed, home, "models", "list").stdout
     assert "charrnn/verse" in listed
-    assert "charrnn/bert" not in listed
-    assert "charrnn/classifier" not in listed
+    for name in ("bare", "bert", "classifier"):
+        assert f"charrnn/{name}" not in listed
 
 
 def test_a_warning_is_one_line(installed: Path, home: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 import unicodedata
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +21,7 @@ from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache, spool, tokenizer
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Form
+from tests.commands import run_code
 
 RAW = Reading(errors="surrogateescape")
 
@@ -274,10 +272,7 @@ print(peak)
 
 def anonymous_memory(text: Path) -> float:
     """MB at the peak of a training on `text`."""
-    out = text.with_suffix(".model")
-    command = [sys.executable, "-c", MEASURE, str(text), str(out)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-    return float(subprocess.check_output(command, env=environment, timeout=500))
+    return float(run_code(MEASURE, text, text.with_suffix(".model")))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")

@@ -70,7 +70,7 @@ def test_no_stream_ends_a_run(
     end: str, streams: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-    run = train(CORPUS, **SMALL, out=tmp_path / "model")
+    run = train(CORPUS, **SMALL | {"steps": 10}, out=tmp_path / "model")
     with monkeypatch.context() as patch:
         for name in streams:
             patch.setattr(sys, name, ENDS[end]())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from inspect import getsource
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from charrnn import resume, train
 from charrnn.cli.verify import verify
 from charrnn.folder.resuming import read_run
 from charrnn.training.events import Started
-from tests.commands import Copy, run, start, wait_until
+from tests.commands import Copy, run, wait_until
 from tests.conftest import VERSE
 from tests.training.watching import waits_for_a_save, weights
 
@@ -117,13 +118,11 @@ def test_a_run_can_be_used_but_not_resumed_from_a_disk_that_can_only_be_read(
 def test_a_limit_on_the_size_of_files_is_an_error_like_a_full_disk(
     tmp_path: Path, verse: Path
 ) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    process = start(tmp_path, "train", verse, "--steps", 3, "--out", "m", limit=limit)
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (20_000, 20_000))
+    process = Copy(tmp_path, "train", verse, "--steps", 3, "--out", "m", prepare=limit)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 74
-    _one_line(err.decode(), "m: File too large", "nothing was saved")
+    _one_line(err, "m: File too large", "nothing was saved")
     assert not (tmp_path / "m").exists()
 
 
@@ -133,15 +132,12 @@ def test_memory_that_runs_out_is_told_with_a_way_out(tmp_path: Path, verse: Path
     verse.write_text(VERSE * 12_000)
     # The libraries of a PyTorch for GPUs take gigabytes of addresses before anything is computed.
     limited = (4 << 30) if torch.version.cuda is None else (12 << 30)
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (limited, limited))
-
+    limit = partial(resource.setrlimit, resource.RLIMIT_AS, (limited, limited))
     large = ("--batch-size", 2048, "--seq-length", 512, "--rnn-size", 512, "--steps", 3)
-    process = start(tmp_path, "train", verse, *large, "--out", "m", limit=limit)
+    process = Copy(tmp_path, "train", verse, *large, "--out", "m", prepare=limit)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 1
-    _one_line(err.decode(), "not enough memory; choose a smaller --batch-size, --seq-length")
+    _one_line(err, "not enough memory; choose a smaller --batch-size, --seq-length")
     assert read_run(tmp_path / "m").progress.step == 0, "what was saved before is whole"
 
 

@@ -296,7 +296,7 @@ def test_a_set_without_anything_to_score_is_refused(kind: str, content: str, wor
     Path(held).write_text(content)
     task: dict[str, Any] = {"task": kind} if kind in SUFFIXES else {}
     with pytest.raises(BadDataError) as error:
-        train(source, validation=held, **task)
+        train(source, validation=held, steps=1, **task)
     assert words in str(error.value)
 
 
@@ -362,8 +362,8 @@ def test_a_class_may_have_one_text_where_none_validates() -> None:
     with Path(source).open("a") as file:
         file.write("zzz,alone\n")
     with pytest.raises(BadDataError, match="the only text with the label 'alone'"):
-        train(source, task="classify")
-    assert train(source, validation=held, task="classify").facts["examples"]
+        train(source, task="classify", steps=1)
+    assert train(source, validation=held, task="classify", steps=1).facts["examples"]
 
 
 def test_what_stands_in_both_is_counted_and_left_in() -> None:
@@ -373,11 +373,12 @@ def test_what_stands_in_both_is_counted_and_left_in() -> None:
         source, held = _write(kind)
         Path(held).write_text(_text(kind, [*_words(3, 1), "new"]))
         task: dict[str, Any] = {"task": kind} if kind in SUFFIXES else {}
-        made = train(source, validation=held, **task)
+        made = train(source, validation=held, steps=1, **task)
         assert f"validation: 3 of the 4 {noun} are trained on, too" in made.notes
     source, held = _write("story")
     Path(held).write_text(Path(source).read_text()[10:70])
-    assert "validation: all of it is trained on, too" in train(source, validation=held).notes
+    made = train(source, validation=held, steps=1)
+    assert "validation: all of it is trained on, too" in made.notes
 
 
 def test_a_story_within_another_is_found_wherever_it_stands() -> None:
@@ -438,13 +439,13 @@ def test_a_folder_of_several_files_and_a_data_set_validate() -> None:
     Path("held").mkdir()
     for k in range(2):
         Path(f"held/{k}.txt").write_text(" ".join(_words(30, k + 5)))
-    made = train(source, validation=["held", "held/0.txt"])
+    made = train(source, validation=["held", "held/0.txt"], steps=1)
     assert any("left out 1 source" in note for note in made.notes)
     Path("owner/name").mkdir(parents=True)
     for split, seed in (("train", 1), ("validation", 2)):
         words = (json.dumps({"text": " ".join(_words(40, seed))}) for _ in range(1))
         Path(f"owner/name/{split}.jsonl").write_text("\n".join(words))
-    made = train(source, validation="hf://owner/name")
+    made = train(source, validation="hf://owner/name", steps=1)
     expected = len(" ".join(_words(40, 2)))
     assert f"name, {expected} characters" in made.facts["validated on"]
 

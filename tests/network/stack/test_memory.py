@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
+from tests.commands import run_code
 
 UPDATES = """
 import sys
@@ -47,10 +45,7 @@ for seq_length in lengths:
 
 def peaks(*arguments: object) -> list[int]:
     """The largest memory, in bytes, that a few updates came to have with each length in turn."""
-    command = [sys.executable, "-c", UPDATES, *map(str, arguments)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-    said = subprocess.check_output(command, env=environment, timeout=120)
-    return [int(line) for line in said.split()]
+    return [int(line) for line in run_code(UPDATES, *arguments).split()]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
