@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import multiprocessing
 import os
 import pty
@@ -53,11 +54,8 @@ HUB = ("httpx2", "httpcore2")  # the hub's own client reads its settings as it i
 SERVER.set_forkserver_preload(
     ["tests.commands", "charrnn.training.run", "numpy.random", *PICTURES, *HUB]
 )
-SERVERS_OWN = {
-    "MALLOC_ARENA_MAX": "1",  # so that what a copy takes of memory can be told
-    "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": str(Path(__file__).parent.parent),
-}
+SERVERS_OWN = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+M_ARENA_MAX = -8  # of glibc's mallopt
 
 
 def start(
@@ -215,11 +213,18 @@ def run(
 
 
 def run_code(code: str, *arguments: object) -> str:
-    """What a program in Python writes in such a copy, in which nothing goes wrong."""
-    copy = Copy(Path.cwd(), *arguments, call=partial(exec, code, {"__name__": "__main__"}))
+    """What a program in Python writes in such a copy, whose memory comes from one place."""
+    call = partial(exec, code, {"__name__": "__main__"})
+    copy = Copy(Path.cwd(), *arguments, prepare=_share_an_arena, call=call)
     out, err = copy.communicate(timeout=600)
-    assert (copy.returncode, err) == (0, "")
+    assert copy.returncode == 0, err
     return out
+
+
+def _share_an_arena() -> None:
+    """Let all threads take memory from one arena, so that what they take can be told."""
+    with suppress(AttributeError):  # another library than glibc
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def run_here(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:

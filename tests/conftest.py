@@ -148,8 +148,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Run all tests in the same environment, with caches of their own."""
     # A process reads it at its first product on a GPU, whichever test that is.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Pytest takes the assertions of all tests apart, and need do so only once.
-    sys.dont_write_bytecode = False
     # A shell starts what runs in its background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
@@ -159,16 +157,23 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     caches = TemporaryDirectory(prefix="charrnn-tests-")
     config.add_cleanup(caches.cleanup)
-    os.environ |= {"XDG_CACHE_HOME": caches.name, "HF_HOME": caches.name, "TERM": "xterm"}
+    os.environ |= dict.fromkeys(("XDG_CACHE_HOME", "HF_HOME", "MPLCONFIGDIR"), caches.name)
+    os.environ["TERM"] = "xterm"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Search what is imported and collected for no garbage, now or later: it stays to the end."""
+    """Spare work: pytest takes the assertions of a file apart once, and keeps them so.
+
+    And nobody looks for garbage among what is imported and collected: it stays to the end.
+    """
+    without = sys.dont_write_bytecode
+    sys.dont_write_bytecode = False
     gc.disable()
     try:
         return (yield)
     finally:
+        sys.dont_write_bytecode = without
         gc.collect()
         gc.freeze()
         gc.enable()

@@ -115,7 +115,6 @@ def test_a_file_that_stays_where_it_is_is_written_to_once_all_is_there(
 
 WRITES = """
 import signal
-from functools import partial
 from pathlib import Path
 from charrnn.outputs import output_file
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -76,7 +76,9 @@ def calls(word: str) -> Iterator[tuple[Path, ast.Call]]:
     """All calls in those files of the tests that have this word in them, and where they are."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(text)) if word in text else ():
+        if word not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call):
                 yield path, node
 

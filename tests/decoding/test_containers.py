@@ -324,8 +324,8 @@ def test_reading_takes_little_memory(kind: str) -> None:
         lines = "".join(f"{n * 7919 % 10**9:>15}\n" for n in range(1_000_000))
         Path(name).write_bytes(lzma.compress(lines.encode(), preset=0))
     elif kind == "docx":
-        name, found = "a.docx", "250000"
-        document = f"<w:d xmlns:w='w'>{'<w:p><w:r/></w:p>' * 250_000}</w:d>"
+        name, found = "a.docx", "500000"
+        document = f"<w:d xmlns:w='w'>{'<w:p><w:r/></w:p>' * 500_000}</w:d>"
         relations = RELATIONS.format(type=MAIN, target="document.xml")
         files = {"_rels/.rels": relations.encode(), "document.xml": document.encode()}
         Path(name).write_bytes(zipped(files, zipfile.ZIP_STORED))
