@@ -37,7 +37,7 @@ SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 OVERHEAD = 512  # tokens, whose time an update takes besides that of its own
 MEASURED = 2048  # tokens of the updates whose speed is measured
 MIN_EPOCHS = 8  # that a size must be able to make to be chosen, or
-CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
+CHARACTERS_PER_PARAMETER = 5  # read in training; longer texts need not be read so often
 
 # For training texts shorter than so many characters: the largest size, and the largest if they are
 # read many times, as a GPU can; see benchmarks/NOTES.md.
@@ -69,7 +69,7 @@ DROPOUTS = (
 CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 # And with Muon, of an LSTM or a GRU.
 WITH_MUON = (
-    (4, (0.0, 0.0)),
+    (8, (0.0, 0.0)),
     (12, (0.1, 0.0)),
     (60, (0.2, 0.1)),
     (180, (0.3, 0.2)),
