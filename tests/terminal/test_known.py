@@ -68,6 +68,5 @@ def test_an_older_model_that_does_not_tell_what_it_started_from_says_so(
     Path("ships/manifest.json").unlink()
     assert set(known_records(["ships"])) == LISTS["ships"]
     assert capsys.readouterr().err == (
-        "ships does not tell what the model that it started from had learnt: records from it may "
-        "be written\n"
+        "ships does not tell what a model before it had learnt: records from it may be written\n"
     )

@@ -67,7 +67,7 @@ def _others(
     """The records of other texts that a model has learnt from; says which are not compared."""
     unknown = []
     if record.lacks_bases:
-        unknown.append(f"{path} does not tell what the model that it started from had learnt")
+        unknown.append(f"{path} does not tell what a model before it had learnt")
     places = places_of(path, record)
     for text in texts:
         spool = _found_again(text, record, places.get(text.sha256))
