@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -71,30 +71,32 @@ def _others(
     places = places_of(path, record)
     for text in texts:
         spool = _found_again(text, record, places.get(text.sha256))
-        if spool is None:
+        if isinstance(spool, str):
             unknown.append(
-                f"{text.name}, from which {path} has learnt, too, is not there or has changed"
+                f"{text.name}, from which {path} has learnt, can't be read again: {spool}"
             )
             continue
         with closing(spool):
             for part in spool.records():
                 yield from part
-    say_new([f"{found}: records from it may be written" for found in unknown], said)
+    say_new([f"{found}; records from it may be written" for found in unknown], said)
 
 
-def _found_again(text: CorpusRecord, record: ModelRecord, place: Where | None) -> Spool | None:
-    """A text that the model of `record` has learnt from; None if it is not there or has changed."""
+def _found_again(text: CorpusRecord, record: ModelRecord, place: Where | None) -> Spool | str:
+    """A text that the model of `record` has learnt from, or why it can't be read again."""
     if place is None:
-        return None
+        return "where it was is not known"
     sources, reading = place
     # A story is divided as the records are that the model writes now.
     kind = record.texts[0].records if text.records == NONE else text.records
-    with suppress(CharRNNError):
+    try:
         spool = Spool(sources, msgspec.structs.replace(reading, records=kind))
-        if spool.sha256 == text.sha256:
-            return spool
-        spool.close()
-    return None
+    except CharRNNError as error:
+        return error.found
+    if spool.sha256 == text.sha256:
+        return spool
+    spool.close()
+    return "it has changed"
 
 
 def _where_it_was(path: Path, record: ModelRecord) -> Spool:
