@@ -42,6 +42,13 @@ def test_the_records_of_the_models_before_are_known(capsys: pytest.CaptureFixtur
     assert set(known_records(["ships"])) == set.union(*LISTS.values())
     assert set(known_records(["clients", "towns"])) == LISTS["clients"] | LISTS["towns"]
     assert capsys.readouterr().err == ""
+    # That of the second model of a mixture is still where it was.
+    mixed = known_records(["clients", "towns"], ["clients.txt"], LINES)
+    assert set(mixed) == LISTS["clients"] | LISTS["towns"]
+    capsys.readouterr()
+    mixed = known_records(["towns", "ships"], ["towns.txt"], LINES)
+    assert set(mixed) == set.union(*LISTS.values())
+    capsys.readouterr()
 
 
 def test_a_list_that_is_not_there_or_has_changed_is_told(

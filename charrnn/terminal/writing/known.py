@@ -54,7 +54,8 @@ def known_records(
                 say_new(spool.notes, said)
             if record.corpus is not None and spool.sha256 not in left:
                 say(f"{spool.name} is not, or no longer, the text that {path} was trained on")
-                del left[record.corpus.sha256]
+                if moved is None:  # it was read just now
+                    del left[record.corpus.sha256]
             left.pop(spool.sha256, None)
             for part in spool.records():
                 yield from part
