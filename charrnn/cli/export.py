@@ -98,7 +98,7 @@ def warning(folder: ModelFolder) -> str:
     named = [f"{one.name} ({one.characters:,} characters)" for one in folder.record.texts]
     text = " and ".join(named) or "its text"
     if folder.record.lacks_bases:
-        text += " and of what the model that it started from had learnt"
+        text += " and of what a model before it had learnt"
     return f"this model has memorised parts of {text}; share it only with people who may read it"
 
 

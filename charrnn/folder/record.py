@@ -96,6 +96,7 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
             this corpus, which otherwise was all trained on.
         bases: what the models had learnt from whose weights training started from, and the models
             before these, the newest first; each without bases of its own.
+        bases_unknown: whether there were others of which nothing is known.
     """
 
     name: str
@@ -106,6 +107,7 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
     reverse: bool = False
     validation: CorpusRecord | None = None
     bases: tuple[CorpusRecord, ...] = ()
+    bases_unknown: bool = False
 
     @property
     def texts(self) -> tuple[CorpusRecord, ...]:
@@ -124,7 +126,9 @@ def distinct(corpora: Iterable[CorpusRecord]) -> tuple[CorpusRecord, ...]:
     """Each text once, and without its bases."""
     found = dict[str, CorpusRecord]()
     for corpus in corpora:
-        found.setdefault(corpus.sha256, msgspec.structs.replace(corpus, bases=()))
+        found.setdefault(
+            corpus.sha256, msgspec.structs.replace(corpus, bases=(), bases_unknown=False)
+        )
     return tuple(found.values())
 
 
@@ -163,9 +167,12 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
 
     @property
     def lacks_bases(self) -> bool:
-        """Whether it started from weights of which is not known what they had learnt from."""
+        """Whether there is a model before it of which is not known what it had learnt from."""
+        if self.corpus is None:
+            return False
         started = self.training is not None and self.training.base_weights is not None
-        return started and self.corpus is not None and not self.corpus.bases
+        # Older models tell by their training alone that they started from another.
+        return self.corpus.bases_unknown or (started and not self.corpus.bases)
 
     def training_tokens(self, tokens: int) -> int:
         """How many of its corpus's tokens it was trained on: the first, or all of them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -153,7 +154,10 @@ class CharRNN(Network):
     def from_folder(cls, folder: ModelFolder) -> CharRNN:
         """The network of a model folder that was read, in evaluation mode."""
         network = cls.from_weights(folder.record.model, folder.weights)
-        network.corpus = folder.record.corpus
+        corpus, unknown = folder.record.corpus, folder.record.lacks_bases
+        if corpus is not None:
+            corpus = msgspec.structs.replace(corpus, bases_unknown=unknown)
+        network.corpus = corpus
         return network
 
     @classmethod

@@ -45,7 +45,7 @@ def test_what_the_models_before_have_learnt_is_said_to_leave_with_it(home: Path)
     del config["corpus"]["bases"]  # as in older folders
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "manifest.json").unlink()
-    older = "of what the model that it started from had learnt; share it"
+    older = "of what a model before it had learnt; share it"
     assert f"{found}{older}" in run(home, *command).stderr
 
 

@@ -29,10 +29,12 @@ def _chain() -> None:
         shape = {"init_from": name}
 
 
-def lost(*names: str) -> str:
-    """What is said of lists that the last model has learnt from, and that are not there."""
-    said = "{}, from which ships has learnt, too, is not there or has changed: "
-    return "".join(f"{said.format(name)}records from it may be written\n" for name in names)
+def lost(**reasons: str) -> str:
+    """What is said of lists that the last model has learnt from, by name, and why."""
+    said = (
+        "{}, from which ships has learnt, can't be read again: {}; records from it may be written\n"
+    )
+    return "".join(said.format(name, why) for name, why in reasons.items())
 
 
 def test_the_records_of_the_models_before_are_known(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,23 +42,40 @@ def test_the_records_of_the_models_before_are_known(capsys: pytest.CaptureFixtur
     assert set(known_records(["ships"])) == set.union(*LISTS.values())
     assert set(known_records(["clients", "towns"])) == LISTS["clients"] | LISTS["towns"]
     assert capsys.readouterr().err == ""
+    # That of the second model of a mixture is still where it was.
+    mixed = known_records(["clients", "towns"], ["clients.txt"], LINES)
+    assert set(mixed) == LISTS["clients"] | LISTS["towns"]
+    capsys.readouterr()
+    mixed = known_records(["towns", "ships"], ["towns.txt"], LINES)
+    assert set(mixed) == set.union(*LISTS.values())
+    capsys.readouterr()
 
 
 def test_a_list_that_is_not_there_or_has_changed_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("clients.txt").rename("moved.txt")
+    place = Path("clients.txt").absolute()
+    place.rename("moved.txt")
+    gone, changed = f"there is no file or corpus {place}", "it has changed"
     assert set(known_records(["ships", "ships"])) == LISTS["ships"] | LISTS["towns"]
-    assert capsys.readouterr().err == lost("clients")
+    assert capsys.readouterr().err == lost(clients=gone)
     Path("towns.txt").write_text("Another\n")
     assert set(known_records(["ships"])) == LISTS["ships"]
-    assert capsys.readouterr().err == lost("towns", "clients")
+    assert capsys.readouterr().err == lost(towns=changed, clients=gone)
+    place.write_bytes(b"\xff\xfe\xfd")  # it is there, and not to be read: why is said
+    assert set(known_records(["ships"])) == LISTS["ships"]
+    assert "ships has learnt, can't be read again: " in (said := capsys.readouterr().err)
+    assert "not there" not in said
+    place.unlink()
     # It is named, and what is still where it was is known besides.
     assert set(known_records(["ships"], ["moved.txt"], LINES)) == LISTS["ships"] | LISTS["clients"]
-    assert capsys.readouterr().err == f"a list of 40 records\n{lost('towns')}"
+    assert capsys.readouterr().err == f"a list of 40 records\n{lost(towns=changed)}"
+    unknown = "where it was is not known"
     Path("ships/resume/state.safetensors").unlink()
     assert set(known_records(["ships"], ["ships.txt"], LINES)) == LISTS["ships"]
-    assert capsys.readouterr().err == f"a list of 40 records\n{lost('towns', 'clients')}"
+    assert (
+        capsys.readouterr().err == f"a list of 40 records\n{lost(towns=unknown, clients=unknown)}"
+    )
 
 
 def test_an_older_model_that_does_not_tell_what_it_started_from_says_so(
@@ -68,6 +87,5 @@ def test_an_older_model_that_does_not_tell_what_it_started_from_says_so(
     Path("ships/manifest.json").unlink()
     assert set(known_records(["ships"])) == LISTS["ships"]
     assert capsys.readouterr().err == (
-        "ships does not tell what the model that it started from had learnt: records from it may "
-        "be written\n"
+        "ships does not tell what a model before it had learnt; records from it may be written\n"
     )

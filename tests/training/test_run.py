@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -26,6 +27,7 @@ from charrnn import (
 )
 from charrnn.errors import CannotCreateError, LockedError, ReadWriteError
 from charrnn.folder import card
+from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder, read_record
 from charrnn.folder.resuming import read_run
 from charrnn.learning.learner import Learner
@@ -120,6 +122,27 @@ def test_all_that_a_model_has_learnt_from_is_told() -> None:
     assert "bases" not in Path("one/config.json").read_text()
     CharRNN.from_pretrained("three").save_pretrained("copy", load("three").tokenizer)
     assert load("copy").facts["corpus"] == told
+
+
+def test_what_an_older_model_does_not_tell_is_known_to_be_unknown_of_those_after_it() -> None:
+    """The texts from there on were named as if they were all."""
+    made: dict[str, Any] = {}
+    for name in ("one", "two"):
+        train(CORPUS, **{**SMALL, "steps": 1}, **made, out=name).finish(progress=False)
+        made = {"init_from": name}
+    content = json.loads(Path("two/config.json").read_text())
+    del content["corpus"]["bases"]  # as in older folders
+    write_files(Path("two"), {"config.json": json.dumps(content).encode()})
+    CharRNN.from_pretrained("two").save_pretrained("copy", load("two").tokenizer)
+    for base in ("two", "copy"):
+        made = {"batch_size": 3, "steps": 1, "init_from": base}
+        train(CORPUS, **made, out=f"after-{base}").finish(progress=False)
+    made["init_from"] = "after-copy"
+    train(CORPUS, **made, out="last").finish(progress=False)
+    found = {name: read_record(Path(name)).lacks_bases for name in ("one", "two", "copy", "last")}
+    assert found == {"one": False, "two": True, "copy": True, "last": True}
+    assert read_record(Path("after-two")).lacks_bases
+    assert '"bases_unknown"' not in Path("one/config.json").read_text()
 
 
 def test_a_link_to_nothing_is_no_free_place() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -54,7 +54,8 @@ def known_records(
                 say_new(spool.notes, said)
             if record.corpus is not None and spool.sha256 not in left:
                 say(f"{spool.name} is not, or no longer, the text that {path} was trained on")
-                del left[record.corpus.sha256]
+                if moved is None:  # it was read just now
+                    del left[record.corpus.sha256]
             left.pop(spool.sha256, None)
             for part in spool.records():
                 yield from part
@@ -67,34 +68,36 @@ def _others(
     """The records of other texts that a model has learnt from; says which are not compared."""
     unknown = []
     if record.lacks_bases:
-        unknown.append(f"{path} does not tell what the model that it started from had learnt")
+        unknown.append(f"{path} does not tell what a model before it had learnt")
     places = places_of(path, record)
     for text in texts:
         spool = _found_again(text, record, places.get(text.sha256))
-        if spool is None:
+        if isinstance(spool, str):
             unknown.append(
-                f"{text.name}, from which {path} has learnt, too, is not there or has changed"
+                f"{text.name}, from which {path} has learnt, can't be read again: {spool}"
             )
             continue
         with closing(spool):
             for part in spool.records():
                 yield from part
-    say_new([f"{found}: records from it may be written" for found in unknown], said)
+    say_new([f"{found}; records from it may be written" for found in unknown], said)
 
 
-def _found_again(text: CorpusRecord, record: ModelRecord, place: Where | None) -> Spool | None:
-    """A text that the model of `record` has learnt from; None if it is not there or has changed."""
+def _found_again(text: CorpusRecord, record: ModelRecord, place: Where | None) -> Spool | str:
+    """A text that the model of `record` has learnt from, or why it can't be read again."""
     if place is None:
-        return None
+        return "where it was is not known"
     sources, reading = place
     # A story is divided as the records are that the model writes now.
     kind = record.texts[0].records if text.records == NONE else text.records
-    with suppress(CharRNNError):
+    try:
         spool = Spool(sources, msgspec.structs.replace(reading, records=kind))
-        if spool.sha256 == text.sha256:
-            return spool
-        spool.close()
-    return None
+    except CharRNNError as error:
+        return error.found
+    if spool.sha256 == text.sha256:
+        return spool
+    spool.close()
+    return "it has changed"
 
 
 def _where_it_was(path: Path, record: ModelRecord) -> Spool:

@@ -111,7 +111,8 @@ class NewRun:
     def _corpus(self) -> CorpusRecord:
         """What is learnt from, after all that the bases have learnt from."""
         texts = distinct(text for base in self.bases for text in base.record.texts)
-        return msgspec.structs.replace(self.data.corpus, bases=texts)
+        unknown = any(b.record.corpus is None or b.record.lacks_bases for b in self.bases)
+        return msgspec.structs.replace(self.data.corpus, bases=texts, bases_unknown=unknown)
 
     @property
     def _before(self) -> dict[str, Where]:
