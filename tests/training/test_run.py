@@ -53,6 +53,7 @@ SMALL: dict[str, Any] = {
         ({"bidirectional": True}, "unknown setting bidirectional"),
         ({"rnn_size": 8}, "unknown setting rnn_size; rnn_size is hidden_size in Python"),
         ({"model": "gru", "lr": 0.1}, "lr is learning_rate in Python, model is cell in Python"),
+        ({"lr": 0.1, "hiden_size": 5}, "lr is learning_rate in Python; choose from cell, "),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"cell": "lsmt"}, "choose from rnn, lstm, gru"),
         ({"hidden_size": 0}, "hidden_size is 0"),
