@@ -55,7 +55,6 @@ class Bar:
             case Started():
                 bar.reset(total=event.training.steps)
                 bar.initial = bar.n = bar.last_print_n = event.step  # else a rate includes them
-                bar.refresh()  # `reset` has shown 0
                 for line in () if bar.disable else (*event.notes, event.summary):
                     bar.write(printable(line), file=self._lines)
             case Progress():
