@@ -89,7 +89,8 @@ class _Shown(reprlib.Repr):
 
     def repr_instance(self, x: Any, level: int) -> str:
         shown = super().repr_instance(x, level)
-        return _noun(type(x)) if shown.startswith("<") or "\n" in shown else shown
+        # Asked of the whole: the middle of what is long is left out of `shown`.
+        return _noun(type(x)) if shown.startswith("<") or "\n" in repr(x) else shown
 
 
 def _fits(value: Any, kind: Any) -> bool:

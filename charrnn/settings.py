@@ -167,8 +167,10 @@ def refuse_unknown(names: Iterable[str], known: Sequence[Setting]) -> None:
         return
     called = {one.lstrip("-").replace("-", "_"): s.name for s in known for one in s.options}
     meant = [f"{name} is {called[name]} in Python" for name in unknown if name in called]
-    advice = ", ".join(meant) or f"choose from {', '.join(own)}"
-    raise UsageError(f"unknown setting {', '.join(unknown)}", advice)
+    advice = [", ".join(meant)] if meant else []
+    if len(meant) < len(unknown):
+        advice.append(f"choose from {', '.join(own)}")
+    raise UsageError(f"unknown setting {', '.join(unknown)}", "; ".join(advice))
 
 
 def plain(value: Any) -> Any:

@@ -300,7 +300,7 @@ class Table:
         return iter(["the sea"])
 
     def __repr__(self) -> str:
-        return "   the sea\n0  the sea\n1  the sea"
+        return f"{'the sea':>40}\n0{'the sea':>39}\n1{'the sea':>39}"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ __all__ = [
     "RunState",
     "origin_of_run",
     "places_of",
+    "read_progress",
     "read_run",
     "state_file",
 ]
@@ -154,14 +155,24 @@ def read_run(path: Path) -> RunState:
     """
     record = read_record(path)
     tokenizer = read_tokenizer(path, record)
-    if record.training is None:
-        raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
-    progress = _checked_progress(path, record, record.training)
-    shapes = _shapes(record, record.training, progress.best is not None)
+    progress, config = _checked_progress(path, record)
+    shapes = _shapes(record, config, progress.best is not None)
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
     return RunState(record, tokenizer, progress, tensors, best or None, saved_step(path))
+
+
+@reread_during_saves
+def read_progress(path: Path) -> tuple[RunProgress, TrainConfig]:
+    """How far the run whose folder is at `path` has come, and how it is trained.
+
+    Its arrays, which may be large, are not read.
+
+    Raises:
+        CharRNNError: as `read_run`.
+    """
+    return _checked_progress(path, read_record(path))
 
 
 def origin_of_run(path: Path) -> Origin | None:
@@ -185,13 +196,17 @@ def places_of(path: Path, record: ModelRecord) -> dict[str, Where]:
     return found
 
 
-def _checked_progress(path: Path, record: ModelRecord, config: TrainConfig) -> RunProgress:
-    """How far the run whose folder is at `path` has come, and where its corpus was read.
+def _checked_progress(path: Path, record: ModelRecord) -> tuple[RunProgress, TrainConfig]:
+    """How far the run whose folder is at `path` has come, and how it is trained.
 
     Raises:
         MissingInputError: if the folder does not say.
+        UsageError: if the model was not trained by charrnn.
         BadDataError: if the state is damaged.
     """
+    config = record.training
+    if config is None:
+        raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     try:
         progress = _progress(path)
     except FileNotFoundError:
@@ -201,7 +216,7 @@ def _checked_progress(path: Path, record: ModelRecord, config: TrainConfig) -> R
         raise MissingInputError(f"{path} holds no state to resume from", advice) from None
     if not 0 <= progress.step <= config.steps:
         raise damaged(path / STATE, f"update {progress.step} of {config.steps}")
-    return progress
+    return progress, config
 
 
 @reread_during_saves

@@ -125,4 +125,6 @@ def _pass_on(found: list[warnings.WarningMessage], path: Path) -> None:
         if one not in glyphs:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     if glyphs and path.suffix.lower() != ".svg":  # there text stays text: viewers have other fonts
-        warn(f"{path}: its font lacks some characters of the names in it; end its own in .svg")
+        warn(
+            f"{path}: its font lacks characters of the names in it; choose a name that ends in .svg"
+        )

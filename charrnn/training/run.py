@@ -30,7 +30,7 @@ from charrnn.folder.files import refuse_occupied
 from charrnn.folder.place import Place
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import Evaluation
-from charrnn.folder.resuming import RunState, read_run
+from charrnn.folder.resuming import RunProgress, read_progress
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
@@ -198,7 +198,7 @@ class Run:
         self.evaluations: list[Evaluation] = []
         self._step = self._steps = 0
         if isinstance(prepared, StoppedRun):
-            self._take_progress(prepared)
+            self._take_progress(prepared.progress, prepared.config)
         self.finished: Finished | None = None
         self._prepared: NewRun | StoppedRun | None = prepared
         self._about = prepared.facts
@@ -228,17 +228,21 @@ class Run:
         if ranks.follows:
             self._follow(prepared, ranks)
             return
-        process = os.getpid()
+        process, begun = os.getpid(), False
         try:
             with kept_memory(), closing(in_own_modes(prepared.start())) as events:
                 for event in events:
                     # Not before: a loop that is refused changes nothing for the one that goes on.
                     if isinstance(event, Started) and isinstance(prepared, StoppedRun):
-                        self._take_progress(prepared)
+                        self._take_progress(prepared.progress, prepared.config)
+                    begun = True
                     self._note(event)
                     yield event
-        except KeyboardInterrupt:  # updates since the last save are lost
-            self._take_saved()
+        except GeneratorExit:  # all is saved
+            raise
+        except BaseException:  # updates since the last save are lost
+            if begun:
+                self._take_saved()
             raise
         finally:
             if os.getpid() == process:  # not in a copy, which `os.fork` made
@@ -253,16 +257,16 @@ class Run:
         """
         return None if self._place is None else self._place.shown
 
-    def _take_progress(self, run: StoppedRun | RunState) -> None:
+    def _take_progress(self, progress: RunProgress, config: TrainConfig) -> None:
         """Take over the progress of a stopped run."""
-        self.evaluations = list(run.progress.metrics)
-        self._step, self._steps = run.progress.step, run.config.steps
+        self.evaluations = list(progress.metrics)
+        self._step, self._steps = progress.step, config.steps
 
     def _take_saved(self) -> None:
         """Take over the progress that is saved, if any is."""
         if self._place is not None:
             with suppress(CharRNNError):
-                self._take_progress(read_run(self._place.shown))
+                self._take_progress(*read_progress(self._place.shown))
 
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import subprocess
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -276,6 +277,33 @@ def test_writing_in_turn_ends_with_the_key_of_the_system(
     )
     assert (done.returncode, done.stdout) == (0, "the a\n")
     assert done.stderr.splitlines()[0].endswith(f"; {key}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("output", [(), ("--output", "turns.txt")], ids=len)
+def test_what_was_written_in_turn_outlives_its_terminal(
+    number: signal.Signals, output: tuple[str, ...], home: Path
+) -> None:
+    """All of it was lost, however long that had taken."""
+    arguments = ("sample", "verse", "--prompt", "the ", "--interactive", 4, *output)
+    process = start(home, *arguments, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(b"clerk\n")
+    process.stdin.flush()
+    shown = b""
+    while shown.count(b"> ") < 2:
+        shown += os.read(process.stderr.fileno(), 1000)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == -number
+    assert ((home / output[1]).read_bytes() if output else out) == b"the clerk\n"
+
+
+def test_a_choice_of_thousands_of_digits_is_none(home: Path) -> None:
+    done = run_here(home, "sample", "verse", "--interactive", 4, data=b"9" * 5000 + b"\na\n")
+    assert (done.returncode, done.stdout) == (0, "a\n")
+    assert "there are 4 choices" in done.stderr
 
 
 @pytest.mark.parametrize(("length", "written"), [((), 509), (("--length", 500), 500)])

@@ -173,7 +173,7 @@ def test_long_names_and_control_characters_leave_a_picture_whole(
         (one,) = gradients([a_model("gru")], TEXT)
         found = [msgspec.structs.replace(one, model=f"checkpoints/{long}")]
         draw_gradients(tmp_path / "gradients.svg", found)
-    with pytest.warns(UserWarning, match=r"font lacks some .*; end its own in \.svg") as warned:
+    with pytest.warns(UserWarning, match=r"lacks characters .* name that ends in \.svg") as warned:
         draw_forecasts(tmp_path / "odd.png", [odd])
     assert len(warned) == 1, "not one for each character"
     for path in tmp_path.glob("*.svg"):

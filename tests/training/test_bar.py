@@ -17,7 +17,7 @@ from charrnn import Corpus, Model, Progress, Started, resume, train
 from charrnn.training.bar import Bar
 from charrnn.training.events import Corrected
 from tests.conftest import VERSE
-from tests.terminal.showing import DONE
+from tests.terminal.showing import DONE, STARTED
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "num_layers": 2, "steps": 40}
 CORPUS = Corpus("Стих", VERSE * 12)
@@ -125,19 +125,32 @@ def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
     monkeypatch.setattr(sys, "stderr", shown)
     with closing(Bar(shown=True, nats=" nats")) as bar:
         bar.show(started, 30)
-    assert "30/40" in shown.getvalue()
+        assert "30/40" in shown.getvalue().rpartition("\r")[2]
     assert "? updates/s" in shown.getvalue()
 
 
-@pytest.mark.parametrize("ends_early", [True, False])
-def test_a_notebooks_bar_grows_to_the_end_of_the_run(
-    ends_early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It once was a full stub throughout, and red at last where patience had ended the run."""
+@pytest.fixture
+def in_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("IProgress", "HTML", "TqdmHBox"):  # as ipywidgets, which has them, is not here
         monkeypatch.setattr(notebook, name, Mock, raising=False)
     monkeypatch.setattr(notebook, "display", Mock(), raising=False)
     monkeypatch.setattr("charrnn.training.bar.tqdm", notebook.tqdm)
+
+
+@pytest.mark.usefixtures("in_notebook")
+def test_a_notebooks_bar_begins_where_a_resumed_run_does() -> None:
+    bar = Bar(shown=True, nats=" nats")
+    left, widget, right = bar._bar.container.children
+    bar.show(msgspec.structs.replace(STARTED, step=30), 30)
+    assert (left.value.strip("\u2007"), widget.value, widget.max) == ("10%", 30, 300)
+    assert "30/300" in right.value
+    bar.close()
+
+
+@pytest.mark.usefixtures("in_notebook")
+@pytest.mark.parametrize("ends_early", [True, False])
+def test_a_notebooks_bar_grows_to_the_end_of_the_run(ends_early: bool, tmp_path: Path) -> None:
+    """It once was a full stub throughout, and red at last where patience had ended the run."""
     started = next(iter(train(CORPUS, **SMALL, out=tmp_path / "model")))
     bar = Bar(shown=True, nats=" nats")
     _, widget, _ = bar._bar.container.children

@@ -9,6 +9,7 @@ import signal
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -55,6 +56,7 @@ SMALL: dict[str, Any] = {
         ({"bidirectional": True}, "unknown setting bidirectional"),
         ({"rnn_size": 8}, "unknown setting rnn_size; rnn_size is hidden_size in Python"),
         ({"model": "gru", "lr": 0.1}, "lr is learning_rate in Python, model is cell in Python"),
+        ({"lr": 0.1, "hiden_size": 5}, "lr is learning_rate in Python; choose from cell, "),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"cell": "lsmt"}, "choose from rnn, lstm, gru"),
         ({"hidden_size": 0}, "hidden_size is 0"),
@@ -322,21 +324,25 @@ def test_the_bar_shows_what_is_going_on(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.usefixtures("report_each_update")
-def test_after_ctrl_c_in_a_loop_of_ones_own_a_run_is_where_it_goes_on_from(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), ReadWriteError("the disk is full", "make room")], ids=repr
+)
+def test_after_ctrl_c_or_an_error_a_run_is_where_it_goes_on_from(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It named updates that were lost."""
+    """It named updates that were lost, or read gigabytes to learn how many were not."""
     run = train(CORPUS, **SMALL, name="stopped")
     update = Learner.update
 
     def interrupted(self: Learner) -> None:
         update(self)
         if self.step == 19:
-            raise KeyboardInterrupt
+            raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "update", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr("charrnn.folder.resuming.read_tensors", Mock(side_effect=MemoryError))
+        with pytest.raises(type(error)):
             consume(run)
     assert "13 of 40 updates made" in repr(run)
     assert [one.step for one in run.evaluations] == [13]

@@ -145,8 +145,9 @@ class Deadline:
 
 
 def evaluates_once(config: TrainConfig) -> bool:
-    """Whether a run evaluates at its end alone, whenever that will be.
+    """Whether a run evaluates at its end alone, whenever that will be: corrections move both.
 
     One whose user asked for an evaluation after just as many updates as were planned is such a run.
+    If it was after more updates, it comes at the end as well, but is not moved.
     """
     return config.eval_every == config.steps
