@@ -191,8 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({"success": True, "commitOid": sha, "commitUrl": url})
 
     def _file(self, parts: list[str], token: str) -> tuple[bytes, dict[str, str]]:
+        kind, parts = ("space", parts[1:]) if parts[0] == "spaces" else ("model", parts)
         name, sha, path = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
-        repository = self._repository("model", name, token)
+        repository = self._repository(kind, name, token)
         if repository.gated:
             raise _RefusedError(403, "GatedRepo", "Access to this model is restricted")
         data = repository.commits[sha].get(path)
