@@ -72,7 +72,7 @@ def publish(
     files[MANIFEST] = pretty_json(manifest_of(files))
     address, there = _created(hub, name, "model", public)
     loses_words = _has_own_words(name, there, files[CARD])
-    _commit(hub, name, "model", files, "A model made with charrnn")
+    _commit(hub, name, "model", there, files, "A model made with charrnn")
     if loses_words:
         found = f"the card of {name} was changed on the hub, and is now that of {model.path}"
         warn(f"{found}; the hub has the old one in its history")
@@ -111,11 +111,11 @@ def publish_page(model: ModelFolder, name: str, page: bytes, *, public: bool) ->
         UsageError, CharRNNError: as `publish`.
     """
     hub = imported(HUB + name)
-    address, _ = _created(hub, name, "space", public)
+    address, there = _created(hub, name, "space", public)
     head = {"title": folder_name(model.path), "sdk": "static", "models": [name]}
     about = f"---\n{_yaml(hub, head)}\n---\n\n{_about_page(name)}\n"
     files = {CARD: about.encode(), PAGE: page}
-    _commit(hub, name, "space", files, "A page made with charrnn")
+    _commit(hub, name, "space", there, files, "A page made with charrnn")
     return address
 
 
@@ -191,15 +191,22 @@ def _is_ours(path: Path) -> bool:
 
 
 def _commit(
-    hub: ModuleType, name: str, kind: str, files: Mapping[str, bytes], message: str
+    hub: ModuleType, name: str, kind: str, there: Any, files: Mapping[str, bytes], message: str
 ) -> None:
-    """Upload files from memory: on the disk, a process that is killed would leave copies."""
+    """Replace the files of a model or page by others, if they are still as they were read.
+
+    Uploaded from memory: on the disk, a process that is killed would leave copies.
+    """
     operations = [
         hub.CommitOperationAdd(path_in_repo=file, path_or_fileobj=data)
         for file, data in files.items()
     ]
+    gone = (_files(there) & set(MODEL_FILES)) - files.keys()
+    operations += [hub.CommitOperationDelete(path_in_repo=file) for file in sorted(gone)]
     with calling_the_hub(HUB + name, hub):
-        hub.create_commit(name, operations, commit_message=message, repo_type=kind)
+        hub.create_commit(
+            name, operations, commit_message=message, repo_type=kind, parent_commit=there.sha
+        )
 
 
 def _head(

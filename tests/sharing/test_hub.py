@@ -418,6 +418,25 @@ def test_a_card_that_was_changed_on_the_hub_is_not_replaced_in_silence(hub: Hub,
         assert (said in done.stderr) == (edited is not None)
 
 
+def test_what_the_model_before_had_alone_goes_and_what_is_no_file_of_a_model_stays(
+    hub: Hub, home: Path, run: Run
+) -> None:
+    repository = published(hub, home, private=True)
+    repository.commit({"metrics.jsonl": b"{}\n", "labels.json": b"[]", "poem.txt": b"Hers\n"})
+    (home / "checkpoints/verse/metrics.jsonl").unlink()
+    done = run("push", "verse", "ann/verse", "--license", "mit")
+    assert done.returncode == 0, done.stderr
+    assert sorted(repository.files) == sorted({*FILES, "poem.txt"} - {"metrics.jsonl"})
+
+
+def test_what_is_committed_while_files_are_sent_is_not_replaced(hub: Hub, run: Run) -> None:
+    hub.repositories["model", "ann/novel"] = repository = Repository(private=True)
+    repository.meanwhile = {"README.md": b"Words of my own.\n"}
+    done = run("push", "verse", "ann/novel", "--license", "mit")
+    assert_not_pushed(done, 1, "412 Precondition Failed", "; try again later")
+    assert repository.files == repository.meanwhile
+
+
 def test_a_page_of_a_model_from_the_hub_has_its_name(hub: Hub, home: Path, run: Run) -> None:
     published(hub, home)
     done = run("export", "hf://ann/verse", "--html", "page.html")
