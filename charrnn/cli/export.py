@@ -14,10 +14,9 @@ from charrnn.terminal.options import ONE_MODEL
 from charrnn.terminal.output import beside, say, write
 
 if TYPE_CHECKING:
-    from charrnn.folder.record import ModelFolder
     from charrnn.sharing.bundle import Bundle
 
-__all__ = ["export", "warning"]
+__all__ = ["export"]
 
 ModelArgument = Annotated[
     list[str] | None,  # several are refused with more than "unexpected argument"
@@ -52,6 +51,7 @@ def export(
     exact: ExactOption = False,
 ) -> None:
     """Write a model as a web page, a script or an ONNX graph."""
+    from charrnn.folder import card
     from charrnn.folder.place import Place
     from charrnn.folder.reading import find_model, read_model, refuse_backwards
 
@@ -75,7 +75,7 @@ def export(
     for option, path in wanted.items():
         refuse_texts_of([name], path, option)
     refuse_backwards(folder.record, folder.path)
-    say(warning(folder))
+    say(card.memorised(folder.record))
     told = beside(*wanted.values())
     if with_code:
         from charrnn.sharing import page
@@ -91,15 +91,6 @@ def export(
         from charrnn.sharing.onnx_graph import graph
 
         _write(onnx, graph(folder), "--onnx", told)
-
-
-def warning(folder: ModelFolder) -> str:
-    """What else leaves with the model."""
-    named = [f"{one.name} ({one.characters:,} characters)" for one in folder.record.texts]
-    text = " and ".join(named) or "its text"
-    if folder.record.lacks_bases:
-        text += " and of what a model before it had learnt"
-    return f"this model has memorised parts of {text}; share it only with people who may read it"
 
 
 def _weights(made: Bundle, *, asked: bool, unit: str) -> str:

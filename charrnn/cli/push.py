@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.export import warning
 from charrnn.terminal.output import say, write
 
 __all__ = ["push"]
@@ -49,15 +48,19 @@ def push(
     space: SpaceOption = False,
 ) -> None:
     """Publish a model on the Hugging Face hub."""
+    from charrnn.folder import card
     from charrnn.folder.reading import find_model, read_model
     from charrnn.sharing.bundle import bundle
     from charrnn.sharing.page import model_page
-    from charrnn.sharing.publishing import publish, publish_page
+    from charrnn.sharing.publishing import publish, publish_page, refuse_other_space
 
     found = read_model(find_model(model))
     # Made before anything is published: there are models that have no page.
     page = model_page(bundle(found)).encode() if space else None
-    say(f"{warning(found)}; --public shows it to everyone" if public else warning(found))
+    warning = card.memorised(found.record)
+    say(f"{warning}; --public shows it to everyone" if public else warning)
+    if page is not None:
+        refuse_other_space(name, public=public)
     write(publish(found, name, license=license, language=language or (), public=public) + "\n")
     if page is not None:
         write(publish_page(found, name, page, public=public) + "\n")

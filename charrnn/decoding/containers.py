@@ -278,7 +278,7 @@ def _tarred(
     name: str, stream: Stream, limit: ExpansionLimit, passed: dict[str, None]
 ) -> Iterator[Source]:
     """The files of an archive in its order, since it is read only once."""
-    for archive, member in _members(stream):
+    for archive, member in _members(name, stream):
         hidden = _hidden(member.name)
         if not member.isdir() and (hidden or not member.isfile()):
             passed[hidden or printable(member.name)] = None
@@ -290,22 +290,34 @@ def _tarred(
         pass
 
 
-def _members(stream: Stream) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """What is in an archive, with the archive."""
-    bounded = _Descriptions(stream)
+def _members(name: str, stream: Stream) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """What is in an archive, with the archive.
+
+    Raises:
+        BadDataError: if more describes its files than is read.
+    """
+    bounded = _Descriptions(name, stream)
     try:
         with tarfile.open(fileobj=cast(Any, bounded), mode="r|") as archive:
             for member in archive:
                 if len(archive.pax_headers) > SETTINGS:
-                    raise tarfile.ReadError(f"more than {SETTINGS} values describe all of it")
+                    found = f"{name}: more than {SETTINGS} values describe all of it"
+                    raise BadDataError(found, kinds.UNPACK)
                 bounded.left = None
                 yield archive, member
                 position = cast(Any, archive)
                 position.members.clear()  # else each stays in memory
-                position.fileobj.seek(position.offset)  # what is left of the file
+                _skip(position.fileobj, position.offset)  # what is left of the file
                 bounded.left = DESCRIPTION
     except ValueError as error:  # a header with words where numbers should be
         raise tarfile.ReadError(str(error)) from None
+
+
+def _skip(file: Any, end: int) -> None:
+    """Read up to `end`: `seek` would go on where there is nothing left, 2^80 bytes if need be."""
+    while (left := end - file.tell()) != 0:
+        if left < 0 or not file.read(min(left, PART)):
+            raise tarfile.ReadError("unexpected end of data")
 
 
 class _Descriptions:
@@ -314,12 +326,16 @@ class _Descriptions:
     Its names, attributes and holes may be as long as a file, and `tarfile` keeps all of them in
     memory; some Pythons take minutes to search a megabyte.
 
+    Args:
+        name: of the archive, for errors.
+        stream: its bytes.
+
     Attributes:
         left: bytes that may still be read; None for any number, while a file is.
     """
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, name: str, stream: Stream) -> None:
+        self._name, self._stream = name, stream
         self.left: int | None = DESCRIPTION
 
     def read(self, size: int, /) -> bytes:
@@ -328,8 +344,8 @@ class _Descriptions:
         if self.left is not None:
             self.left -= len(data)
             if self.left < 0:
-                found = f"more than {DESCRIPTION:,} bytes describe a file in it"
-                raise tarfile.ReadError(found)
+                found = f"{self._name}: more than {DESCRIPTION:,} bytes describe a file in it"
+                raise BadDataError(found, kinds.UNPACK)
         return data
 
 

@@ -9,13 +9,13 @@ from charrnn.cells.heads import GRAMS
 from charrnn.config import HUB, ModelConfig, TaskName
 from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
-from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
+from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, labels_of
 from charrnn.task_config import SCORES, Classify, Forecast, Tag, TaskRecord, Translate
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import as_argument, counted
 
-__all__ = ["corpus", "facts", "markdown", "network", "renamed", "vocabulary"]
+__all__ = ["corpus", "facts", "markdown", "memorised", "network", "renamed", "vocabulary"]
 
 BAR = r"\|"  # in a cell of a table
 NAMED = 10  # labels that a card names
@@ -79,6 +79,15 @@ def corpus(record: CorpusRecord, task: TaskRecord | None) -> dict[str, str]:
         count = f", {counted(held.record_count, noun)}" if held.record_count else ""
         found["validated on"] = f"{held.name}, {held.characters:,} {read}{count}"
     return found
+
+
+def memorised(record: ModelRecord) -> str:
+    """What else leaves with a model."""
+    named = [f"{one.name} ({one.characters:,} characters)" for one in record.texts]
+    text = " and ".join(named) or "its text"
+    if record.lacks_bases:
+        text += " and of what a model before it had learnt"
+    return f"this model has memorised parts of {text}; share it only with people who may read it"
 
 
 def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:

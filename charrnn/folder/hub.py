@@ -59,13 +59,14 @@ def folder_name(path: Path) -> str:
     return path.parents[1].name.rpartition("--")[2] if hub_blobs(path) else path.name
 
 
-def download(name: str, revision: str | None, files: Sequence[str]) -> Path:
+def download(name: str, revision: str | None, files: Sequence[str], kind: str = "model") -> Path:
     """The folder of a model on the hub; from the cache where that has the newest.
 
     Args:
         name: hf://OWNER/NAME, or hf://OWNER/NAME@REVISION.
         revision: a branch, a tag or a commit; None for the one in the name, or the newest.
         files: the names of the files that are wanted, if they are there.
+        kind: of the repository, as the hub names it.
 
     Raises:
         UsageError: if the name is none.
@@ -77,6 +78,7 @@ def download(name: str, revision: str | None, files: Sequence[str]) -> Path:
     with calling_the_hub(name, hub):
         found = hub.snapshot_download(
             wanted,
+            repo_type=kind,
             revision=revision or named,
             allow_patterns=list(files),
             library_name="charrnn",

@@ -28,9 +28,13 @@ from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.folder.untrusted import parse, read_bytes, refuse_links
 
-__all__ = ["publish", "publish_page"]
+__all__ = ["publish", "publish_page", "refuse_other_space"]
 
 TASK = "text-generation"
+PAGE = "index.html"
+# What the hub makes in a new static Space, and how its page greets.
+NEW_SPACE = {".gitattributes", "style.css", CARD, PAGE}
+GREETING = b"Welcome to your static Space!"
 
 
 def publish(
@@ -68,25 +72,50 @@ def publish(
     files[MANIFEST] = pretty_json(manifest_of(files))
     address, there = _created(hub, name, "model", public)
     loses_words = _has_own_words(name, there, files[CARD])
-    _commit(hub, name, "model", files, "A model made with charrnn")
+    _commit(hub, name, "model", there, files, "A model made with charrnn")
     if loses_words:
         found = f"the card of {name} was changed on the hub, and is now that of {model.path}"
         warn(f"{found}; the hub has the old one in its history")
     return address
 
 
+def refuse_other_space(name: str, *, public: bool) -> None:
+    """Check that a page can go to a Space: there is none, or it holds a page of this model.
+
+    Raises:
+        UsageError: if it is there, and public or private otherwise than wanted, or with something
+            else.
+        CharRNNError: for whatever goes wrong with the hub.
+    """
+    repository(HUB + name)
+    hub = imported(HUB + name)
+    with calling_the_hub(HUB + name, hub):
+        try:
+            there = hub.repo_info(name, repo_type="space")
+        except hub.errors.RepositoryNotFoundError:
+            return
+    _refuse_other_visibility(name, there, public)
+    files = _files(there)
+    is_page = files <= NEW_SPACE and (PAGE not in files or _is_page(name, there, files))
+    if not is_page:
+        found = f"the Space {name} is there, and holds something else than a page of this model"
+        raise UsageError(found, "choose another name")
+
+
 def publish_page(model: ModelFolder, name: str, page: bytes, *, public: bool) -> str:
     """Upload a page of a model as a static Space of the same name; returns its address.
+
+    Ask `refuse_other_space` before anything is published.
 
     Raises:
         UsageError, CharRNNError: as `publish`.
     """
     hub = imported(HUB + name)
-    address, _ = _created(hub, name, "space", public)
+    address, there = _created(hub, name, "space", public)
     head = {"title": folder_name(model.path), "sdk": "static", "models": [name]}
-    about = f"---\n{_yaml(hub, head)}\n---\n\nA page of [{name}](https://hf.co/{name}).\n"
-    files = {CARD: about.encode(), "index.html": page}
-    _commit(hub, name, "space", files, "A page made with charrnn")
+    about = f"---\n{_yaml(hub, head)}\n---\n\n{_about_page(name)}\n"
+    files = {CARD: about.encode(), PAGE: page}
+    _commit(hub, name, "space", there, files, "A page made with charrnn")
     return address
 
 
@@ -101,12 +130,34 @@ def _created(hub: ModuleType, name: str, kind: str, public: bool) -> tuple[str, 
     with calling_the_hub(HUB + name, hub):
         address = hub.create_repo(name, repo_type=kind, private=not public, exist_ok=True, **sdk)
         found = hub.repo_info(name, repo_type=kind)
+    _refuse_other_visibility(name, found, public)
+    return str(address), found
+
+
+def _refuse_other_visibility(name: str, found: Any, public: bool) -> None:
     if not found.private and not public:
         raise UsageError(f"{name} is there and public", "add --public, or choose another name")
     if found.private and public:
         settings = "make it public in its settings on the hub, with all versions pushed before"
         raise UsageError(f"{name} is there and private", f"choose another name, or {settings}")
-    return str(address), found
+
+
+def _files(there: Any) -> set[str]:
+    """The names of what a repository holds."""
+    return {file.rfilename for file in there.siblings or ()}
+
+
+def _about_page(name: str) -> str:
+    return f"A page of [{name}](https://hf.co/{name})."
+
+
+def _is_page(name: str, there: Any, files: set[str]) -> bool:
+    """Whether the page of a Space is one of the model of its name, or that of an empty Space."""
+    path = download(HUB + name, there.sha, (CARD,), kind="space")
+    if CARD in files and _about_page(name).encode() in read_bytes(path / CARD):
+        return True
+    path = download(HUB + name, there.sha, (PAGE,), kind="space")
+    return GREETING in read_bytes(path / PAGE)
 
 
 def _has_own_words(name: str, there: Any, card_text: bytes) -> bool:
@@ -115,7 +166,7 @@ def _has_own_words(name: str, there: Any, card_text: bytes) -> bool:
     Raises:
         UsageError: if it holds something else than a model of charrnn.
     """
-    files = {file.rfilename for file in there.siblings or ()} - {".gitattributes"}  # the hub's own
+    files = _files(there) - {".gitattributes"}  # the hub's own
     if not files:
         return False
     path = download(HUB + name, there.sha, (CONFIG, CARD, MANIFEST))
@@ -140,15 +191,22 @@ def _is_ours(path: Path) -> bool:
 
 
 def _commit(
-    hub: ModuleType, name: str, kind: str, files: Mapping[str, bytes], message: str
+    hub: ModuleType, name: str, kind: str, there: Any, files: Mapping[str, bytes], message: str
 ) -> None:
-    """Upload files from memory: on the disk, a process that is killed would leave copies."""
+    """Replace the files of a model or page by others, if they are still as they were read.
+
+    Uploaded from memory: on the disk, a process that is killed would leave copies.
+    """
     operations = [
         hub.CommitOperationAdd(path_in_repo=file, path_or_fileobj=data)
         for file, data in files.items()
     ]
+    gone = (_files(there) & set(MODEL_FILES)) - files.keys()
+    operations += [hub.CommitOperationDelete(path_in_repo=file) for file in sorted(gone)]
     with calling_the_hub(HUB + name, hub):
-        hub.create_commit(name, operations, commit_message=message, repo_type=kind)
+        hub.create_commit(
+            name, operations, commit_message=message, repo_type=kind, parent_commit=there.sha
+        )
 
 
 def _head(

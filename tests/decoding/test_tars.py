@@ -90,8 +90,19 @@ def test_what_describes_a_file_of_an_archive_is_bounded(what: str) -> None:
     """`tarfile` kept all of it in memory, a gigabyte from a megabyte."""
     Path("a.tgz").write_bytes(gzipped(ENDLESS[what] + bytes(1024)))
     found = "100 values describe all of it" if what == "values" else "bytes describe a file in it"
-    with pytest.raises(BadDataError, match=rf"^a\.tgz: broken .* \(more than .*{found}\); "):
+    with pytest.raises(BadDataError, match=rf"^a\.tgz: more than .*{found}; unpack it first$"):
         text_of("a.tgz")
+
+
+@pytest.mark.parametrize("name", [".x", "a.txt"])
+@pytest.mark.parametrize("size", [1 << 80, -512, -1024])
+def test_a_file_of_an_archive_with_a_size_that_is_none_is_damage(name: str, size: int) -> None:
+    """Past the end, `tarfile` read 2^80 bytes of nothing."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    Path("a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(512))
+    with pytest.raises(BadDataError, match=r"^a\.tar: broken container file \("):
+        text_of("a.tar")
 
 
 @pytest.mark.parametrize("format_", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

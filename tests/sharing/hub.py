@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import threading
+from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -26,10 +27,12 @@ class Repository:
         self.private = private
         self.gated = gated
         self.commits: dict[str, dict[str, bytes]] = {}
+        self.meanwhile: dict[str, bytes] = {}  # what somebody else commits while files are sent
         self.commit({})
 
-    def commit(self, files: dict[str, bytes]) -> str:
+    def commit(self, files: dict[str, bytes], gone: Collection[str] = ()) -> str:
         found = (list(self.commits.values()) or [{}])[-1] | files
+        found = {name: data for name, data in found.items() if name not in gone}
         sha = hashlib.sha1(repr((len(self.commits), sorted(found.items()))).encode()).hexdigest()  # noqa: S324
         self.commits[sha] = found
         return sha
@@ -181,18 +184,26 @@ class _Handler(BaseHTTPRequestHandler):
         self, repository: Repository, name: str, body: bytes
     ) -> tuple[bytes, dict[str, str]]:
         lines = [json.loads(line) for line in body.splitlines()]
+        if repository.meanwhile:
+            repository.commit(repository.meanwhile)
+        if lines[0]["value"].get("parentCommit", repository.newest) != repository.newest:
+            raise _RefusedError(
+                412, "", "A commit has happened since. Please refresh and try again."
+            )
+        gone = [line["value"]["path"] for line in lines if line["key"] == "deletedFile"]
         files = {
             line["value"]["path"]: base64.b64decode(line["value"]["content"])
             for line in lines
             if line["key"] == "file"
         }
-        sha = repository.commit(files)
+        sha = repository.commit(files, gone)
         url = f"{self.hub.url}/{name}/commit/{sha}"
         return self._json({"success": True, "commitOid": sha, "commitUrl": url})
 
     def _file(self, parts: list[str], token: str) -> tuple[bytes, dict[str, str]]:
+        kind, parts = ("space", parts[1:]) if parts[0] == "spaces" else ("model", parts)
         name, sha, path = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
-        repository = self._repository("model", name, token)
+        repository = self._repository(kind, name, token)
         if repository.gated:
             raise _RefusedError(403, "GatedRepo", "Access to this model is restricted")
         data = repository.commits[sha].get(path)

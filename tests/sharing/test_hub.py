@@ -208,6 +208,52 @@ def test_a_space_holds_the_page(hub: Hub, run: Run) -> None:
     assert space.files["index.html"].startswith(b"<!DOCTYPE html>")
 
 
+MADE_BY_THE_HUB = {
+    ".gitattributes": b"",
+    "README.md": b"---\nsdk: static\n---\n\nCheck out the configuration reference\n",
+    "index.html": b"<h1>Welcome to your static Space!</h1>",
+    "style.css": b"",
+}
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"app.py": b"import gradio", "README.md": b"---\nsdk: gradio\n---\n"},
+        MADE_BY_THE_HUB | {"index.html": b"<h1>Hers</h1>"},
+        {"index.html": b"<h1>Hers</h1>"},
+    ],
+    ids=["an app", "a page", "a page alone"],
+)
+def test_a_space_with_something_else_stays_and_nothing_is_published(
+    hub: Hub, run: Run, there: dict[str, bytes]
+) -> None:
+    hub.repositories["space", "ann/novel"] = space = Repository(private=True)
+    space.commit(there)
+    done = run("push", "verse", "ann/novel", "--license", "mit", "--space")
+    words = "the Space ann/novel is there, and holds something else than a page of this model"
+    assert_not_pushed(done, 2, f"{words}; choose another name")
+    assert space.files == there
+    assert list(hub.repositories) == [("space", "ann/novel")]
+
+
+def test_a_public_space_is_told_before_anything_is_published(hub: Hub, run: Run) -> None:
+    hub.repositories["space", "ann/novel"] = Repository(private=False)
+    done = run("push", "verse", "ann/novel", "--license", "mit", "--space")
+    assert_not_pushed(done, 2, "ann/novel is there and public")
+    assert list(hub.repositories) == [("space", "ann/novel")]
+
+
+def test_a_page_takes_the_place_of_the_one_before_and_of_none(hub: Hub, run: Run) -> None:
+    hub.repositories["space", "ann/novel"] = space = Repository(private=True)
+    for there in (MADE_BY_THE_HUB, {"index.html": b"an older page of charrnn"}, {}):
+        space.commit(there)
+        done = run("push", "verse", "ann/novel", "--license", "mit", "--space")
+        assert done.returncode == 0, done.stderr
+        assert space.files["index.html"].startswith(b"<!DOCTYPE html>")
+        assert b"sdk: static" in space.files["README.md"]
+
+
 def test_a_model_that_has_no_page_is_refused_before_anything_is_published(
     hub: Hub, home: Path, run: Run
 ) -> None:
@@ -370,6 +416,25 @@ def test_a_card_that_was_changed_on_the_hub_is_not_replaced_in_silence(hub: Hub,
         assert repository.files["README.md"] != edited
         assert done.stderr.count("\n") == (1 if edited is None else 2), done.stderr
         assert (said in done.stderr) == (edited is not None)
+
+
+def test_what_the_model_before_had_alone_goes_and_what_is_no_file_of_a_model_stays(
+    hub: Hub, home: Path, run: Run
+) -> None:
+    repository = published(hub, home, private=True)
+    repository.commit({"metrics.jsonl": b"{}\n", "labels.json": b"[]", "poem.txt": b"Hers\n"})
+    (home / "checkpoints/verse/metrics.jsonl").unlink()
+    done = run("push", "verse", "ann/verse", "--license", "mit")
+    assert done.returncode == 0, done.stderr
+    assert sorted(repository.files) == sorted({*FILES, "poem.txt"} - {"metrics.jsonl"})
+
+
+def test_what_is_committed_while_files_are_sent_is_not_replaced(hub: Hub, run: Run) -> None:
+    hub.repositories["model", "ann/novel"] = repository = Repository(private=True)
+    repository.meanwhile = {"README.md": b"Words of my own.\n"}
+    done = run("push", "verse", "ann/novel", "--license", "mit")
+    assert_not_pushed(done, 1, "412 Precondition Failed", "; try again later")
+    assert repository.files == repository.meanwhile
 
 
 def test_a_page_of_a_model_from_the_hub_has_its_name(hub: Hub, home: Path, run: Run) -> None:
