@@ -8,9 +8,9 @@ times       times as tables write them, and their order
 layout      how tables of series are laid out: header, times, index
 tags        words of a text, their tags, and the spans that these mark
 conll       words and their tags in columns
+growing     a series while its rows are read, and what is told of it
 labelled    texts with a label each: tables, fastText
 tagged      texts with marked spans: CoNLL, records
-growing     a series while its rows are read, and what is told of it
 series      series of numbers: wide, long and ragged tables
 pairs       two columns, or two files line by line → pairs of texts
 inputs      texts to be answered

@@ -413,7 +413,7 @@ def _stopped(home: Path, command: Sequence[object], text: str) -> str:
     _, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     said, _, told = err.splitlines()[-1].partition("; continue with: ")
-    assert said == "stopped"
+    assert said == "stopped before there was a model"
     return told
 
 

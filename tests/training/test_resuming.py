@@ -421,7 +421,7 @@ def test_a_run_that_never_began_leaves_things_as_they_were(
 ) -> None:
     """An empty folder that was there stays; one that was made for the run goes."""
 
-    def fail(*_: object) -> int:
+    def fail(*_: object, **__: object) -> int:
         raise CharRNNError("a mishap", "try again")
 
     monkeypatch.setattr("charrnn.training.beginning.starting.count_steps", fail)
