@@ -98,6 +98,8 @@ def _drawn(request: GenerationRequest, wanted: Wanted, stop: Stop) -> Iterator[S
         drawn = generate_batch(request, seeds_from(seed, number), stop)
         (seed,) = seeds_from(seed + number, 1)
         for sample in drawn:
+            if stop() and not sample.whole:
+                return  # it may have been cut: those after it are not the next ones
             in_vain += 1
             endless = 0 if sample.whole else endless + 1
             if found < wanted.count and sample.whole and wanted.takes(begun + sample.text):

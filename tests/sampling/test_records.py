@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 import warnings
@@ -16,7 +17,8 @@ from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Mixture, Model, 
 from charrnn.config import Unknown
 from charrnn.models import model as models
 from charrnn.sampling.language_model import encode_prompt
-from charrnn.sampling.records import Wanted
+from charrnn.sampling.records import Wanted, draw_records
+from charrnn.sampling.token_source import request_for, sampling_config
 from charrnn.text.records import PAD
 from charrnn.text.spool import records_of
 from tests.native.writing.examples import needs_products_of_bytes
@@ -126,6 +128,16 @@ def test_equal_seeds_draw_equal_records(model: Model) -> None:
     assert texts(model, 30, seed=7)[:10] == texts(model, 10, seed=7)
     for sample in model.records(5, seed=7):
         assert model.generate(seed=sample.seed) == sample.text
+
+
+def test_records_that_are_stopped_are_the_first_of_all(model: Model) -> None:
+    """Of records drawn side by side, later ones came in place of one that was cut."""
+    request = request_for(model, "", sampling_config(model.tokenizer, {"seed": 7}))
+    for calls in range(80):
+        count = itertools.count()
+        drawn = draw_records(request, Wanted(30), lambda: next(count) >= calls)
+        found = [sample.text for sample in drawn]
+        assert found == texts(model, 30, seed=7)[: len(found)]
 
 
 def test_no_record_comes_twice(model: Model) -> None:
